@@ -1,0 +1,133 @@
+"""Event Grid's deliveries: the two handshakes, and incoming calls.
+
+The path is that of the service this one stands in for, so that an existing subscription only changes host.
+"""
+
+import asyncio
+import logging
+from http import HTTPStatus
+
+import azure.functions as func
+
+from functions.http import json_response, problem, problems, read_body
+from functions.process import PROCESS
+from shared.acs.event_grid import (
+    INCOMING_CALL,
+    MAX_DELIVERY_BYTES,
+    SUBSCRIPTION_VALIDATION,
+    GridEvent,
+    parse_delivery,
+    read_validation_code,
+)
+from shared.acs.shapes import MalformedMessage
+from shared.calls.gateway import Gateway
+from shared.config import FunctionsSettings
+from shared.errors import BadRequest, GatewayError, TemporaryFault, Unauthorized, meaning
+from shared.security.accounts import Account
+
+logger = logging.getLogger(__name__)
+
+bp = func.Blueprint()
+
+ROUTE = "mg-genagent-acs/v1/acs-events"
+ALLOWED_RATE = "1000"
+"""Deliveries a minute that the handshake of CloudEvents asks to be named."""
+
+RETRY = HTTPStatus.INTERNAL_SERVER_ERROR
+"""For every temporary fault: Event Grid tries again after 10 s. After a 503 it waits 30 s, and the ringing is over."""
+
+
+@bp.function_name("acs_events_handshake")
+@bp.route(route=ROUTE, methods=["OPTIONS"], auth_level=func.AuthLevel.ANONYMOUS)
+@problems
+async def acs_events_handshake(req: func.HttpRequest) -> func.HttpResponse:
+    """Answer the abuse protection of CloudEvents: consent by headers, for Event Grid's own origins only."""
+    gateway = await PROCESS.gateway()
+    origin = req.headers.get("WebHook-Request-Origin", "")
+    if origin.lower() not in gateway.settings.event_grid_origins:
+        return func.HttpResponse(status_code=HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "POST"})
+    headers = {"Allow": "POST", "WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": ALLOWED_RATE}
+    return func.HttpResponse(status_code=HTTPStatus.OK, headers=headers)
+
+
+@bp.function_name("acs_events")
+@bp.route(route=ROUTE, methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@problems
+async def acs_events(req: func.HttpRequest) -> func.HttpResponse:
+    """Take a delivery: every event of it has its own outcome, and the answer is the worst of them."""
+    gateway = await PROCESS.gateway()
+    try:
+        async with asyncio.timeout(gateway.settings.event_budget_s):
+            return await _take(gateway, req)
+    except TimeoutError:
+        return problem(TemporaryFault("not done in time"), RETRY)
+    except TemporaryFault as error:
+        logger.warning("a delivery could not be taken", extra={"reason": meaning(error).metric})
+        return problem(error, RETRY)
+
+
+async def _take(gateway: Gateway, req: func.HttpRequest) -> func.HttpResponse:
+    settings = gateway.settings
+    credentials = _credentials(settings, req)
+    if not any(credentials):
+        return _validation_only(settings, req)
+    account = await gateway.authenticator.authenticate(*credentials)
+    events = _parse(req)
+    validation = next((event for event in events if event.type == SUBSCRIPTION_VALIDATION), None)
+    if validation is not None:
+        return _validated(validation)
+    outcomes = await asyncio.gather(*(_deliver(gateway, account, event) for event in events))
+    status = max((outcome[0] for outcome in outcomes), key=_severity)
+    body = [
+        {"id": event.event_id, "outcome": what} for event, (_, what) in zip(events, outcomes, strict=True)
+    ]
+    return json_response(body, status)
+
+
+def _validation_only(settings: FunctionsSettings, req: func.HttpRequest) -> func.HttpResponse:
+    """Without credentials only the validation of a subscription is answered: it has no effect here."""
+    if not settings.validation_needs_credentials:
+        try:
+            events = _parse(req)
+        except GatewayError:
+            events = ()
+        if len(events) == 1 and events[0].type == SUBSCRIPTION_VALIDATION:
+            return _validated(events[0])
+    raise Unauthorized("credentials are missing")
+
+
+def _validated(event: GridEvent) -> func.HttpResponse:
+    try:
+        return json_response({"validationResponse": read_validation_code(event)})
+    except MalformedMessage as fault:
+        raise BadRequest(str(fault)) from None
+
+
+def _parse(req: func.HttpRequest) -> tuple[GridEvent, ...]:
+    try:
+        return parse_delivery(read_body(req, MAX_DELIVERY_BYTES))
+    except MalformedMessage as fault:
+        raise BadRequest(str(fault)) from None
+
+
+async def _deliver(gateway: Gateway, account: Account, event: GridEvent) -> tuple[int, str]:
+    """Return status and outcome of one event; other types than IncomingCall are acknowledged and ignored."""
+    if event.type != INCOMING_CALL:
+        return HTTPStatus.OK, "ignored"
+    try:
+        return HTTPStatus.OK, await gateway.answerer.incoming(account, event)
+    except MalformedMessage as fault:
+        logger.warning("an event cannot be read", extra={"fault": str(fault)})
+        return HTTPStatus.BAD_REQUEST, "malformed"
+    except GatewayError as error:
+        logger.warning("a call could not be answered yet", extra={"reason": meaning(error).metric})
+        return RETRY, meaning(error).metric
+
+
+def _severity(status: int) -> int:
+    """Order statuses: what is worth a retry goes before what is not, for a 400 would end that retry."""
+    return status // 100
+
+
+def _credentials(settings: FunctionsSettings, req: func.HttpRequest) -> tuple[str | None, str | None]:
+    return req.headers.get(settings.api_id_header), req.headers.get(settings.api_secret_header)

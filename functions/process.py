@@ -1,0 +1,65 @@
+"""What one worker process keeps between invocations: the gateway, made at first use inside its event loop.
+
+The worker has no start-up hook, and nothing may depend on Azure while it indexes the functions. So settings are
+read and checked when the app is imported (every fault is logged then, and `/readyz` names it), but clients are
+made by the first invocation. An app with faulty settings still indexes: an app that fails to import has no
+functions at all, and answers 404 to everything, without a word why.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+
+from shared.calls.gateway import Gateway, open_gateway
+from shared.config import FunctionsSettings, SettingsInvalid, functions_settings
+from shared.core.profiles import Routing
+from shared.errors import NotConfigured
+from shared.gateway_file import GatewayFileInvalid, load_gateway_file
+
+logger = logging.getLogger(__name__)
+
+
+class Process:
+    """The one gateway of a worker process."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self.faults: tuple[str, ...] = ()
+        """Everything that is wrong with the settings and the gateway file; empty when all is well."""
+        self._settings: FunctionsSettings | None = None
+        self._routing: Routing | None = None
+        self._stack: AsyncExitStack | None = None
+        self._gateway: Gateway | None = None
+        self._opening = asyncio.Lock()
+        try:
+            self._settings = functions_settings(env)
+            self._routing = load_gateway_file(self._settings.common.gateway_file)
+        except (SettingsInvalid, GatewayFileInvalid) as error:
+            self.faults = error.faults
+            logger.critical("the configuration is not good: %s", "; ".join(error.faults))
+
+    async def gateway(self) -> Gateway:
+        """Return the gateway, made at the first call.
+
+        Raises:
+            NotConfigured: settings or gateway file are not good; see `faults`.
+        """
+        if self._settings is None or self._routing is None:
+            raise NotConfigured("the configuration is not good; /readyz names the faults")
+        async with self._opening:
+            if self._gateway is None:
+                self._stack = AsyncExitStack()
+                self._gateway = await self._stack.enter_async_context(
+                    open_gateway(self._settings, self._routing)
+                )
+            return self._gateway
+
+    async def close(self) -> None:
+        """Close the clients. The worker never calls this; whoever hosts the app in their own loop does."""
+        if self._stack is not None:
+            await self._stack.aclose()
+        self._stack = self._gateway = None
+
+
+PROCESS = Process(os.environ)

@@ -1,0 +1,1 @@
+"""Wire formats of Azure Communication Services and Event Grid, validated once at the border."""

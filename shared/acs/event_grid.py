@@ -1,0 +1,109 @@
+"""Event Grid deliveries: two envelopes, and the events of Communication Services inside them.
+
+Source: Event Grid's schema pages; the facts that surprise are named where they matter.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from shared.acs.identifiers import Identifier, read_identifier
+from shared.acs.shapes import MalformedMessage, mapping, optional_mapping, optional_text, text
+from shared.acs.times import parse_time
+
+INCOMING_CALL = "Microsoft.Communication.IncomingCall"
+SUBSCRIPTION_VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
+MAX_DELIVERY_BYTES = 1024 * 1024
+"""Event Grid's own limit for one delivery."""
+
+
+@dataclass(frozen=True, slots=True)
+class GridEvent:
+    """One event, whichever envelope it came in. `at` is Unix seconds."""
+
+    event_id: str
+    type: str
+    at: float
+    data: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingCall:
+    """A call that rings. The context is single use and a secret; it is good for about 30 s."""
+
+    caller: Identifier
+    called: Identifier
+    server_call_id: str
+    correlation_id: str
+    context: str = field(repr=False)
+    voip_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    sip_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def parse_delivery(body: bytes) -> tuple[GridEvent, ...]:
+    """Read every event of a delivery: an array or a single object, in either envelope.
+
+    Raises:
+        MalformedMessage: the body is no JSON, or an event lacks what every event has.
+    """
+    try:
+        decoded = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise MalformedMessage("body: not valid JSON") from error
+    items = decoded if isinstance(decoded, list) else [decoded]
+    if not items:
+        raise MalformedMessage("body: no event in it")
+    return tuple(_read_event(item, f"event {index}") for index, item in enumerate(items))
+
+
+def _read_event(item: object, where: str) -> GridEvent:
+    if not isinstance(item, dict):
+        raise MalformedMessage(f"{where}: must be an object")
+    is_cloud_event = "specversion" in item
+    type_name, time_name = ("type", "time") if is_cloud_event else ("eventType", "eventTime")
+    try:
+        at = parse_time(text(item, time_name, where=where))
+    except MalformedMessage:
+        raise
+    except (ValueError, OverflowError):
+        raise MalformedMessage(f"{where}: '{time_name}' must be an ISO 8601 time") from None
+    return GridEvent(
+        event_id=text(item, "id", where=where),
+        type=text(item, type_name, where=where),
+        at=at,
+        data=optional_mapping(item, "data", where=where),
+    )
+
+
+def read_validation_code(event: GridEvent) -> str:
+    """Return the code that the subscription validation wants echoed."""
+    return text(event.data, "validationCode", where="validation event")
+
+
+def read_incoming_call(event: GridEvent) -> IncomingCall:
+    """Read the data of an IncomingCall event.
+
+    Raises:
+        MalformedMessage: a member that answering needs is missing or of the wrong type.
+    """
+    where = "IncomingCall"
+    custom = optional_mapping(event.data, "customContext", where=where)
+    return IncomingCall(
+        caller=read_identifier(mapping(event.data, "from", where=where), where=f"{where} from"),
+        called=read_identifier(mapping(event.data, "to", where=where), where=f"{where} to"),
+        server_call_id=optional_text(event.data, "serverCallId", where=where),
+        correlation_id=text(event.data, "correlationId", where=where),
+        context=text(event.data, "incomingCallContext", where=where),
+        voip_headers=_read_headers(custom, "voipHeaders"),
+        sip_headers=_read_headers(custom, "sipHeaders"),
+    )
+
+
+def _read_headers(custom: Mapping[str, Any], name: str) -> Mapping[str, str]:
+    """Keep the string pairs; the rest is not a header, and no reason to lose a call."""
+    pairs = custom.get(name)
+    if not isinstance(pairs, dict):
+        return {}
+    return {key: value for key, value in pairs.items() if isinstance(value, str)}

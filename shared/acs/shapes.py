@@ -1,0 +1,39 @@
+"""Reading of JSON whose members may be missing or of the wrong type: each reader says which member is at fault."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class MalformedMessage(ValueError):
+    """A message does not have the shape that its sender documents. The text names the member, never its value."""
+
+
+def text(source: Mapping[str, Any], name: str, *, where: str) -> str:
+    """Return the non-empty string `name` of `source`."""
+    value = source.get(name)
+    if not isinstance(value, str) or not value:
+        raise MalformedMessage(f"{where}: '{name}' must be a non-empty string")
+    return value
+
+
+def optional_text(source: Mapping[str, Any], name: str, *, where: str) -> str:
+    """Return the string `name` of `source`, or an empty one where it is missing or null."""
+    value = source.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise MalformedMessage(f"{where}: '{name}' must be a string")
+    return value
+
+
+def mapping(source: Mapping[str, Any], name: str, *, where: str) -> Mapping[str, Any]:
+    """Return the object `name` of `source`."""
+    value = source.get(name)
+    if not isinstance(value, dict):
+        raise MalformedMessage(f"{where}: '{name}' must be an object")
+    return value
+
+
+def optional_mapping(source: Mapping[str, Any], name: str, *, where: str) -> Mapping[str, Any]:
+    """Return the object `name` of `source`, or an empty one where it is missing or null."""
+    return {} if source.get(name) is None else mapping(source, name, where=where)

@@ -1,0 +1,1 @@
+"""Thin shells over SDKs; nothing else in the package touches a network."""

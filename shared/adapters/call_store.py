@@ -1,0 +1,179 @@
+"""Calls and their callback events in Table storage.
+
+A call's row is changed only by reading it, applying a pure function, and writing the result if nobody wrote in
+between; otherwise the function runs again on what is there now.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from azure.core import MatchConditions
+from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+from azure.data.tables import UpdateMode
+from azure.data.tables.aio import TableServiceClient
+
+from shared.adapters.tables import etag_of, get_json, put_json, store_faults
+from shared.core.call import CallRecord, CallTimes, HistoryEntry
+from shared.core.call_state import CallState, Cause
+from shared.core.ids import partition_of
+from shared.core.profiles import AgentProfile
+from shared.errors import NotFound, StoreUnavailable
+
+MAX_CONFLICTS = 16
+"""Writers of one row are the owner pod and a few callbacks; more conflicts than this is no contention."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """A callback event as it was appended; `at` is Unix seconds, `data` ACS's own object."""
+
+    event_id: str
+    name: str
+    at: float
+    data: Mapping[str, Any] = field(repr=False)
+
+
+class TableCallStore:
+    """The tables `calls` and `callevents`. All methods raise `StoreUnavailable`."""
+
+    def __init__(self, service: TableServiceClient) -> None:
+        self._calls = service.get_table_client("calls")
+        self._events = service.get_table_client("callevents")
+
+    async def create(self, record: CallRecord) -> bool:
+        """Insert the row of a new call; False where it is there already (an earlier attempt wrote it)."""
+        async with store_faults():
+            try:
+                await self._calls.create_entity(_to_entity(record))
+            except ResourceExistsError:
+                return False
+            return True
+
+    async def get(self, call_id: str) -> CallRecord | None:
+        """Return the call, or None."""
+        found = await self._read(call_id)
+        return None if found is None else found[0]
+
+    async def change(self, call_id: str, mutate: Callable[[CallRecord], CallRecord]) -> CallRecord:
+        """Apply `mutate` to the call and return what was written; what `mutate` raises goes through.
+
+        `mutate` may run several times, and writes nothing where it returns the record it got.
+
+        Raises:
+            NotFound: there is no such call.
+        """
+        for _ in range(MAX_CONFLICTS):
+            found = await self._read(call_id)
+            if found is None:
+                raise NotFound("no such call")
+            record, etag = found
+            changed = mutate(record)
+            if changed is record:
+                return record
+            async with store_faults():
+                try:
+                    await self._calls.update_entity(
+                        _to_entity(changed),
+                        mode=UpdateMode.REPLACE,
+                        etag=etag,
+                        match_condition=MatchConditions.IfNotModified,
+                    )
+                except ResourceModifiedError:
+                    continue
+                return changed
+        raise StoreUnavailable("the call's row changes too often")
+
+    async def append_event(self, call_id: str, event: StoredEvent) -> bool:
+        """Append a callback event once; False where its id is there already."""
+        entity: dict[str, Any] = {
+            "PartitionKey": call_id,
+            "RowKey": event.event_id.encode().hex()[:512],
+            "event_id": event.event_id,
+            "name": event.name,
+            "at": event.at,
+        }
+        put_json(entity, "pii_data", event.data)
+        async with store_faults():
+            try:
+                await self._events.create_entity(entity)
+            except ResourceExistsError:
+                return False
+            return True
+
+    async def events(self, call_id: str) -> list[StoredEvent]:
+        """Return the call's callback events in the order of their own time."""
+        async with store_faults():
+            query = self._events.query_entities("PartitionKey eq @p", parameters={"p": call_id})
+            found = [
+                StoredEvent(e["event_id"], e["name"], e["at"], get_json(e, "pii_data", dict[str, Any]))
+                async for e in query
+            ]
+        return sorted(found, key=lambda event: event.at)
+
+    async def _read(self, call_id: str) -> tuple[CallRecord, str] | None:
+        async with store_faults():
+            try:
+                entity = await self._calls.get_entity(partition_of(call_id), call_id)
+            except ResourceNotFoundError:
+                return None
+            return _to_record(entity), etag_of(entity)
+
+
+def _to_entity(record: CallRecord) -> dict[str, Any]:
+    entity: dict[str, Any] = {
+        "PartitionKey": partition_of(record.call_id),
+        "RowKey": record.call_id,
+        "account_id": record.account_id,
+        "state": record.state.value,
+        "profile_name": record.profile.name,
+        "pii_caller": record.caller,
+        "pii_called": record.called,
+        "correlation_id": record.correlation_id,
+        "server_call_id": record.server_call_id,
+        "media_jti": record.media_jti,
+        "media_jti_used": record.media_jti_used,
+        "epoch": record.epoch,
+        "traceparent": record.traceparent,
+        "history_dropped": record.history_dropped,
+    }
+    optional = {
+        "cause": record.cause and record.cause.value,
+        "call_connection_id": record.call_connection_id,
+        "owner": record.owner,
+    }
+    entity.update({name: value for name, value in optional.items() if value is not None})
+    put_json(entity, "profile", record.profile)
+    put_json(entity, "pii_variables", record.variables)
+    put_json(entity, "times", record.times)
+    put_json(entity, "history", record.history)
+    return entity
+
+
+def _to_record(entity: Mapping[str, Any]) -> CallRecord:
+    cause = entity.get("cause")
+    try:
+        return CallRecord(
+            call_id=entity["RowKey"],
+            account_id=entity["account_id"],
+            profile=get_json(entity, "profile", AgentProfile),
+            caller=entity["pii_caller"],
+            called=entity["pii_called"],
+            correlation_id=entity["correlation_id"],
+            server_call_id=entity["server_call_id"],
+            variables=get_json(entity, "pii_variables", dict[str, str]),
+            media_jti=entity["media_jti"],
+            traceparent=entity["traceparent"],
+            times=get_json(entity, "times", CallTimes),
+            state=CallState(entity["state"]),
+            cause=None if cause is None else Cause(cause),
+            call_connection_id=entity.get("call_connection_id"),
+            media_jti_used=entity["media_jti_used"],
+            owner=entity.get("owner"),
+            epoch=entity["epoch"],
+            history=get_json(entity, "history", tuple[HistoryEntry, ...]),
+            history_dropped=entity["history_dropped"],
+        )
+    except (KeyError, ValueError, msgspec.MsgspecError) as error:
+        raise StoreUnavailable("a call's row cannot be read") from error

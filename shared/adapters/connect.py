@@ -1,0 +1,116 @@
+"""The clients of one process, made from its settings: lazily connected, closed together."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from azure.communication.callautomation.aio import CallAutomationClient
+from azure.core.credentials import AccessToken, AccessTokenInfo, AzureKeyCredential
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.data.tables.aio import TableServiceClient
+from azure.identity.aio import DefaultAzureCredential
+from azure.keyvault.secrets.aio import SecretClient
+
+from shared.adapters import call_automation
+from shared.adapters.account_store import TableAccountStore
+from shared.adapters.call_automation import CallControl
+from shared.adapters.call_store import TableCallStore
+from shared.adapters.claim_store import TableClaimStore
+from shared.adapters.key_vault import VaultSecrets
+from shared.adapters.pod_store import TablePodStore
+from shared.adapters.tables import open_tables
+from shared.config import CommonSettings
+from shared.security.acs_jwt import AcsTokenVerifier
+
+VAULT_CONNECT_TIMEOUT_S = 2
+VAULT_READ_TIMEOUT_S = 3
+FAR_FUTURE = 4_102_444_800
+"""Unix seconds of 2100-01-01: the local token does not expire."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """Everything outside that a process talks to."""
+
+    accounts: TableAccountStore
+    claims: TableClaimStore
+    calls: TableCallStore
+    pods: TablePodStore
+    vault: VaultSecrets
+    call_control: CallControl
+    acs_tokens: AcsTokenVerifier | None
+    """None: ACS's own JWT is not checked."""
+    tables: TableServiceClient
+
+
+class LocalCredential:
+    """Stands in for Entra where every endpoint is loopback: the emulator takes any token."""
+
+    async def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
+        """Return a token that says nothing."""
+        return AccessToken("local", FAR_FUTURE)
+
+    async def get_token_info(self, *_scopes: str, **_options: Any) -> AccessTokenInfo:
+        """Return a token that says nothing."""
+        return AccessTokenInfo("local", FAR_FUTURE)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    async def __aenter__(self) -> "LocalCredential":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+
+@asynccontextmanager
+async def connect(settings: CommonSettings) -> AsyncIterator[Connections]:
+    """Make the clients of a process; nothing is asked of them yet. Closes them all at the end."""
+    async with AsyncExitStack() as stack:
+        credential: AsyncTokenCredential = (
+            LocalCredential() if settings.local_credential else DefaultAzureCredential()
+        )
+        stack.push_async_callback(credential.close)
+        tables = open_tables(
+            endpoint=settings.storage_table_endpoint,
+            connection_string=settings.storage_connection_string,
+            credential=credential,
+        )
+        stack.push_async_callback(tables.close)
+        vault_options: dict[str, Any] = {}
+        if settings.key_vault_ca_file is not None:
+            vault_options["connection_verify"] = str(settings.key_vault_ca_file)
+        secrets = SecretClient(
+            settings.key_vault_url,
+            credential,
+            # The check wants the vault's host below the challenge's resource, which loopback never is.
+            verify_challenge_resource=not settings.local_credential,
+            retry_total=1,
+            connection_timeout=VAULT_CONNECT_TIMEOUT_S,
+            read_timeout=VAULT_READ_TIMEOUT_S,
+            **vault_options,
+        )
+        stack.push_async_callback(secrets.close)
+        calls = CallAutomationClient(
+            settings.acs_endpoint,
+            AzureKeyCredential(settings.acs_access_key) if settings.acs_access_key else credential,
+            retry_total=call_automation.RETRIES,
+            connection_timeout=call_automation.CONNECT_TIMEOUT_S,
+            read_timeout=call_automation.READ_TIMEOUT_S,
+        )
+        stack.push_async_callback(calls.close)
+        acs_tokens = AcsTokenVerifier(settings.acs_tokens) if settings.acs_tokens else None
+        if acs_tokens is not None:
+            stack.push_async_callback(acs_tokens.refresher.close)
+        yield Connections(
+            accounts=TableAccountStore(tables),
+            claims=TableClaimStore(tables),
+            calls=TableCallStore(tables),
+            pods=TablePodStore(tables),
+            vault=VaultSecrets(secrets),
+            call_control=CallControl(calls),
+            acs_tokens=acs_tokens,
+            tables=tables,
+        )

@@ -1,0 +1,39 @@
+"""Pods' heartbeats in Table storage: one partition, one row a pod."""
+
+from azure.data.tables import UpdateMode
+from azure.data.tables.aio import TableServiceClient
+
+from shared.adapters.tables import store_faults
+from shared.core.admission import PodLoad
+
+PARTITION = "pod"
+
+
+class TablePodStore:
+    """The table `pods`. All methods raise `StoreUnavailable`."""
+
+    def __init__(self, service: TableServiceClient) -> None:
+        self._table = service.get_table_client("pods")
+
+    async def beat(self, load: PodLoad) -> None:
+        """Write what a pod says of itself."""
+        entity = {
+            "PartitionKey": PARTITION,
+            "RowKey": load.name,
+            "calls": load.calls,
+            "capacity": load.capacity,
+            "at": load.at,
+        }
+        async with store_faults():
+            await self._table.upsert_entity(entity, mode=UpdateMode.REPLACE)
+
+    async def remove(self, name: str) -> None:
+        """Forget a pod that stopped in order."""
+        async with store_faults():
+            await self._table.delete_entity(PARTITION, name)
+
+    async def all(self) -> list[PodLoad]:
+        """Return the last word of every pod, live or not."""
+        async with store_faults():
+            query = self._table.query_entities("PartitionKey eq @p", parameters={"p": PARTITION})
+            return [PodLoad(e["RowKey"], e["calls"], e["capacity"], e["at"]) async for e in query]

@@ -1,0 +1,80 @@
+"""Table storage: one client for all tables, its faults as ours, and text longer than a property may be."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import msgspec
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError, HttpResponseError
+from azure.data.tables.aio import TableServiceClient
+
+from shared.errors import StoreUnavailable
+
+T = TypeVar("T")
+
+TABLES = ("accounts", "incoming", "calls", "callevents", "pods")
+
+CONNECT_TIMEOUT_S = 2
+READ_TIMEOUT_S = 3
+RETRIES = 1
+"""A caller is waiting: one quick second try, and then the fault goes up to who can decide."""
+
+PIECE_CHARS = 30_000
+"""A string property holds 64 KiB of UTF-16, so 32 K characters; longer text is cut into numbered pieces."""
+
+
+def open_tables(
+    *, endpoint: str | None, connection_string: str | None, credential: AsyncTokenCredential | None
+) -> TableServiceClient:
+    """Return a client, not yet connected, for one storage account."""
+    options: dict[str, Any] = {
+        "retry_total": RETRIES,
+        "retry_backoff_factor": 0.1,
+        "connection_timeout": CONNECT_TIMEOUT_S,
+        "read_timeout": READ_TIMEOUT_S,
+    }
+    if connection_string is not None:
+        return TableServiceClient.from_connection_string(connection_string, **options)
+    if endpoint is None or credential is None:
+        raise ValueError("an endpoint needs a credential")
+    return TableServiceClient(endpoint=endpoint, credential=credential, **options)
+
+
+async def create_tables(service: TableServiceClient) -> None:
+    """Create the tables that are not there yet."""
+    async with store_faults():
+        for name in TABLES:
+            await service.create_table_if_not_exists(name)
+
+
+@asynccontextmanager
+async def store_faults() -> AsyncIterator[None]:
+    """Turn whatever storage says that the code inside does not handle into `StoreUnavailable`."""
+    try:
+        yield
+    except HttpResponseError as error:
+        raise StoreUnavailable(f"table storage answered {error.status_code}") from error
+    except (AzureError, TimeoutError) as error:
+        raise StoreUnavailable("table storage did not answer") from error
+
+
+def etag_of(entity: Mapping[str, Any]) -> str:
+    """Return the ETag of an entity that was read."""
+    etag: str = entity.metadata["etag"]  # type: ignore[attr-defined]  # TableEntity, typed as a dict by the SDK
+    return etag
+
+
+def put_json(entity: dict[str, Any], name: str, value: object) -> None:
+    """Put `value` into the entity as JSON, in pieces where it is long."""
+    text = msgspec.json.encode(value).decode()
+    for number, start in enumerate(range(0, len(text), PIECE_CHARS)):
+        entity[f"{name}_{number}"] = text[start : start + PIECE_CHARS]
+
+
+def get_json(entity: Mapping[str, Any], name: str, kind: type[T]) -> T:
+    """Return the value that `put_json` put there."""
+    pieces: list[str] = []
+    while (piece := entity.get(f"{name}_{len(pieces)}")) is not None:
+        pieces.append(piece)
+    return msgspec.json.decode("".join(pieces), type=kind)

@@ -1,0 +1,118 @@
+"""The operator's command line: `python -m shared.admin`.
+
+It works with the settings of the environment, and with the rights of whoever runs it.
+"""
+
+import argparse
+import asyncio
+import re
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from shared.adapters.connect import connect
+from shared.adapters.tables import create_tables
+from shared.config import SettingsInvalid, common_settings
+from shared.errors import BadRequest, GatewayError
+from shared.gateway_file import GatewayFileInvalid, load_gateway_file
+from shared.security.accounts import MIN_SECRET_CHARS, Account, hash_secret, new_api_id, new_api_secret
+
+ACCOUNT_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return the exit status: 0 done, 1 failed, 2 asked wrongly or not configured."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except (SettingsInvalid, GatewayFileInvalid) as error:
+        for fault in error.faults:
+            print(fault, file=sys.stderr)
+        return 2
+    except GatewayError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m shared.admin", description="Operate the voice gateway.")
+    subjects = parser.add_subparsers(required=True)
+
+    accounts = subjects.add_parser("accounts", help="who may deliver calls").add_subparsers(required=True)
+    create = accounts.add_parser("create", help="make an account and print its credentials, once")
+    create.add_argument("--account", required=True, help="id that routes name: a-z, 0-9 and hyphens")
+    create.add_argument("--name", required=True, help="name for people")
+    create.add_argument("--api-id", help="keep the API id of an existing subscription")
+    create.add_argument(
+        "--secret-from-stdin", action="store_true", help="keep the API secret of an existing subscription"
+    )
+    create.add_argument("--json", action="store_true", help="print JSON")
+    create.set_defaults(run=lambda arguments: asyncio.run(_create_account(arguments)))
+    listing = accounts.add_parser("list", help="list accounts")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    listing.set_defaults(run=lambda arguments: asyncio.run(_list_accounts(arguments)))
+
+    gateway = subjects.add_parser("gateway", help="the gateway file").add_subparsers(required=True)
+    check = gateway.add_parser("check", help="check a gateway file and list every fault with its line")
+    check.add_argument("file", type=Path)
+    check.set_defaults(run=_check_gateway_file)
+    return parser
+
+
+async def _create_account(arguments: argparse.Namespace) -> int:
+    if not ACCOUNT_ID.fullmatch(arguments.account):
+        raise BadRequest("--account takes a-z, 0-9 and hyphens, 63 at most")
+    secret = sys.stdin.readline().strip() if arguments.secret_from_stdin else new_api_secret()
+    if len(secret) < MIN_SECRET_CHARS:
+        raise BadRequest(f"the secret must have {MIN_SECRET_CHARS} characters or more")
+    account = Account(
+        account_id=arguments.account,
+        name=arguments.name,
+        api_id=arguments.api_id or new_api_id(),
+        secret_hashes=(hash_secret(secret),),
+        created=time.time(),
+    )
+    async with connect(common_settings()) as connections:
+        await create_tables(connections.tables)
+        await connections.accounts.create(account)
+    credentials = {"account": account.account_id, "api_id": account.api_id, "api_secret": secret}
+    if arguments.json:
+        print(msgspec.json.encode(credentials).decode())
+    else:
+        print("\n".join(f"{name:<11} {value}" for name, value in credentials.items()))
+        print("The secret is shown this once; only a hash of it is kept.", file=sys.stderr)
+    return 0
+
+
+async def _list_accounts(arguments: argparse.Namespace) -> int:
+    async with connect(common_settings()) as connections:
+        accounts = sorted(await connections.accounts.all(), key=lambda account: account.account_id)
+    rows = [
+        {
+            "account": a.account_id,
+            "name": a.name,
+            "api_id": a.api_id,
+            "enabled": a.enabled,
+            "created": a.created,
+        }
+        for a in accounts
+    ]
+    if arguments.json:
+        print(msgspec.json.encode(rows).decode())
+        return 0
+    for account in accounts:
+        state = "enabled" if account.enabled else "disabled"
+        print(f"{account.account_id:<24} {account.api_id:<26} {state:<9} {account.name}")
+    return 0
+
+
+def _check_gateway_file(arguments: argparse.Namespace) -> int:
+    routing = load_gateway_file(arguments.file)
+    print(f"{arguments.file}: {len(routing.profiles)} profiles, {len(routing.routes)} routes, no fault")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What the Functions app does with a call: answer it, and keep what ACS says of it."""

@@ -1,0 +1,101 @@
+"""Keeping what ACS says of a call: proved, appended once, and applied where no pod does it."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from shared.acs.callbacks import CallbackEvent, parse_callback
+from shared.acs.shapes import MalformedMessage
+from shared.adapters.call_store import StoredEvent
+from shared.adapters.connect import Connections
+from shared.calls.pods import PodLoads
+from shared.core.call import CallRecord, WrongConnection, advance, bind_connection
+from shared.core.callbacks import EVENT_OF_CALLBACK
+from shared.errors import BadRequest, Forbidden
+from shared.security.acs_jwt import AcsTokenVerifier
+from shared.security.keyring import Keyring
+from shared.security.tokens import Audience, TokenRejected
+
+logger = logging.getLogger(__name__)
+
+
+class CallbackReceiver:
+    """Takes callbacks. `clock` tells Unix seconds."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        *,
+        keys: Keyring,
+        acs_tokens: AcsTokenVerifier | None,
+        pods: PodLoads,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._calls = connections.calls
+        self._keys = keys
+        self._acs_tokens = acs_tokens
+        self._pods = pods
+        self._clock = clock
+
+    async def authorize(self, call_id: str, token: str | None, authorization: str | None) -> None:
+        """Check that the callback comes from ACS, and is about this call.
+
+        Raises:
+            TokenRejected: no good token of ours, or of ACS's where that is checked.
+            Forbidden: the token is good, for another call.
+            TemporaryFault: the keys to check with are away.
+        """
+        if not token:
+            raise TokenRejected("the token is missing")
+        claims = await self._keys.verify_fresh(token, audience=Audience.CALLBACK)
+        if self._acs_tokens is not None:
+            await self._acs_tokens.verify_fresh(authorization)
+        if claims.call_id != call_id:
+            raise Forbidden("the token is for another call")
+
+    async def receive(self, call_id: str, body: bytes) -> None:
+        """Append and apply every event of a callback; a repeated one changes nothing.
+
+        Raises:
+            BadRequest: the body is not what ACS sends.
+            Forbidden: an event is about another connection than the call's.
+            NotFound: there is no such call.
+            StoreUnavailable: nothing is lost, ACS may send it again.
+        """
+        try:
+            events = parse_callback(body)
+        except MalformedMessage as fault:
+            raise BadRequest(str(fault)) from None
+        for event in events:
+            await self._take(call_id, event)
+
+    async def _take(self, call_id: str, event: CallbackEvent) -> None:
+        record = await self._calls.get(call_id)
+        owner_is_live = (
+            record is not None
+            and record.owner is not None
+            and await self._pods.is_live(record.owner, self._clock())
+        )
+        try:
+            # Applied first: it refuses another call's event before that is kept among this call's.
+            await self._calls.change(call_id, lambda r: applied(r, event, owner_is_live=owner_is_live))
+        except WrongConnection:
+            raise Forbidden("the event is about another connection") from None
+        kept = StoredEvent(event.event_id, event.name, event.at, event.data)
+        if not await self._calls.append_event(call_id, kept):
+            logger.info("a callback came again", extra={"call_id": call_id, "event": event.name})
+
+
+def applied(record: CallRecord, event: CallbackEvent, *, owner_is_live: bool) -> CallRecord:
+    """Return the call after a callback; a call with a live owner is only bound, for the owner moves it.
+
+    Raises:
+        WrongConnection: the event is about another connection than the call's.
+    """
+    record = bind_connection(record, event.call_connection_id)
+    meaning = EVENT_OF_CALLBACK.get(event.name)
+    if owner_is_live or meaning is None:
+        return record
+    if any(entry.event is meaning and entry.at == event.at for entry in record.history):
+        return record
+    return advance(record, meaning, event.at)

@@ -1,0 +1,61 @@
+"""The Functions app's side of the gateway, put together from its settings."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from shared.adapters.connect import Connections, connect
+from shared.calls.callbacks import CallbackReceiver
+from shared.calls.incoming import CallAnswerer
+from shared.calls.pods import PodLoads
+from shared.config import FunctionsSettings
+from shared.core.profiles import Routing
+from shared.security.accounts import Authenticator
+from shared.security.keyring import CALLBACK_KEY_SECRET, MEDIA_KEY_SECRET, Keyring
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What the edges call."""
+
+    settings: FunctionsSettings
+    connections: Connections
+    authenticator: Authenticator
+    answerer: CallAnswerer
+    callbacks: CallbackReceiver
+    keyrings: tuple[Keyring, ...]
+
+
+@asynccontextmanager
+async def open_gateway(settings: FunctionsSettings, routing: Routing) -> AsyncIterator[Gateway]:
+    """Make the gateway; it asks nothing of any service until it is used."""
+    async with connect(settings.common) as connections:
+        media_keys = Keyring(connections.vault, MEDIA_KEY_SECRET)
+        callback_keys = Keyring(connections.vault, CALLBACK_KEY_SECRET)
+        pods = PodLoads(connections.pods)
+        acs_tokens = connections.acs_tokens
+        on_callbacks = settings.common.acs_tokens is not None and settings.common.acs_tokens.on_callbacks
+        try:
+            yield Gateway(
+                settings=settings,
+                connections=connections,
+                authenticator=Authenticator(connections.accounts),
+                answerer=CallAnswerer(
+                    settings,
+                    connections,
+                    routing,
+                    media_keys=media_keys,
+                    callback_keys=callback_keys,
+                    pods=pods,
+                ),
+                callbacks=CallbackReceiver(
+                    connections,
+                    keys=callback_keys,
+                    acs_tokens=acs_tokens if on_callbacks else None,
+                    pods=pods,
+                ),
+                keyrings=(media_keys, callback_keys),
+            )
+        finally:
+            for keyring in (media_keys, callback_keys):
+                await keyring.refresher.close()

@@ -1,0 +1,263 @@
+"""Answering a call that rings: claim it, write its row, mint its tokens, answer; each exactly once.
+
+The order is what makes it safe. The claim is won by one delivery; the row stands before ACS hears the answer,
+because callbacks and the media socket may arrive before the answer returns; and whatever dies in between is
+taken up by the next delivery with the same ids, which ACS recognises as the same request.
+"""
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import urlencode
+
+from shared.acs.event_grid import GridEvent, IncomingCall, read_incoming_call
+from shared.adapters.claim_store import TableClaimStore
+from shared.adapters.connect import Connections
+from shared.calls.pods import PodLoads
+from shared.config import FunctionsSettings
+from shared.core.admission import Room, room
+from shared.core.call import CallRecord, CallTimes, advance, bind_connection
+from shared.core.call_state import CallEvent
+from shared.core.claims import Claim, Found, Outcome, finished, given_up, judge, taken_over
+from shared.core.ids import claim_key, new_call_id, new_token_id, new_traceparent
+from shared.core.profiles import AgentProfile, Routing
+from shared.core.variables import input_variables
+from shared.errors import AcsUnavailable, CallGone, GatewayError, StoreUnavailable, TemporaryFault
+from shared.security.accounts import Account
+from shared.security.keyring import Keyring
+from shared.security.tokens import Audience, mint
+
+logger = logging.getLogger(__name__)
+
+CALLS_PATH = "/mg-genagent-acs/v1/calls"
+MEDIA_PATH = "/media"
+WAIT_STEP_S = 0.1
+"""How often a delivery looks whether the one that holds the claim is done."""
+
+
+class Delivered(StrEnum):
+    """What became of one IncomingCall event."""
+
+    ANSWERED = "answered"
+    MISSED = "missed"
+    REJECTED = "rejected"
+    DUPLICATE = "duplicate"
+    UNROUTED = "unrouted"
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A claim that is ours now, with the ETag to write it by."""
+
+    claim: Claim
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Ringing:
+    """Everything known about the call that rings."""
+
+    account: Account
+    profile: AgentProfile
+    call: IncomingCall
+    event: GridEvent
+    deadline: float
+    """Unix seconds after which nobody can answer it any more."""
+
+
+class CallAnswerer:
+    """Answers calls. `clock` tells Unix seconds."""
+
+    def __init__(
+        self,
+        settings: FunctionsSettings,
+        connections: Connections,
+        routing: Routing,
+        *,
+        media_keys: Keyring,
+        callback_keys: Keyring,
+        pods: PodLoads,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._claims: TableClaimStore = connections.claims
+        self._calls = connections.calls
+        self._acs = connections.call_control
+        self._routing = routing
+        self._media_keys = media_keys
+        self._callback_keys = callback_keys
+        self._pods = pods
+        self._clock = clock
+
+    async def incoming(self, account: Account, event: GridEvent) -> Delivered:
+        """Answer the call of an IncomingCall event, unless another delivery did.
+
+        Raises:
+            MalformedMessage: the event does not hold what answering needs.
+            TemporaryFault: the same event may be delivered again with success.
+        """
+        call = read_incoming_call(event)
+        profile = self._routing.profile_for(account.account_id, call.called.raw_id)
+        if profile is None:
+            logger.warning("no route for a call", extra={"account": account.account_id})
+            return Delivered.UNROUTED
+        ringing = _Ringing(account, profile, call, event, event.at + self._settings.ring_deadline_s)
+        held = await self._claim(ringing)
+        if held is None:
+            return Delivered.DUPLICATE
+        try:
+            return await self._settle(ringing, held)
+        except TemporaryFault:
+            await self._give_up(held)
+            raise
+
+    async def _claim(self, ringing: _Ringing) -> _Held | None:
+        """Win the claim, or wait until whoever holds it is done (None) or its lease runs out."""
+        mine = Claim(
+            key=claim_key(ringing.call.context),
+            event_id=ringing.event.event_id,
+            call_id=new_call_id(),
+            media_jti=new_token_id(),
+            repeatability_id=str(uuid.uuid4()),
+            lease_until=self._clock() + self._settings.claim_lease_s,
+        )
+        etag = await self._claims.insert(mine)
+        if etag is not None:
+            return _Held(mine, etag)
+        while True:
+            found = await self._claims.read(mine.key)
+            if found is None:
+                raise TemporaryFault("the claim on the call vanished")
+            claim, etag = found
+            if claim.call_id == mine.call_id:
+                # The insert was ours after all: its reply was lost, and the client sent it again.
+                return _Held(claim, etag)
+            match judge(claim, self._clock()):
+                case Found.FINISHED:
+                    return None
+                case Found.TAKE_OVER:
+                    next_holder = taken_over(claim, self._clock(), self._settings.claim_lease_s)
+                    written = await self._claims.replace(next_holder, etag)
+                    if written is not None:
+                        return _Held(next_holder, written)
+                case Found.WAIT:
+                    await asyncio.sleep(WAIT_STEP_S)
+
+    async def _settle(self, ringing: _Ringing, held: _Held) -> Delivered:
+        """Bring a claim that is ours to its outcome."""
+        if held.claim.attempts > 1 and await self._is_proved_answered(held.claim.call_id):
+            return await self._finish(held, Outcome.ANSWERED)
+        if self._clock() > ringing.deadline:
+            await self._record_unanswered(ringing, held.claim, CallEvent.RING_EXPIRED)
+            return await self._finish(held, Outcome.MISSED)
+        if room(await self._pods.current(), self._clock()) is Room.FULL:
+            return await self._reject(ringing, held)
+        await asyncio.gather(
+            self._calls.create(self._new_record(ringing, held.claim, CallEvent.ANSWER_SENT)),
+            self._claims.index_event(ringing.event.event_id, held.claim.key),
+        )
+        return await self._answer(ringing, held)
+
+    async def _answer(self, ringing: _Ringing, held: _Held) -> Delivered:
+        claim = held.claim
+        callback_url, media_url = await self._urls(ringing, claim)
+        try:
+            connection_id = await self._acs.answer(
+                incoming_call_context=ringing.call.context,
+                callback_url=callback_url,
+                media_url=media_url,
+                audio_format=ringing.profile.audio_format,
+                call_id=claim.call_id,
+                repeatability_id=claim.repeatability_id,
+                cognitive_services_endpoint=self._settings.cognitive_services_endpoint,
+            )
+        except CallGone:
+            return await self._gone(held)
+        try:
+            await asyncio.gather(
+                self._calls.change(claim.call_id, lambda record: bind_connection(record, connection_id)),
+                self._finish(held, Outcome.ANSWERED),
+            )
+        except StoreUnavailable:
+            # The call is up. Its callbacks and its socket bind the connection too, and another delivery
+            # finds that out; to ask for one by a 500 would only add load to a store that is away.
+            logger.warning("an answered call could not be marked", extra={"call_id": claim.call_id})
+        return Delivered.ANSWERED
+
+    async def _gone(self, held: _Held) -> Delivered:
+        """ACS no longer knows the context: the caller gave up, or an earlier try of ours did answer."""
+        claim = held.claim
+        if await self._is_proved_answered(claim.call_id):
+            return await self._finish(held, Outcome.ANSWERED)
+        if claim.attempts > 1:
+            # Whether the earlier try answered shows in a callback or a socket, if not yet then soon; the ring
+            # deadline ends the waiting.
+            raise AcsUnavailable("whether an earlier try answered is not known yet")
+        await self._calls.change(claim.call_id, lambda r: advance(r, CallEvent.CALLER_GONE, self._clock()))
+        return await self._finish(held, Outcome.MISSED)
+
+    async def _reject(self, ringing: _Ringing, held: _Held) -> Delivered:
+        try:
+            await self._acs.reject(
+                incoming_call_context=ringing.call.context, repeatability_id=held.claim.repeatability_id
+            )
+        except CallGone:
+            await self._record_unanswered(ringing, held.claim, CallEvent.CALLER_GONE)
+            return await self._finish(held, Outcome.MISSED)
+        await self._record_unanswered(ringing, held.claim, CallEvent.NO_ROOM)
+        return await self._finish(held, Outcome.REJECTED)
+
+    async def _record_unanswered(self, ringing: _Ringing, claim: Claim, event: CallEvent) -> None:
+        if not await self._calls.create(self._new_record(ringing, claim, event)):
+            await self._calls.change(claim.call_id, lambda r: advance(r, event, self._clock()))
+
+    async def _finish(self, held: _Held, outcome: Outcome) -> Delivered:
+        """Write the outcome; who lost the claim meanwhile leaves that to the one who took it."""
+        await self._claims.replace(finished(held.claim, outcome), held.etag)
+        return Delivered(outcome.value)
+
+    async def _give_up(self, held: _Held) -> None:
+        """Let the next delivery take the claim at once; should this fail too, the lease runs out by itself."""
+        try:
+            await self._claims.replace(given_up(held.claim), held.etag)
+        except GatewayError:
+            logger.info("a claim could not be given up", extra={"call_id": held.claim.call_id})
+
+    async def _is_proved_answered(self, call_id: str) -> bool:
+        """Whether a callback, a socket or an earlier return bound the call to a connection of ACS."""
+        record = await self._calls.get(call_id)
+        return record is not None and record.call_connection_id is not None
+
+    def _new_record(self, ringing: _Ringing, claim: Claim, event: CallEvent) -> CallRecord:
+        now = self._clock()
+        record = CallRecord(
+            call_id=claim.call_id,
+            account_id=ringing.account.account_id,
+            profile=ringing.profile,
+            caller=ringing.call.caller.raw_id,
+            called=ringing.call.called.raw_id,
+            correlation_id=ringing.call.correlation_id,
+            server_call_id=ringing.call.server_call_id,
+            variables=input_variables(ringing.call.voip_headers),
+            media_jti=claim.media_jti,
+            traceparent=new_traceparent(),
+            times=CallTimes(created=now),
+        )
+        return advance(record, event, now)
+
+    async def _urls(self, ringing: _Ringing, claim: Claim) -> tuple[str, str]:
+        """Return the callback URL and the media URL, each with its own token."""
+        media_key, callback_key = await asyncio.gather(
+            self._media_keys.signing_key(), self._callback_keys.signing_key()
+        )
+        who = {"call_id": claim.call_id, "account_id": ringing.account.account_id}
+        media = mint(Audience.MEDIA, jti=claim.media_jti, signing=media_key, **who)
+        callback = mint(Audience.CALLBACK, jti=new_token_id(), signing=callback_key, **who)
+        return (
+            f"{self._settings.callback_base_url}{CALLS_PATH}/{claim.call_id}/events?{urlencode({'token': callback})}",
+            f"{self._settings.media_base_url}{MEDIA_PATH}/{claim.call_id}?{urlencode({'token': media})}",
+        )

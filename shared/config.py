@@ -1,0 +1,275 @@
+"""Settings of both processes, read from the environment once, with every fault listed together.
+
+Nothing here opens a connection. Secrets are kept out of `repr`.
+"""
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+T = TypeVar("T")
+
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+ACS_ISSUER = "https://acscallautomation.communication.azure.com"
+ACS_OPENID_METADATA_URL = f"{ACS_ISSUER}/calling/.well-known/acsopenidconfiguration"
+DEFAULT_GATEWAY_FILE = Path(__file__).resolve().parent.parent / "gateway.yaml"
+
+
+class SettingsInvalid(Exception):
+    """The environment does not make a working configuration; `faults` names every fault found."""
+
+    def __init__(self, faults: tuple[str, ...]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+
+@dataclass(frozen=True, slots=True)
+class AcsTokenSettings:
+    """How ACS's own JWT is checked: on every callback and media socket it proves the resource, not the call."""
+
+    audience: str
+    issuer: str
+    metadata_url: str
+    on_callbacks: bool
+    on_media: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommonSettings:
+    """What both processes need."""
+
+    acs_endpoint: str
+    acs_access_key: str | None = field(repr=False)
+    """None: the managed identity is used."""
+    acs_tokens: AcsTokenSettings | None
+    key_vault_url: str
+    key_vault_ca_file: Path | None
+    local_credential: bool
+    """A fixed token instead of Entra; only against loopback endpoints."""
+    storage_table_endpoint: str | None
+    storage_connection_string: str | None = field(repr=False)
+    gateway_file: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionsSettings:
+    """What the Functions app needs. Durations in seconds."""
+
+    common: CommonSettings
+    callback_base_url: str
+    media_base_url: str
+    cognitive_services_endpoint: str | None
+    event_grid_origins: frozenset[str]
+    api_id_header: str
+    api_secret_header: str
+    validation_needs_credentials: bool
+    ring_deadline_s: float
+    """After `event time` + this, the ringing is over: a call rings about 30 s."""
+    event_budget_s: float
+    claim_lease_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaSettings:
+    """What the media gateway needs. Durations in seconds."""
+
+    common: CommonSettings
+    host: str
+    port: int
+    pod_name: str
+    max_calls: int
+    interruption_grace_s: float
+    """How long a lost socket may stay without a word from ACS before the call is hung up."""
+    log_level: str
+
+
+class _Reader:
+    """Reads one environment and gathers faults instead of raising at the first."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+        self.faults: list[str] = []
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self._env.get(name, "").strip()
+        if value:
+            return value
+        if default is None:
+            self.faults.append(f"{name} is not set")
+        return default or ""
+
+    def optional(self, name: str) -> str | None:
+        return self._env.get(name, "").strip() or None
+
+    def parsed(self, name: str, parse: Callable[[str], T], default: T, what: str) -> T:
+        value = self.optional(name)
+        if value is None:
+            return default
+        try:
+            return parse(value)
+        except ValueError:
+            self.faults.append(f"{name} must be {what}")
+            return default
+
+    def positive(self, name: str, default: float) -> float:
+        value = self.parsed(name, float, default, "a number of seconds")
+        if not 0 < value < float("inf"):
+            self.faults.append(f"{name} must be more than 0")
+        return value
+
+    def whole(self, name: str, default: int, lowest: int, highest: int) -> int:
+        value = self.parsed(name, int, default, "a whole number")
+        if not lowest <= value <= highest:
+            self.faults.append(f"{name} must be from {lowest} to {highest}")
+        return value
+
+    def choice(self, name: str, choices: Mapping[str, T], default: str) -> T:
+        value = self.text(name, default)
+        if value not in choices:
+            self.faults.append(f"{name} must be one of: {', '.join(choices)}")
+            return choices[default]
+        return choices[value]
+
+    def url(self, name: str, schemes: tuple[str, str], *, required: bool = True) -> str | None:
+        """Read a base URL; the second, unencrypted scheme is for loopback only. No trailing slash."""
+        value = self.text(name) if required else self.optional(name)
+        if not value:
+            return None
+        parts = urlsplit(value)
+        secure, plain = schemes
+        if not parts.hostname or parts.scheme not in schemes:
+            self.faults.append(f"{name} must be a URL that starts with {secure}://")
+        elif parts.scheme == plain and parts.hostname not in LOOPBACK_HOSTS:
+            self.faults.append(f"{name} may use {plain}:// only for a loopback host")
+        elif parts.query or parts.fragment:
+            self.faults.append(f"{name} must have no query")
+        # The ACS SDK signs the endpoint as typed: a trailing slash breaks the signature.
+        return value.rstrip("/")
+
+
+def _is_loopback(url: str | None) -> bool:
+    return url is None or urlsplit(url).hostname in LOOPBACK_HOSTS
+
+
+def _read_acs_tokens(reader: _Reader) -> AcsTokenSettings | None:
+    audience = reader.optional("ACS_RESOURCE_ID")
+    choices = {
+        "none": (False, False),
+        "callbacks": (True, False),
+        "media": (False, True),
+        "callbacks,media": (True, True),
+    }
+    on_callbacks, on_media = reader.choice(
+        "ACS_JWT_VERIFIED_ON", choices, "callbacks,media" if audience else "none"
+    )
+    if not (on_callbacks or on_media):
+        return None
+    if audience is None:
+        reader.faults.append("ACS_RESOURCE_ID is not set, and ACS_JWT_VERIFIED_ON needs it")
+    metadata_url = reader.url("ACS_OPENID_METADATA_URL", ("https", "http"), required=False)
+    return AcsTokenSettings(
+        audience=audience or "",
+        issuer=reader.text("ACS_TOKEN_ISSUER", ACS_ISSUER),
+        metadata_url=metadata_url or ACS_OPENID_METADATA_URL,
+        on_callbacks=on_callbacks,
+        on_media=on_media,
+    )
+
+
+def _read_common(reader: _Reader) -> CommonSettings:
+    acs_endpoint = reader.url("ACS_ENDPOINT", ("https", "http"))
+    acs_access_key = reader.optional("ACS_ACCESS_KEY")
+    if acs_endpoint and acs_endpoint.startswith("http://") and acs_access_key is None:
+        reader.faults.append("ACS_ACCESS_KEY is not set, and ACS_ENDPOINT is http: Entra tokens need https")
+    key_vault_url = reader.url("KEY_VAULT_URL", ("https", "https"))
+    ca_file = reader.optional("KEY_VAULT_CA_FILE")
+    local = reader.choice("AZURE_CREDENTIAL", {"default": False, "local": True}, "default")
+    table_endpoint = reader.url("STORAGE_TABLE_ENDPOINT", ("https", "http"), required=False)
+    connection_string = reader.optional("STORAGE_CONNECTION_STRING")
+    if (table_endpoint is None) == (connection_string is None):
+        reader.faults.append("set one of STORAGE_TABLE_ENDPOINT and STORAGE_CONNECTION_STRING")
+    if local and not all(map(_is_loopback, (acs_endpoint, key_vault_url, table_endpoint))):
+        reader.faults.append("AZURE_CREDENTIAL may be 'local' only when every endpoint is loopback")
+    return CommonSettings(
+        acs_endpoint=acs_endpoint or "",
+        acs_access_key=acs_access_key,
+        acs_tokens=_read_acs_tokens(reader),
+        key_vault_url=key_vault_url or "",
+        key_vault_ca_file=Path(ca_file) if ca_file else None,
+        local_credential=local,
+        storage_table_endpoint=table_endpoint,
+        storage_connection_string=connection_string,
+        gateway_file=reader.parsed("GATEWAY_FILE", Path, DEFAULT_GATEWAY_FILE, "a path"),
+    )
+
+
+def common_settings(env: Mapping[str, str] = os.environ) -> CommonSettings:
+    """Read what both processes need.
+
+    Raises:
+        SettingsInvalid: with every fault.
+    """
+    reader = _Reader(env)
+    return _checked(reader, _read_common(reader))
+
+
+def functions_settings(env: Mapping[str, str] = os.environ) -> FunctionsSettings:
+    """Read the settings of the Functions app.
+
+    Raises:
+        SettingsInvalid: with every fault.
+    """
+    reader = _Reader(env)
+    origins = reader.text("EVENT_GRID_ORIGINS", "eventgrid.azure.net,eventgrid.azure.com")
+    settings = FunctionsSettings(
+        common=_read_common(reader),
+        callback_base_url=reader.url("CALLBACK_BASE_URL", ("https", "http")) or "",
+        media_base_url=reader.url("MEDIA_BASE_URL", ("wss", "ws")) or "",
+        cognitive_services_endpoint=reader.url(
+            "COGNITIVE_SERVICES_ENDPOINT", ("https", "http"), required=False
+        ),
+        event_grid_origins=frozenset(origin.strip().lower() for origin in origins.split(",")),
+        api_id_header=reader.text("API_ID_HEADER", "asapp-api-id"),
+        api_secret_header=reader.text("API_SECRET_HEADER", "asapp-api-secret"),
+        validation_needs_credentials=reader.choice(
+            "EVENT_GRID_VALIDATION", {"open": False, "credentials": True}, "open"
+        ),
+        ring_deadline_s=reader.positive("RING_DEADLINE_S", 25),
+        event_budget_s=reader.positive("EVENT_BUDGET_S", 8),
+        claim_lease_s=reader.positive("CLAIM_LEASE_S", 8),
+    )
+    return _checked(reader, settings)
+
+
+def media_settings(env: Mapping[str, str] = os.environ) -> MediaSettings:
+    """Read the settings of the media gateway.
+
+    Raises:
+        SettingsInvalid: with every fault.
+    """
+    reader = _Reader(env)
+    settings = MediaSettings(
+        common=_read_common(reader),
+        host=reader.text("MEDIA_HOST", "0.0.0.0"),  # noqa: S104 - the platform's ingress is in front
+        port=reader.whole("MEDIA_PORT", 8063, 0, 65535),
+        # Container Apps names each replica; elsewhere the host and the process are unique enough.
+        pod_name=reader.optional("POD_NAME")
+        or reader.optional("CONTAINER_APP_REPLICA_NAME")
+        or f"{socket.gethostname()}-{os.getpid()}",
+        max_calls=reader.whole("MAX_CALLS", 100, 1, 10_000),
+        interruption_grace_s=reader.positive("INTERRUPTION_GRACE_S", 5),
+        log_level=reader.choice(
+            "LOG_LEVEL", {level: level for level in ("DEBUG", "INFO", "WARNING", "ERROR")}, "INFO"
+        ),
+    )
+    return _checked(reader, settings)
+
+
+def _checked(reader: _Reader, settings: T) -> T:
+    if reader.faults:
+        raise SettingsInvalid(tuple(reader.faults))
+    return settings

@@ -1,0 +1,34 @@
+"""Whether there is room for one more call, from what the pods say of themselves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+HEARTBEAT_FRESH_S = 5.0
+"""Pods beat every second; one that was silent this long takes no calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodLoad:
+    """What a pod last said: calls it holds, calls it can hold, and when (Unix seconds)."""
+
+    name: str
+    calls: int
+    capacity: int
+    at: float
+
+
+class Room(StrEnum):
+    """The answer; UNKNOWN is no reason to turn a caller away."""
+
+    FREE = "free"
+    FULL = "full"
+    UNKNOWN = "unknown"
+
+
+def room(pods: Sequence[PodLoad] | None, now: float) -> Room:
+    """Say whether any live pod has room. `None` (the store did not answer) is unknown, not empty."""
+    if pods is None:
+        return Room.UNKNOWN
+    live = [pod for pod in pods if now - pod.at <= HEARTBEAT_FRESH_S]
+    return Room.FREE if any(pod.calls < pod.capacity for pod in live) else Room.FULL

@@ -1,0 +1,128 @@
+"""What a call may do in each state.
+
+The owner pod runs this machine; the Functions app runs it only for a call that no pod owns. Events may come
+late, twice and in any order (ACS promises none), so an event that does not fit the state changes nothing and
+is never an error: `next_state` says None, and the call's history says that it was refused.
+"""
+
+from enum import StrEnum
+
+
+class CallState(StrEnum):
+    """Where a call stands. ENDED, MISSED and REJECTED are final."""
+
+    RINGING = "ringing"
+    ANSWERING = "answering"
+    CONNECTED = "connected"
+    STREAMING = "streaming"
+    INTERRUPTED = "interrupted"
+    ENDING = "ending"
+    ENDED = "ended"
+    MISSED = "missed"
+    REJECTED = "rejected"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing can happen to the call any more."""
+        return self in FINAL
+
+
+FINAL = frozenset({CallState.ENDED, CallState.MISSED, CallState.REJECTED})
+
+
+class CallEvent(StrEnum):
+    """What happens to a call, from whatever side."""
+
+    ANSWER_SENT = "answer_sent"
+    NO_ROOM = "no_room"
+    RING_EXPIRED = "ring_expired"
+    CALLER_GONE = "caller_gone"
+    """ACS refused the answer: the context is no longer good."""
+    ANSWER_FAILED = "answer_failed"
+    """ACS accepted the answer, and then could not connect."""
+    CALL_CONNECTED = "call_connected"
+    MEDIA_STARTED = "media_started"
+    MEDIA_LOST = "media_lost"
+    MEDIA_INVALID = "media_invalid"
+    INTERRUPTION_EXPIRED = "interruption_expired"
+    AGENT_ENDED = "agent_ended"
+    AGENT_FAILED = "agent_failed"
+    DURATION_REACHED = "duration_reached"
+    PROCESS_STOPPING = "process_stopping"
+    CALL_DISCONNECTED = "call_disconnected"
+    HUNG_UP = "hung_up"
+    """Our own hang-up is done, or can no longer be done."""
+
+
+class Cause(StrEnum):
+    """Why a call ended, or was never answered."""
+
+    AGENT_ENDED = "agent_ended"
+    AGENT_FAILED = "agent_failed"
+    CALLER_HUNG_UP = "caller_hung_up"
+    MEDIA_LOST = "media_lost"
+    MEDIA_INVALID = "media_invalid"
+    MAX_DURATION = "max_duration"
+    PROCESS_STOPPED = "process_stopped"
+    ANSWER_FAILED = "answer_failed"
+    CALLER_GONE = "caller_gone"
+    RING_EXPIRED = "ring_expired"
+    NO_ROOM = "no_room"
+
+
+_S, _E = CallState, CallEvent
+
+_ENDS_FOR_US: dict[CallEvent, CallState] = {
+    _E.AGENT_ENDED: _S.ENDING,
+    _E.AGENT_FAILED: _S.ENDING,
+    _E.MEDIA_INVALID: _S.ENDING,
+    _E.DURATION_REACHED: _S.ENDING,
+    _E.PROCESS_STOPPING: _S.ENDING,
+    _E.CALL_DISCONNECTED: _S.ENDED,
+}
+
+TRANSITIONS: dict[CallState, dict[CallEvent, CallState]] = {
+    _S.RINGING: {
+        _E.ANSWER_SENT: _S.ANSWERING,
+        _E.NO_ROOM: _S.REJECTED,
+        _E.RING_EXPIRED: _S.MISSED,
+        _E.CALLER_GONE: _S.MISSED,
+    },
+    # Callbacks and the media socket prove that a call was answered, whatever the answer's own return says;
+    # they may overtake it, and media may overtake CallConnected.
+    _S.ANSWERING: {
+        _E.CALL_CONNECTED: _S.CONNECTED,
+        _E.MEDIA_STARTED: _S.STREAMING,
+        _E.ANSWER_FAILED: _S.ENDED,
+        _E.CALLER_GONE: _S.MISSED,
+        _E.RING_EXPIRED: _S.MISSED,
+        **_ENDS_FOR_US,
+    },
+    _S.CONNECTED: {_E.MEDIA_STARTED: _S.STREAMING, _E.ANSWER_FAILED: _S.ENDED, **_ENDS_FOR_US},
+    _S.STREAMING: {_E.MEDIA_LOST: _S.INTERRUPTED, **_ENDS_FOR_US},
+    _S.INTERRUPTED: {_E.MEDIA_STARTED: _S.STREAMING, _E.INTERRUPTION_EXPIRED: _S.ENDING, **_ENDS_FOR_US},
+    _S.ENDING: {_E.CALL_DISCONNECTED: _S.ENDED, _E.HUNG_UP: _S.ENDED},
+    _S.ENDED: {},
+    _S.MISSED: {},
+    _S.REJECTED: {},
+}
+
+CAUSES: dict[CallEvent, Cause] = {
+    _E.NO_ROOM: Cause.NO_ROOM,
+    _E.RING_EXPIRED: Cause.RING_EXPIRED,
+    _E.CALLER_GONE: Cause.CALLER_GONE,
+    _E.ANSWER_FAILED: Cause.ANSWER_FAILED,
+    _E.MEDIA_INVALID: Cause.MEDIA_INVALID,
+    _E.INTERRUPTION_EXPIRED: Cause.MEDIA_LOST,
+    _E.AGENT_ENDED: Cause.AGENT_ENDED,
+    _E.AGENT_FAILED: Cause.AGENT_FAILED,
+    _E.DURATION_REACHED: Cause.MAX_DURATION,
+    _E.PROCESS_STOPPING: Cause.PROCESS_STOPPED,
+    _E.CALL_DISCONNECTED: Cause.CALLER_HUNG_UP,
+}
+"""The cause that an event gives to a call that has none yet: the first reason to end is the one that counts."""
+
+
+def next_state(state: CallState, event: CallEvent) -> CallState | None:
+    """Return the state after `event`, or None where the event does not fit and changes nothing."""
+    return TRANSITIONS[state].get(event)

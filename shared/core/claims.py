@@ -1,0 +1,62 @@
+"""The claim on a ringing call: what makes many deliveries of it one answer.
+
+A claim is a row keyed by the hash of the call's context. Whoever inserts it answers; whoever finds it waits.
+A claim whose lease ran out belongs to a process that died or gave up: it is taken over with the *same* ids, so
+that ACS recognises the answer as the same request, and a crash in between neither loses nor doubles the call.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """How a ringing call went; every one of these is final."""
+
+    ANSWERED = "answered"
+    MISSED = "missed"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The claim on one ringing call. Times are Unix seconds."""
+
+    key: str
+    event_id: str
+    call_id: str
+    media_jti: str
+    repeatability_id: str
+    """UUID of the answer request: sent again, ACS replays its first reply."""
+    lease_until: float
+    attempts: int = 1
+    outcome: Outcome | None = None
+
+
+class Found(StrEnum):
+    """What a delivery does about a claim that is there already."""
+
+    FINISHED = "finished"
+    WAIT = "wait"
+    TAKE_OVER = "take_over"
+
+
+def judge(claim: Claim, now: float) -> Found:
+    """Say what to do about the claim of another delivery."""
+    if claim.outcome is not None:
+        return Found.FINISHED
+    return Found.WAIT if now < claim.lease_until else Found.TAKE_OVER
+
+
+def taken_over(claim: Claim, now: float, lease_s: float) -> Claim:
+    """Return the claim as its next holder writes it: same ids, one attempt more, a lease of its own."""
+    return replace(claim, lease_until=now + lease_s, attempts=claim.attempts + 1)
+
+
+def finished(claim: Claim, outcome: Outcome) -> Claim:
+    """Return the claim with its final outcome."""
+    return replace(claim, outcome=outcome)
+
+
+def given_up(claim: Claim) -> Claim:
+    """Return the claim without its lease: the next delivery may take it over at once."""
+    return replace(claim, lease_until=0.0)

@@ -1,0 +1,181 @@
+"""The gateway file (`gateway.yaml`): agent profiles and routes, checked whole before any of it is used.
+
+Its shape is published as `gateway.schema.json`; what a schema cannot say (a route's profile exists, a WAV file
+is there and fits) is checked here. Every fault is reported with its line.
+"""
+
+import json
+import wave
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import msgspec
+import yaml
+
+from shared.acs.identifiers import to_raw_id
+from shared.core.profiles import AgentProfile, AgentSettings, AudioFormat, Route, Routing
+
+SCHEMA_FILE = Path(__file__).with_name("gateway.schema.json")
+PROFILE_FIELDS = ("audio_format", "playout_delay_ms", "max_duration_s")
+MAX_FILE_BYTES = 1024 * 1024
+
+
+class GatewayFileInvalid(Exception):
+    """The gateway file cannot be used; `faults` has one text for each, with its line."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = tuple(faults)
+
+
+def load_gateway_file(path: Path) -> Routing:
+    """Read and check the file.
+
+    Raises:
+        GatewayFileInvalid: with every fault found.
+    """
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise GatewayFileInvalid([f"{path.name}: larger than {MAX_FILE_BYTES} bytes"])
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except OSError as error:
+        raise GatewayFileInvalid([f"{path.name}: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise GatewayFileInvalid([f"{path.name}: is not UTF-8"]) from error
+    except yaml.YAMLError as error:
+        raise GatewayFileInvalid([f"{path.name}: {' '.join(str(error).split())}"]) from error
+    if root is None:
+        raise GatewayFileInvalid([f"{path.name}: is empty"])
+    try:
+        document = _Document(path, root)
+    except RecursionError as error:
+        raise GatewayFileInvalid([f"{path.name}: refers to itself, or is nested too deeply"]) from error
+    faults = [*document.duplicate_keys(), *_schema_faults(document)]
+    if not faults:
+        routing = _to_routing(document)
+        faults = [*_route_faults(document, routing), *_sound_faults(document, routing)]
+    if faults:
+        raise GatewayFileInvalid(faults)
+    return routing
+
+
+class _Document:
+    """A YAML document as plain data, which still knows the line of each of its places."""
+
+    def __init__(self, path: Path, root: yaml.Node) -> None:
+        self.path = path
+        self._root = root
+        self._loader = yaml.SafeLoader("")
+        self.data = self._plain(root)
+
+    def fault(self, place: Sequence[str | int], text: str) -> str:
+        """Return `text` with the file, the line and the name of the place it is about."""
+        node = self._root
+        for step in place:
+            child = self._child(node, step)
+            if child is None:
+                break
+            node = child
+        name = ".".join(map(str, place)) or "file"
+        return f"{self.path.name}:{node.start_mark.line + 1}: {name}: {text}"
+
+    def duplicate_keys(self) -> Iterator[str]:
+        """Say which keys stand twice: YAML keeps the last without a word."""
+        yield from self._duplicates(self._root, [])
+
+    def _duplicates(self, node: yaml.Node, place: list[str | int]) -> Iterator[str]:
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                if key.value in seen:
+                    line = key.start_mark.line + 1
+                    yield f"{self.path.name}:{line}: {'.'.join(map(str, place))}: '{key.value}' stands twice"
+                seen.add(key.value)
+                yield from self._duplicates(value, [*place, key.value])
+        elif isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                yield from self._duplicates(item, [*place, index])
+
+    def _plain(self, node: yaml.Node) -> Any:
+        if isinstance(node, yaml.MappingNode):
+            # Keys are text, whatever YAML makes of them: a key named 1 is the digit 1.
+            return {str(key.value): self._plain(value) for key, value in node.value}
+        if isinstance(node, yaml.SequenceNode):
+            return [self._plain(item) for item in node.value]
+        return self._loader.construct_object(node)
+
+    @staticmethod
+    def _child(node: yaml.Node, step: str | int) -> yaml.Node | None:
+        if isinstance(node, yaml.MappingNode):
+            return next((value for key, value in node.value if key.value == step), None)
+        if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            item: yaml.Node = node.value[step]
+            return item
+        return None
+
+
+def _schema_faults(document: _Document) -> Iterator[str]:
+    validator = jsonschema_rs.validator_for(json.loads(SCHEMA_FILE.read_bytes()))
+    for error in validator.iter_errors(document.data):
+        yield document.fault(error.instance_path, error.message)
+
+
+def _to_routing(document: _Document) -> Routing:
+    profiles = {
+        name: _to_profile(name, settings, document.path.parent.resolve())
+        for name, settings in document.data["profiles"].items()
+    }
+    routes = tuple(
+        Route(account=r["account"], to=to_raw_id(r["to"]), profile=r["profile"])
+        for r in document.data["routes"]
+    )
+    return Routing(profiles=profiles, routes=routes)
+
+
+def _to_profile(name: str, settings: dict[str, Any], base_dir: Path) -> AgentProfile:
+    common = {field: settings[field] for field in PROFILE_FIELDS if field in settings}
+    own = {field: value for field, value in settings.items() if field not in PROFILE_FIELDS}
+    common["audio_format"] = AudioFormat(common.get("audio_format", AudioFormat.PCM24K))
+    agent = msgspec.convert(own, AgentSettings)
+    return AgentProfile(name=name, agent=agent, base_dir=str(base_dir), **common)
+
+
+def _route_faults(document: _Document, routing: Routing) -> Iterator[str]:
+    taken: set[tuple[str, str]] = set()
+    for index, route in enumerate(routing.routes):
+        if route.profile not in routing.profiles:
+            yield document.fault(["routes", index, "profile"], f"there is no profile '{route.profile}'")
+        if (route.account, route.to) in taken:
+            yield document.fault(["routes", index], "the account has a route for this already")
+        taken.add((route.account, route.to))
+
+
+def _sound_faults(document: _Document, routing: Routing) -> Iterator[str]:
+    for name, settings in document.data["profiles"].items():
+        rate_hz = routing.profiles[name].audio_format.rate_hz
+        for place, file in _sounds(settings):
+            fault = _wav_fault(document.path.parent / file, rate_hz)
+            if fault is not None:
+                yield document.fault(["profiles", name, *place], fault)
+
+
+def _sounds(settings: dict[str, Any]) -> Iterator[tuple[list[str], str]]:
+    if "greeting" in settings:
+        yield ["greeting"], settings["greeting"]
+    for digit, step in settings.get("on_digit", {}).items():
+        if "play" in step:
+            yield ["on_digit", digit, "play"], step["play"]
+
+
+def _wav_fault(path: Path, rate_hz: int) -> str | None:
+    try:
+        with wave.open(str(path), "rb") as sound:
+            if (sound.getnchannels(), sound.getsampwidth(), sound.getframerate()) != (1, 2, rate_hz):
+                return f"must be mono, 16 bit, {rate_hz} Hz"
+    except FileNotFoundError:
+        return "the file is not there"
+    except (OSError, wave.Error, EOFError):
+        return "is not a WAV file of PCM samples"
+    return None

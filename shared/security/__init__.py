@@ -1,0 +1,1 @@
+"""Accounts, tokens, keys, and ACS's own JWT."""
