@@ -134,7 +134,7 @@ class _Reader:
             return choices[default]
         return choices[value]
 
-    def url(self, name: str, schemes: tuple[str, str], *, required: bool = True) -> str | None:
+    def url(self, name: str, schemes: tuple[str, str | None], *, required: bool = True) -> str | None:
         """Read a base URL; the second, unencrypted scheme is for loopback only. No trailing slash."""
         value = self.text(name) if required else self.optional(name)
         if not value:
@@ -185,7 +185,7 @@ def _read_common(reader: _Reader) -> CommonSettings:
     acs_access_key = reader.optional("ACS_ACCESS_KEY")
     if acs_endpoint and acs_endpoint.startswith("http://") and acs_access_key is None:
         reader.faults.append("ACS_ACCESS_KEY is not set, and ACS_ENDPOINT is http: Entra tokens need https")
-    key_vault_url = reader.url("KEY_VAULT_URL", ("https", "https"))
+    key_vault_url = reader.url("KEY_VAULT_URL", ("https", None))
     ca_file = reader.optional("KEY_VAULT_CA_FILE")
     local = reader.choice("AZURE_CREDENTIAL", {"default": False, "local": True}, "default")
     table_endpoint = reader.url("STORAGE_TABLE_ENDPOINT", ("https", "http"), required=False)

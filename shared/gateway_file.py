@@ -118,7 +118,10 @@ class _Document:
 
 def _schema_faults(document: _Document) -> Iterator[str]:
     validator = jsonschema_rs.validator_for(json.loads(SCHEMA_FILE.read_bytes()))
-    for error in validator.iter_errors(document.data):
+    # The validator's own order is not fixed; by place, the same file always gives the same list.
+    for error in sorted(
+        validator.iter_errors(document.data), key=lambda e: (str(e.instance_path), e.message)
+    ):
         yield document.fault(error.instance_path, error.message)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.data.tables.aio import TableServiceClient
 
-from shared.adapters.tables import get_json, put_json, store_faults
+from shared.adapters.tables import get_json, key_of, put_json, store_faults
 from shared.errors import Conflict
 from shared.security.accounts import Account
 
@@ -23,7 +23,7 @@ class TableAccountStore:
         """Return the account of an API id, or None. Raises `StoreUnavailable`."""
         async with store_faults():
             try:
-                return _to_account(await self._table.get_entity(PARTITION, _row_key(api_id)))
+                return _to_account(await self._table.get_entity(PARTITION, key_of(api_id)))
             except ResourceNotFoundError:
                 return None
 
@@ -42,15 +42,10 @@ class TableAccountStore:
             return [_to_account(entity) async for entity in query]
 
 
-def _row_key(api_id: str) -> str:
-    """Return the API id as a key; hex, because a stranger's header may hold what no key may."""
-    return api_id.encode("utf-8", "surrogatepass").hex()[:512]
-
-
 def _to_entity(account: Account) -> dict[str, Any]:
     entity: dict[str, Any] = {
         "PartitionKey": PARTITION,
-        "RowKey": _row_key(account.api_id),
+        "RowKey": key_of(account.api_id),
         "account_id": account.account_id,
         "name": account.name,
         "api_id": account.api_id,

@@ -14,7 +14,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, Re
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableServiceClient
 
-from shared.adapters.tables import etag_of, get_json, put_json, store_faults
+from shared.adapters.tables import etag_of, get_json, key_of, put_json, store_faults
 from shared.core.call import CallRecord, CallTimes, HistoryEntry
 from shared.core.call_state import CallState, Cause
 from shared.core.ids import partition_of
@@ -89,7 +89,7 @@ class TableCallStore:
         """Append a callback event once; False where its id is there already."""
         entity: dict[str, Any] = {
             "PartitionKey": call_id,
-            "RowKey": event.event_id.encode().hex()[:512],
+            "RowKey": key_of(event.event_id),
             "event_id": event.event_id,
             "name": event.name,
             "at": event.at,

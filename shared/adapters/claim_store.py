@@ -9,7 +9,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, Re
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableServiceClient
 
-from shared.adapters.tables import etag_of, store_faults
+from shared.adapters.tables import etag_of, key_of, store_faults
 from shared.core.claims import Claim, Outcome
 
 ROW = "claim"
@@ -57,7 +57,7 @@ class TableClaimStore:
 
     async def index_event(self, event_id: str, key: str) -> None:
         """Make the claim findable by the Event Grid event that brought the call (dead letters name it)."""
-        entity = {"PartitionKey": f"event-{event_id.encode().hex()[:512]}", "RowKey": ROW, "claim_key": key}
+        entity = {"PartitionKey": f"event-{key_of(event_id)}", "RowKey": ROW, "claim_key": key}
         async with store_faults():
             await self._table.upsert_entity(entity, mode=UpdateMode.REPLACE)
 
@@ -65,7 +65,7 @@ class TableClaimStore:
         """Return the key of the claim that an event led to."""
         async with store_faults():
             try:
-                entity = await self._table.get_entity(f"event-{event_id.encode().hex()[:512]}", ROW)
+                entity = await self._table.get_entity(f"event-{key_of(event_id)}", ROW)
             except ResourceNotFoundError:
                 return None
             key: str = entity["claim_key"]

@@ -1,5 +1,6 @@
 """Table storage: one client for all tables, its faults as ours, and text longer than a property may be."""
 
+import hashlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -57,6 +58,11 @@ async def store_faults() -> AsyncIterator[None]:
         raise StoreUnavailable(f"table storage answered {error.status_code}") from error
     except (AzureError, TimeoutError) as error:
         raise StoreUnavailable("table storage did not answer") from error
+
+
+def key_of(text: str) -> str:
+    """Return a key for text that others made: of any length, with characters that no key may hold."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def etag_of(entity: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ late, twice and in any order (ACS promises none), so an event that does not fit 
 is never an error: `next_state` says None, and the call's history says that it was refused.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -72,7 +73,7 @@ class Cause(StrEnum):
 
 _S, _E = CallState, CallEvent
 
-_ENDS_FOR_US: dict[CallEvent, CallState] = {
+_ENDS_FOR_US: Mapping[CallEvent, CallState] = {
     _E.AGENT_ENDED: _S.ENDING,
     _E.AGENT_FAILED: _S.ENDING,
     _E.MEDIA_INVALID: _S.ENDING,
@@ -81,7 +82,7 @@ _ENDS_FOR_US: dict[CallEvent, CallState] = {
     _E.CALL_DISCONNECTED: _S.ENDED,
 }
 
-TRANSITIONS: dict[CallState, dict[CallEvent, CallState]] = {
+TRANSITIONS: Mapping[CallState, Mapping[CallEvent, CallState]] = {
     _S.RINGING: {
         _E.ANSWER_SENT: _S.ANSWERING,
         _E.NO_ROOM: _S.REJECTED,
@@ -107,7 +108,7 @@ TRANSITIONS: dict[CallState, dict[CallEvent, CallState]] = {
     _S.REJECTED: {},
 }
 
-CAUSES: dict[CallEvent, Cause] = {
+CAUSES: Mapping[CallEvent, Cause] = {
     _E.NO_ROOM: Cause.NO_ROOM,
     _E.RING_EXPIRED: Cause.RING_EXPIRED,
     _E.CALLER_GONE: Cause.CALLER_GONE,

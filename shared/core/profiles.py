@@ -4,7 +4,7 @@ They come from `gateway.yaml` (see `shared/gateway_file.py`), already validated.
 the profile it started with, so the shapes here are also what stands in the call's row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from msgspec import Struct
@@ -39,7 +39,7 @@ class ScriptAgent(Struct, frozen=True, tag="script", tag_field="kind", omit_defa
     """Plays WAV files, at the start and on keys; with neither it stays silent."""
 
     greeting: str | None = None
-    on_digit: dict[str, ScriptStep] = {}
+    on_digit: Mapping[str, ScriptStep] = {}
 
 
 AgentSettings = EchoAgent | ScriptAgent

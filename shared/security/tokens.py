@@ -25,7 +25,7 @@ class Audience(StrEnum):
     CALLBACK = "callback"
 
 
-LIFETIME_S: dict[Audience, int] = {Audience.MEDIA: 30, Audience.CALLBACK: 3 * 60 * 60}
+LIFETIME_S: Mapping[Audience, int] = {Audience.MEDIA: 30, Audience.CALLBACK: 3 * 60 * 60}
 """A media socket opens within the ringing time; callbacks come for as long as a call may last."""
 
 

@@ -1,0 +1,120 @@
+"""Both envelopes, single or many; and bad ones are refused by the name of what is wrong."""
+
+import contextlib
+import json
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from shared.acs.event_grid import INCOMING_CALL, parse_delivery, read_incoming_call
+from shared.acs.shapes import MalformedMessage
+from shared.acs.times import parse_time
+from tests.support.records import data_bytes, data_json
+
+
+@pytest.mark.parametrize(
+    "name", ["event_grid/incoming_call.event_grid.json", "event_grid/incoming_call.cloud_event.json"]
+)
+def test_both_envelopes_hold_the_same_call(name):
+    (event,) = parse_delivery(data_bytes(name))
+    call = read_incoming_call(event)
+    assert event.type == INCOMING_CALL
+    assert event.event_id == "d5546be8-227a-4db8-b2c3-4f06fd675fd6"
+    assert event.at == pytest.approx(1795196452.241539)
+    assert (call.caller.raw_id, call.called.raw_id) == ("4:+14255550100", "4:+18005550199")
+    assert call.context.startswith("eyJhbGciOiJub25l")
+
+
+def test_every_event_of_a_batch_is_read():
+    batch = data_json("event_grid/incoming_call.event_grid.json") + data_json("event_grid/call_ended.json")
+    events = parse_delivery(json.dumps(batch).encode())
+    assert [event.type.rpartition(".")[2] for event in events] == ["IncomingCall", "CallEnded"]
+
+
+def test_custom_context_is_read_where_it_is():
+    (event,) = parse_delivery(data_bytes("event_grid/incoming_call.with_context.json"))
+    call = read_incoming_call(event)
+    assert call.voip_headers == {"sessionRef": "abc-123"}
+    assert call.sip_headers["userToUser"].startswith("616d")
+    assert call.called.kind == "communicationUser"
+
+
+def test_a_context_that_is_no_map_of_strings_loses_no_call():
+    (event,) = data_json("event_grid/incoming_call.with_context.json")
+    event["data"]["customContext"] = {"voipHeaders": {"good": "1", "bad": 2}, "sipHeaders": None}
+    (parsed,) = parse_delivery(json.dumps(event).encode())
+    assert read_incoming_call(parsed).voip_headers == {"good": "1"}
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        (b"{", "body: not valid JSON"),
+        (b"[]", "body: no event in it"),
+        (b"\xff\xfe", "body: not valid JSON"),
+        (b"[1]", "event 0: must be an object"),
+        (b'{"eventType":"x","eventTime":"2026-11-20T17:40:52Z"}', "event 0: 'id' must be a non-empty string"),
+        (b'{"id":"1","eventType":"x"}', "event 0: 'eventTime' must be a non-empty string"),
+        (b'{"id":"1","eventType":"x","eventTime":"noon"}', "event 0: 'eventTime' must be an ISO 8601 time"),
+        (
+            b'{"id":"1","eventType":"x","eventTime":"2026-11-20T17:40:52Z","data":3}',
+            "event 0: 'data' must be an object",
+        ),
+        (b"[" * 100_000, "body: not valid JSON"),
+    ],
+)
+def test_a_malformed_delivery_says_what_is_wrong(body, fault):
+    with pytest.raises(MalformedMessage, match=fault):
+        parse_delivery(body)
+
+
+@pytest.mark.parametrize("member", ["to", "from", "incomingCallContext", "correlationId"])
+def test_an_incoming_call_without_what_answering_needs_is_refused(member):
+    (event,) = data_json("event_grid/incoming_call.event_grid.json")
+    del event["data"][member]
+    (parsed,) = parse_delivery(json.dumps(event).encode())
+    with pytest.raises(MalformedMessage, match=member):
+        read_incoming_call(parsed)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda children: st.lists(children) | st.dictionaries(st.text(), children),
+    max_leaves=20,
+)
+MEMBERS = [
+    "id",
+    "type",
+    "eventType",
+    "time",
+    "eventTime",
+    "specversion",
+    "data",
+    "to",
+    "from",
+    "rawId",
+    "customContext",
+]
+
+
+@given(st.binary(max_size=200) | json_values.map(lambda v: json.dumps(v).encode()))
+def test_whatever_comes_is_read_or_refused(body):
+    with contextlib.suppress(MalformedMessage):
+        parse_delivery(body)
+
+
+@given(st.dictionaries(st.sampled_from(MEMBERS), json_values))
+@example({"id": "1", "type": "t", "specversion": "1.0", "time": "9999-12-31T23:59:59.9999999+00:00"})
+@example({"id": "1", "eventType": "t", "eventTime": "0001-01-01T00:00:00+14:00"})
+def test_whatever_members_an_event_has_it_is_read_or_refused(event):
+    try:
+        for parsed in parse_delivery(msgspec.json.encode([event])):
+            read_incoming_call(parsed)
+    except MalformedMessage:
+        pass
+
+
+def test_times_with_seven_digits_are_read():
+    assert parse_time("2026-11-20T17:40:54.8174402+00:00") == pytest.approx(1795196454.81744)

@@ -1,0 +1,54 @@
+"""Many deliveries, one answer; and room for it."""
+
+import pytest
+
+from shared.core.admission import HEARTBEAT_FRESH_S, PodLoad, Room, room
+from shared.core.claims import Found, Outcome, finished, given_up, judge, taken_over
+from tests.support.records import claim
+
+
+@pytest.mark.parametrize(
+    ("found", "now", "verdict"),
+    [
+        (claim(lease_until=1008.0), 1000.0, Found.WAIT),
+        (claim(lease_until=1008.0), 1008.0, Found.TAKE_OVER),
+        (claim(lease_until=1008.0, outcome=Outcome.ANSWERED), 1000.0, Found.FINISHED),
+        (claim(lease_until=1008.0, outcome=Outcome.MISSED), 2000.0, Found.FINISHED),
+        (given_up(claim(lease_until=1008.0)), 1000.0, Found.TAKE_OVER),
+    ],
+    ids=["held", "lease over", "answered", "missed", "given up"],
+)
+def test_a_delivery_that_finds_a_claim(found, now, verdict):
+    assert judge(found, now) is verdict
+
+
+def test_a_claim_taken_over_keeps_its_ids_so_that_acs_sees_one_request():
+    before = claim()
+    after = taken_over(before, now=2000.0, lease_s=8.0)
+    assert (after.call_id, after.media_jti, after.repeatability_id) == (
+        before.call_id,
+        before.media_jti,
+        before.repeatability_id,
+    )
+    assert (after.attempts, after.lease_until) == (2, 2008.0)
+    assert finished(after, Outcome.ANSWERED).outcome is Outcome.ANSWERED
+
+
+def pod(calls, capacity=10, at=1000.0):
+    return PodLoad("pod", calls, capacity, at)
+
+
+@pytest.mark.parametrize(
+    ("pods", "expected"),
+    [
+        ([pod(9)], Room.FREE),
+        ([pod(10), pod(3)], Room.FREE),
+        ([pod(10)], Room.FULL),
+        ([], Room.FULL),
+        ([pod(0, at=1000.0 - HEARTBEAT_FRESH_S - 0.1)], Room.FULL),
+        (None, Room.UNKNOWN),
+    ],
+    ids=["room", "room on another", "full", "no pod", "pod silent", "store away"],
+)
+def test_room_for_a_call(pods, expected):
+    assert room(pods, now=1000.0) is expected

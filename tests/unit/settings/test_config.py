@@ -1,0 +1,100 @@
+"""Settings are checked whole: every fault is named at once, and secrets are never printed."""
+
+from pathlib import Path
+
+import pytest
+
+from shared.config import SettingsInvalid, functions_settings, media_settings
+
+LOCAL = {
+    "ACS_ENDPOINT": "http://127.0.0.1:8061/",
+    "ACS_ACCESS_KEY": "c2VjcmV0LWFjY2Vzcy1rZXk=",
+    "KEY_VAULT_URL": "https://127.0.0.1:8062",
+    "KEY_VAULT_CA_FILE": "/tmp/ca.pem",
+    "AZURE_CREDENTIAL": "local",
+    "STORAGE_CONNECTION_STRING": "UseDevelopmentStorage=true",
+    "CALLBACK_BASE_URL": "http://127.0.0.1:7071",
+    "MEDIA_BASE_URL": "ws://127.0.0.1:8063",
+}
+AZURE = {
+    "ACS_ENDPOINT": "https://acs1.communication.azure.com",
+    "ACS_RESOURCE_ID": "22222222-2222-2222-2222-222222222222",
+    "KEY_VAULT_URL": "https://vault1.vault.azure.net",
+    "STORAGE_TABLE_ENDPOINT": "https://st1.table.core.windows.net",
+    "CALLBACK_BASE_URL": "https://gateway.example.com",
+    "MEDIA_BASE_URL": "wss://media.example.com",
+}
+
+
+def test_local_settings_are_good_and_lose_the_trailing_slash_that_breaks_signatures():
+    settings = functions_settings(LOCAL)
+    assert settings.common.acs_endpoint == "http://127.0.0.1:8061"
+    assert settings.common.key_vault_ca_file == Path("/tmp/ca.pem")
+    assert settings.common.acs_tokens is None
+    assert (settings.api_id_header, settings.api_secret_header) == ("asapp-api-id", "asapp-api-secret")
+
+
+def test_in_azure_acs_own_token_is_checked_everywhere_by_default():
+    tokens = functions_settings(AZURE).common.acs_tokens
+    assert tokens is not None
+    assert (tokens.on_callbacks, tokens.on_media) == (True, True)
+    assert tokens.metadata_url.startswith("https://acscallautomation.communication.azure.com/")
+
+
+def test_every_fault_is_named_at_once():
+    with pytest.raises(SettingsInvalid) as invalid:
+        functions_settings({"RING_DEADLINE_S": "soon", "CALLBACK_BASE_URL": "gateway"})
+    assert invalid.value.faults == (
+        "ACS_ENDPOINT is not set",
+        "KEY_VAULT_URL is not set",
+        "set one of STORAGE_TABLE_ENDPOINT and STORAGE_CONNECTION_STRING",
+        "CALLBACK_BASE_URL must be a URL that starts with https://",
+        "MEDIA_BASE_URL is not set",
+        "RING_DEADLINE_S must be a number of seconds",
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        (
+            {"ACS_ENDPOINT": "http://acs1.communication.azure.com"},
+            "ACS_ENDPOINT may use http:// only for a loopback host",
+        ),
+        (
+            {"MEDIA_BASE_URL": "ws://media.example.com"},
+            "MEDIA_BASE_URL may use ws:// only for a loopback host",
+        ),
+        (
+            {"MEDIA_BASE_URL": "https://media.example.com"},
+            "MEDIA_BASE_URL must be a URL that starts with wss://",
+        ),
+        ({"CALLBACK_BASE_URL": "https://g.example.com/?code=1"}, "CALLBACK_BASE_URL must have no query"),
+        (
+            {"AZURE_CREDENTIAL": "local"},
+            "AZURE_CREDENTIAL may be 'local' only when every endpoint is loopback",
+        ),
+        ({"AZURE_CREDENTIAL": "magic"}, "AZURE_CREDENTIAL must be one of: default, local"),
+        (
+            {"STORAGE_CONNECTION_STRING": "x"},
+            "set one of STORAGE_TABLE_ENDPOINT and STORAGE_CONNECTION_STRING",
+        ),
+        ({"ACS_RESOURCE_ID": "", "ACS_JWT_VERIFIED_ON": "callbacks"}, "ACS_RESOURCE_ID is not set"),
+        ({"CLAIM_LEASE_S": "0"}, "CLAIM_LEASE_S must be more than 0"),
+        ({"EVENT_BUDGET_S": "nan"}, "EVENT_BUDGET_S must be more than 0"),
+    ],
+)
+def test_a_fault_is_named_plainly(changes, fault):
+    with pytest.raises(SettingsInvalid, match=fault.replace("(", r"\(")):
+        functions_settings({**AZURE, **changes})
+
+
+def test_a_pod_is_named_by_its_replica():
+    assert media_settings({**AZURE, "CONTAINER_APP_REPLICA_NAME": "media--r1"}).pod_name == "media--r1"
+    assert media_settings(AZURE).pod_name
+
+
+def test_secrets_stay_out_of_what_is_printed():
+    printed = repr(functions_settings(LOCAL))
+    assert LOCAL["ACS_ACCESS_KEY"] not in printed
+    assert LOCAL["STORAGE_CONNECTION_STRING"] not in printed

@@ -1,0 +1,119 @@
+"""The gateway file is checked whole, and every fault is reported with its line."""
+
+import wave
+
+import pytest
+
+from shared.core.profiles import AudioFormat, EchoAgent, ScriptStep
+from shared.gateway_file import GatewayFileInvalid, load_gateway_file
+
+GOOD = """\
+version: 1
+profiles:
+  echo: {kind: echo, delay_ms: 200}
+  menu:
+    kind: script
+    audio_format: pcm16KMono
+    greeting: hello.wav
+    on_digit:
+      1: {play: hello.wav}
+      "#": {end: true}
+routes:
+  - {account: demo, to: "+18005550199", profile: echo}
+  - {account: demo, to: "*", profile: menu}
+"""
+
+
+def write_wav(path, rate=16_000, channels=1):
+    with wave.open(str(path), "wb") as sound:
+        sound.setnchannels(channels)
+        sound.setsampwidth(2)
+        sound.setframerate(rate)
+        sound.writeframes(bytes(640))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_wav(tmp_path / "hello.wav")
+    return tmp_path
+
+
+def load(folder, text):
+    file = folder / "gateway.yaml"
+    file.write_text(text)
+    return load_gateway_file(file)
+
+
+def faults(folder, text):
+    with pytest.raises(GatewayFileInvalid) as invalid:
+        load(folder, text)
+    return invalid.value.faults
+
+
+def test_a_good_file_becomes_profiles_and_routes(folder):
+    routing = load(folder, GOOD)
+    echo = routing.profile_for("demo", "4:+18005550199")
+    menu = routing.profile_for("demo", "4:+18005550100")
+    assert echo is not None
+    assert (echo.agent, echo.audio_format) == (EchoAgent(delay_ms=200), AudioFormat.PCM24K)
+    assert menu is not None
+    assert menu.agent.on_digit == {"1": ScriptStep(play="hello.wav"), "#": ScriptStep(end=True)}
+    assert routing.profile_for("another", "4:+18005550199") is None
+
+
+def test_every_fault_is_reported_with_its_line(folder):
+    text = GOOD.replace("delay_ms: 200", "delay_ms: 15, speed: 2").replace("kind: script", "kind: robot")
+    assert faults(folder, text) == (
+        "gateway.yaml:3: profiles.echo.delay_ms: 15 is not a multiple of 20",
+        "gateway.yaml:3: profiles.echo: Additional properties are not allowed ('speed' was unexpected)",
+        'gateway.yaml:5: profiles.menu.kind: "robot" is not one of "echo" or "script"',
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        (
+            "profile: echo",
+            "profile: nobody",
+            "gateway.yaml:12: routes.0.profile: there is no profile 'nobody'",
+        ),
+        ('"*"', '"+18005550199"', "gateway.yaml:13: routes.1: the account has a route for this already"),
+        (
+            "greeting: hello.wav",
+            "greeting: gone.wav",
+            "gateway.yaml:7: profiles.menu.greeting: the file is not there",
+        ),
+        (
+            "pcm16KMono",
+            "pcm24KMono",
+            "gateway.yaml:7: profiles.menu.greeting: must be mono, 16 bit, 24000 Hz",
+        ),
+        ("version: 1\n", "version: 1\nversion: 1\n", "gateway.yaml:2: : 'version' stands twice"),
+        ("version: 1", "version: 2", "gateway.yaml:1: version: 1 was expected"),
+        (
+            "profiles:\n",
+            "profiles: &p\n  loop: *p\n",
+            "gateway.yaml: refers to itself, or is nested too deeply",
+        ),
+    ],
+)
+def test_a_fault_names_its_place(folder, old, new, fault):
+    assert fault in faults(folder, GOOD.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "gateway.yaml: is empty"),
+        ("a: [", "gateway.yaml: while parsing a flow"),
+        ("just text", 'gateway.yaml:1: file: "just text" is not of type "object"'),
+    ],
+)
+def test_a_file_that_is_no_gateway_file_is_refused(folder, text, fault):
+    assert faults(folder, text)[0].startswith(fault)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(GatewayFileInvalid, match=r"gateway.yaml: No such file"):
+        load_gateway_file(tmp_path / "gateway.yaml")
