@@ -1,5 +1,6 @@
 """The clients of one process, made from its settings: lazily connected, closed together."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from shared.adapters.pod_store import TablePodStore
 from shared.adapters.tables import open_tables
 from shared.config import CommonSettings
 from shared.security.acs_jwt import AcsTokenVerifier
+
+# The SDKs log every request at INFO, with its URL: that is noise, time, and keys of rows in the logs.
+logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
 
 VAULT_CONNECT_TIMEOUT_S = 2
 VAULT_READ_TIMEOUT_S = 3

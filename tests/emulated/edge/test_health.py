@@ -1,0 +1,40 @@
+"""Health is cheap; readiness names each dependency and its state."""
+
+import pytest
+
+
+async def get(edge, path):
+    async with edge.http.get(f"{edge.host.url}{path}") as response:
+        return response.status, await response.json()
+
+
+async def test_health_asks_nobody(edge):
+    assert await get(edge, "/healthz") == (200, {"status": "ok"})
+
+
+async def test_readiness_names_every_dependency(edge):
+    states = {"configuration": "ok", "storage": "ok", "key_vault": "ok", "acs_public_keys": "ok"}
+    assert await get(edge, "/readyz") == (200, {"ready": True, "dependencies": states})
+
+
+async def test_a_dependency_that_is_away_is_named(start_edge, unused_tcp_port_factory):
+    edge = await start_edge(KEY_VAULT_URL=f"https://127.0.0.1:{unused_tcp_port_factory()}")
+    status, answer = await get(edge, "/readyz")
+    assert (status, answer["ready"]) == (503, False)
+    assert answer["dependencies"]["key_vault"] == "Key Vault did not answer"
+    assert answer["dependencies"]["storage"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        ({"CALLBACK_BASE_URL": ""}, "CALLBACK_BASE_URL is not set"),
+        ({"GATEWAY_FILE": "/nowhere/gateway.yaml"}, "gateway.yaml: No such file or directory"),
+    ],
+)
+async def test_a_faulty_configuration_is_named_while_the_app_stays_up(start_edge, settings, fault):
+    edge = await start_edge(**settings)
+    assert (await get(edge, "/healthz"))[0] == 200
+    status, answer = await get(edge, "/readyz")
+    assert (status, answer["dependencies"]) == (503, {"configuration": fault})
+    assert (await edge.deliver([]))[0] == 500

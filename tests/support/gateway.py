@@ -1,0 +1,168 @@
+"""The Functions app on the emulator: real SDKs, real storage emulator, real sockets, one event loop."""
+
+import base64
+import contextlib
+import copy
+import json
+import secrets
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import pytest
+
+from emulator.functions_host import FunctionsHost
+from emulator.media.line import Line
+from emulator.service import Emulator
+from emulator.settings import EmulatorSettings
+from shared.adapters.connect import Connections, connect
+from shared.adapters.tables import create_tables
+from shared.config import common_settings
+from shared.core.admission import PodLoad
+from shared.security.accounts import Account, hash_secret, new_api_id
+from shared.security.keyring import CALLBACK_KEY_SECRET, MEDIA_KEY_SECRET
+from tests.support.azurite import Azurite
+from tests.support.records import data_json
+
+NUMBER = "+18005550199"
+CALLER = "+14255550100"
+EVENTS_PATH = "/mg-genagent-acs/v1/acs-events"
+API_SECRET = "the-secret-of-the-subscription"
+
+
+@dataclass
+class Edge:
+    """The running app, and everything around it that a test may look at or break."""
+
+    host: FunctionsHost
+    emulator: Emulator
+    connections: Connections
+    http: aiohttp.ClientSession
+    api_id: str
+    lines: list[Line] = field(default_factory=list)
+
+    @property
+    def events_url(self) -> str:
+        """Where Event Grid delivers."""
+        return self.host.url + EVENTS_PATH
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """The headers of the account's subscription."""
+        return {"asapp-api-id": self.api_id, "asapp-api-secret": API_SECRET}
+
+    async def deliver(self, body: Any, **headers: str) -> tuple[int, Any]:
+        """POST a delivery with the account's credentials; return status and decoded answer."""
+        async with self.http.post(self.events_url, json=body, headers=self.credentials | headers) as response:
+            return response.status, json.loads(await response.read() or b"null")
+
+    async def ring(self, to: str = NUMBER) -> dict[str, Any]:
+        """Let a call ring, with no subscription to announce it; return its IncomingCall event."""
+        line = Line(rate_hz=16_000)
+        self.lines.append(line)
+        call = await self.emulator.calls.place(to=to, from_=CALLER, line=line)
+        return incoming_call(call.incoming_call_context, correlation_id=call.correlation_id)
+
+    def answered(self) -> list[str]:
+        """The connection ids of every call that was answered, a second answer of one call included."""
+        return [
+            call.call_connection_id
+            for call in self.emulator.calls
+            for happening in call.happenings
+            if happening.name == "answered" and call.call_connection_id
+        ]
+
+
+def incoming_call(context: str, *, age_s: float = 0.0, **data: Any) -> dict[str, Any]:
+    """An IncomingCall event as Event Grid sends it, `age_s` old."""
+    (event,) = copy.deepcopy(data_json("event_grid/incoming_call.event_grid.json"))
+    event["id"] = str(uuid.uuid4())
+    event["eventTime"] = datetime.fromtimestamp(time.time() - age_s, UTC).isoformat()
+    event["data"] |= {"incomingCallContext": context}
+    event["data"] |= {"correlationId": data.pop("correlation_id", str(uuid.uuid4())), **data}
+    return event
+
+
+def local_settings(emulator: Emulator, storage: str) -> dict[str, str]:
+    """The gateway's settings against the emulator and a storage emulator."""
+    return {
+        "ACS_ENDPOINT": emulator.base_url,
+        "ACS_ACCESS_KEY": emulator.settings.access_key,
+        "ACS_RESOURCE_ID": emulator.settings.resource_id,
+        "ACS_TOKEN_ISSUER": emulator.settings.token_issuer,
+        "ACS_OPENID_METADATA_URL": f"{emulator.base_url}/calling/.well-known/acsopenidconfiguration",
+        "KEY_VAULT_URL": emulator.key_vault_url,
+        "KEY_VAULT_CA_FILE": str(emulator.key_vault_ca_file),
+        "AZURE_CREDENTIAL": "local",
+        "STORAGE_CONNECTION_STRING": storage,
+        "MEDIA_BASE_URL": "ws://127.0.0.1:9",
+    }
+
+
+@contextlib.asynccontextmanager
+async def running_emulator(**changes: Any) -> AsyncIterator[Emulator]:
+    """An emulator with quick timers, and nothing in its vault."""
+    emulator = Emulator(EmulatorSettings(**{"connect_seconds": 0.01, "time_scale": 0.01} | changes))
+    await emulator.start()
+    try:
+        yield emulator
+    finally:
+        await emulator.stop()
+
+
+async def seed(connections: Connections) -> str:
+    """Put tables, token keys and one account in place, and no pod; return the account's API id."""
+    await create_tables(connections.tables)
+    for name in (MEDIA_KEY_SECRET, CALLBACK_KEY_SECRET):
+        await connections.vault.add_version(name, base64.b64encode(secrets.token_bytes(32)).decode())
+    for pod in await connections.pods.all():
+        await connections.pods.remove(pod.name)
+    account = Account("demo", "Demo", new_api_id(), (hash_secret(API_SECRET),))
+    await connections.accounts.create(account)
+    return account.api_id
+
+
+StartEdge = Callable[..., Awaitable[Edge]]
+
+
+@pytest.fixture
+async def start_edge(
+    azurite: Azurite,
+    functions_host: Callable[..., Awaitable[FunctionsHost]],
+    unused_tcp_port: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[StartEdge]:
+    """Start the app: `edge = await start_edge(RING_DEADLINE_S="2")`; settings override the usual ones."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def start(*, pods: int = 1, emulated: dict[str, Any] | None = None, **settings: str) -> Edge:
+            emulator = await stack.enter_async_context(running_emulator(**emulated or {}))
+            env = local_settings(emulator, azurite.connection_string)
+            env["CALLBACK_BASE_URL"] = f"http://127.0.0.1:{unused_tcp_port}"
+            connections = await stack.enter_async_context(connect(common_settings(env)))
+            api_id = await seed(connections)
+            for number in range(pods):
+                await connections.pods.beat(PodLoad(f"pod-{number}", 0, 100, time.time() + 60))
+            for name, value in (env | settings).items():
+                monkeypatch.setenv(name, value)
+            host = await functions_host(port=unused_tcp_port)
+            stack.push_async_callback(sys.modules["functions.process"].PROCESS.close)
+            http = await stack.enter_async_context(
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20))
+            )
+            edge = Edge(host, emulator, connections, http, api_id)
+            stack.callback(lambda: [line.close() for line in edge.lines])
+            return edge
+
+        yield start
+
+
+@pytest.fixture
+async def edge(start_edge: StartEdge) -> Edge:
+    """The app with its usual settings and one pod with room."""
+    return await start_edge()
