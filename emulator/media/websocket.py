@@ -1,0 +1,205 @@
+"""A WebSocket client on picows: whole text messages in, close handshakes answered, sends bounded."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from picows import (
+    WSCloseCode,
+    WSError,
+    WSFrame,
+    WSHandshakeError,
+    WSInvalidURL,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    ws_connect,
+)
+
+MESSAGE_LIMIT_BYTES: Final = 1 << 20
+"""The largest message taken from the peer, 24 s of audio at 16 kHz; ACS's own limit is not documented."""
+
+SEND_LIMIT_BYTES: Final = 256 << 10
+"""How much may wait to be sent to a peer that does not read, some 4 s of audio; then frames are dropped."""
+
+CLOSE_TIMEOUT_S: Final = 2.0
+
+
+class ConnectError(Exception):
+    """No connection came about.
+
+    Attributes:
+        http_status: the answer to the upgrade request, None when there was none.
+    """
+
+    def __init__(self, reason: str, http_status: int | None = None) -> None:
+        super().__init__(reason)
+        self.http_status = http_status
+
+
+@dataclass(frozen=True, slots=True)
+class SocketEnd:
+    """How a connection ended. `code` is the peer's, 1005 for a close frame without one, 1006 without a frame."""
+
+    code: int
+    reason: str
+
+
+class ClientSocket(WSListener):
+    """One client connection.
+
+    Args:
+        on_text: called with each whole text message.
+        on_binary: called for each binary message, which carries no meaning on a media stream.
+        on_end: called once when the peer or the network ends the connection; not after `close`.
+    """
+
+    def __init__(
+        self,
+        *,
+        on_text: Callable[[bytes], None],
+        on_binary: Callable[[], None],
+        on_end: Callable[[SocketEnd], None],
+    ) -> None:
+        super().__init__()
+        self._on_text = on_text
+        self._on_binary = on_binary
+        self._on_end = on_end
+        self._first = b""
+        self._transport: WSTransport | None = None
+        self._disconnected = asyncio.Event()
+        self._closing = False
+        self._congested = False
+        self._part_type = WSMsgType.TEXT
+        self._parts: list[bytes] = []
+        self._parts_bytes = 0
+        self._end = SocketEnd(1006, "")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection stands and nobody is closing it."""
+        return self._transport is not None and not self._closing
+
+    async def connect(self, url: str, *, headers: Mapping[str, str], first: bytes, timeout_s: float) -> None:
+        """Connect, and send `first` at once.
+
+        Raises:
+            ConnectError: refused, unreachable, no WebSocket server, or not in time.
+        """
+        self._first = first
+        connected = False
+        try:
+            async with asyncio.timeout(timeout_s):
+                await ws_connect(
+                    lambda: self,
+                    url,
+                    extra_headers=headers,
+                    websocket_handshake_timeout=timeout_s,
+                    max_frame_size=MESSAGE_LIMIT_BYTES,
+                    max_redirects=0,
+                )
+            connected = self._transport is not None or self._disconnected.is_set()
+        except WSHandshakeError as error:
+            status = int(error.response.status) if error.response is not None else None
+            raise ConnectError(str(error), status) from error
+        except WSInvalidURL:
+            # Its text has the whole URL, and that has a token.
+            raise ConnectError("not the URL of a WebSocket") from None
+        except (WSError, OSError, ValueError) as error:
+            raise ConnectError(str(error) or type(error).__name__) from error
+        finally:
+            if not connected:
+                self._abandon()
+        if not connected:
+            raise ConnectError("the server closed the connection during the handshake")
+
+    def send(self, text: bytes) -> bool:
+        """Send a text message; False when it was dropped because the peer does not read or is gone."""
+        if self._congested or self._transport is None or self._closing:
+            return False
+        self._transport.send(WSMsgType.TEXT, text)
+        return True
+
+    async def close(self) -> None:
+        """Close normally; the peer has `CLOSE_TIMEOUT_S` to answer. Idempotent, also after the end."""
+        self._closing = True
+        if self._transport is None:
+            return
+        transport = self._transport
+        transport.send_close(WSCloseCode.OK)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await self._disconnected.wait()
+        finally:
+            transport.disconnect(graceful=False)
+        await self._disconnected.wait()
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        """Send the first message (called by picows)."""
+        self._transport = transport
+        if self._closing:
+            self._abandon()
+            return
+        transport.underlying_transport.set_write_buffer_limits(high=SEND_LIMIT_BYTES)
+        transport.send(WSMsgType.TEXT, self._first)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Put fragments together, and answer a close frame, as picows does not (called by picows)."""
+        kind = frame.msg_type
+        if kind == WSMsgType.CLOSE:
+            code, reason = frame.get_close_code(), frame.get_close_reason()
+            self._end = SocketEnd(int(code.value) or 1005, reason or "")
+            transport.send_close(WSCloseCode.OK)
+            transport.disconnect()
+        elif kind == WSMsgType.CONTINUATION or not frame.fin:
+            self._fragment(transport, frame)
+        elif kind in (WSMsgType.TEXT, WSMsgType.BINARY):
+            self._message(kind, frame.get_payload_as_bytes())
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002 - picows' signature
+        """Tell the owner, unless it closed the connection itself (called by picows)."""
+        self._transport = None
+        self._disconnected.set()
+        if not self._closing:
+            self._closing = True
+            self._on_end(self._end)
+
+    def pause_writing(self) -> None:
+        """Drop frames from here on: the peer does not read (called by picows)."""
+        self._congested = True
+
+    def resume_writing(self) -> None:
+        """Send again (called by picows)."""
+        self._congested = False
+
+    def _abandon(self) -> None:
+        # After a cancellation the handshake may still succeed: `on_ws_connected` comes back here then.
+        self._closing = True
+        if self._transport is not None:
+            self._transport.disconnect(graceful=False)
+
+    def _fragment(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type != WSMsgType.CONTINUATION:
+            self._part_type = frame.msg_type
+        self._parts.append(frame.get_payload_as_bytes())
+        self._parts_bytes += frame.payload_size
+        if self._parts_bytes > MESSAGE_LIMIT_BYTES:
+            self._parts.clear()
+            transport.send_close(WSCloseCode.MESSAGE_TOO_BIG, "message too big")
+            transport.disconnect()
+        elif frame.fin:
+            message = b"".join(self._parts)
+            self._parts.clear()
+            self._parts_bytes = 0
+            self._message(self._part_type, message)
+
+    def _message(self, kind: WSMsgType, payload: bytes) -> None:
+        if self._closing:
+            return
+        if kind == WSMsgType.TEXT:
+            self._on_text(payload)
+        else:
+            self._on_binary()

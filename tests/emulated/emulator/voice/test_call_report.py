@@ -1,0 +1,91 @@
+"""Figures, gates and exit codes of one call."""
+
+import pytest
+
+from emulator.caller.report import ExitCode, Limits, Outcome, as_json, as_text, judge
+
+PACING = {"frames": 400, "late_frames": 1, "mean_late_ms": 0.4, "max_late_ms": 6.1, "drift_ms": 0.2}
+
+
+def outcome(**changes) -> Outcome:
+    values = {
+        "end": "caller_hung_up",
+        "states": [("ringing", 0.1), ("answered", 140.0), ("media_connected", 260.0), ("first_audio", 900.0)],
+        "heard_ms": 1500,
+        "measured": {
+            "gaps": {"count": 2, "mean_ms": 15.0, "p95_ms": 20.0, "max_ms": 20.0},
+            "pacing": PACING,
+            "playout_overflow_ms": 0.0,
+        },
+    }
+    return Outcome(**{**values, **changes})
+
+
+@pytest.mark.parametrize(
+    ("seen", "code"),
+    [
+        (outcome(), ExitCode.OK),
+        (outcome(end=None), ExitCode.CALL_LOST),
+        (outcome(states=[("ringing", 0.1)], end="not_answered"), ExitCode.NOT_ANSWERED),
+        (outcome(heard_ms=0), ExitCode.NOTHING_HEARD),
+    ],
+)
+def test_the_exit_code_names_what_went_wrong_first(seen, code):
+    assert judge(seen, Limits())[1] is code
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        Limits(max_answer_ms=139),
+        Limits(max_first_audio_ms=759),
+        Limits(max_gap_ms=19),
+        Limits(min_heard_ms=1501),
+    ],
+)
+def test_each_gate_can_fail_the_call(limits):
+    gates, code = judge(outcome(), limits)
+    assert code is ExitCode.GATE_FAILED
+    assert [gate.held for gate in gates] == [False]
+
+
+def test_gates_hold_at_their_limit():
+    gates, code = judge(outcome(), Limits(140, 760, 20, 1500))
+    assert code is ExitCode.OK
+    assert [gate.held for gate in gates] == [True] * 4
+
+
+def test_what_was_never_seen_holds_no_gate():
+    gates, _ = judge(outcome(states=[("answered", 9.0)]), Limits(max_first_audio_ms=10_000))
+    assert gates[0].value is None
+    assert not gates[0].held
+
+
+def test_the_machine_form_has_every_figure():
+    seen = outcome()
+    gates, code = judge(seen, Limits(max_gap_ms=10))
+    report = as_json(seen, gates, code, "out.wav")
+    assert report["time_to_answer_ms"] == 140.0
+    assert report["time_to_first_audio_ms"] == 760.0
+    assert report["heard_ms"] == 1500
+    assert report["gaps"]["max_ms"] == 20.0
+    assert report["pacing"] == PACING
+    assert report["gates"] == [{"name": "max-gap-ms", "limit": 10, "value": 20.0, "held": False}]
+    assert report["timeline"][1] == {"state": "answered", "at_ms": 140.0}
+    assert report["exit_code"] == 6
+
+
+def test_the_text_form_says_what_matters():
+    seen = outcome(measured={**outcome().measured, "playout_overflow_ms": 120.0})
+    text = as_text(seen, *judge(seen, Limits(max_gap_ms=10)), "out.wav")
+    for part in ("caller_hung_up", "140 ms", "760 ms after the answer", "max 20.0 ms", "1 of 400", "out.wav"):
+        assert part in text
+    assert "max-gap-ms 10: FAILED (20 ms)" in text
+    assert "120.0 ms dropped" in text
+
+
+def test_the_text_form_of_a_call_that_never_was():
+    seen = Outcome(end="unknown_number", message="this number does not belong to the resource")
+    text = as_text(seen, *judge(seen, Limits()), None)
+    assert "unknown_number: this number" in text
+    assert "never" in text

@@ -1,0 +1,100 @@
+"""What the caller does, in virtual time: a tick is 20 ms."""
+
+import itertools
+
+from emulator.caller.script import HangUp, Plan, Press, Remark, Say, Script
+from tests.support.voice import ramp
+
+RATE = 16000
+FRAME = 640
+
+
+class Phone:
+    """Plays a call to a script and keeps what it did, with its tick."""
+
+    def __init__(self, **plan) -> None:
+        self.script = Script(Plan(rate_hz=RATE, **plan))
+        self.tick = 0
+        self.done = []
+
+    def run(self, ticks: int, *, said: bool = False, heard: bool = False) -> "Phone":
+        for _ in range(ticks):
+            self.tick += 1
+            self.done += [(self.tick, action) for action in self.script.tick(said=said, heard=heard)]
+        return self
+
+    def state(self, *names: str) -> "Phone":
+        for name in names:
+            self.script.state(name)
+        return self
+
+    def of(self, kind) -> list:
+        return [(tick, action) for tick, action in self.done if isinstance(action, kind)]
+
+    def hung_up(self) -> tuple[int, str] | None:
+        return next(((tick, action.why) for tick, action in self.done if isinstance(action, HangUp)), None)
+
+
+def test_nothing_is_said_before_the_media_is_up():
+    phone = Phone(speech=ramp(0, 3200)).run(100).state("answered").run(100)
+    assert phone.done == []
+
+
+def test_speech_begins_after_the_wait_and_keeps_100_ms_ahead():
+    speech = ramp(0, 320 * 9 + 7)
+    phone = Phone(speech=speech, say_after_ms=200).state("answered", "media_connected").run(40)
+    sent = phone.of(Say)
+    assert sent[0] == (10, Say(speech[: 5 * FRAME]))
+    assert [tick for tick, _ in sent] == list(range(10, 16))
+    assert b"".join(say.pcm for _, say in sent) == speech
+    assert [action.name for _, action in phone.of(Remark)] == ["saying", "said"]
+
+
+def test_keys_are_pressed_after_the_words_one_by_one():
+    phone = (
+        Phone(speech=ramp(0, 640), digits="12#", say_after_ms=0).state("answered", "media_connected").run(80)
+    )
+    last_word = phone.of(Say)[-1][0]
+    keys = phone.of(Press)
+    assert [action.digit for _, action in keys] == ["1", "2", "#"]
+    assert keys[0][0] > last_word
+    assert [later[0] - earlier[0] for earlier, later in itertools.pairwise(keys)] == [15, 15]
+
+
+def test_the_caller_hangs_up_two_seconds_after_the_agent_went_quiet():
+    phone = Phone(say_after_ms=0).state("answered", "media_connected").run(50)
+    phone.run(30, heard=True).run(99)
+    assert phone.hung_up() is None
+    assert phone.run(1).hung_up() == (180, "agent quiet")
+
+
+def test_an_answer_during_the_words_does_not_count_as_the_answer_to_them():
+    phone = Phone(speech=ramp(0, 320 * 20), say_after_ms=0).state("answered", "media_connected")
+    phone.run(5, heard=True).run(25, said=True).run(200)
+    assert phone.hung_up() is None
+
+
+def test_a_silent_agent_is_waited_for_eight_seconds():
+    phone = Phone(say_after_ms=0).state("answered", "media_connected").run(500)
+    assert phone.hung_up() == (401, "agent silent")
+
+
+def test_hanging_up_as_told_counts_from_the_answer():
+    phone = Phone(hangup_after_s=1.0).run(20).state("answered").run(100, heard=True)
+    assert phone.hung_up() == (70, "as told")
+
+
+def test_an_answered_call_without_media_is_given_up():
+    phone = Phone().state("answered").run(600)
+    assert phone.hung_up() == (500, "no media")
+
+
+def test_a_call_that_only_rings_is_left_at_the_maximum_duration():
+    assert Phone(max_s=5).run(300).hung_up() == (250, "maximum duration")
+
+
+def test_after_hanging_up_nothing_more_is_done():
+    phone = (
+        Phone(max_s=1, speech=ramp(0, 99_000), say_after_ms=0).state("answered", "media_connected").run(200)
+    )
+    assert phone.done[-1] == (50, HangUp("maximum duration"))
