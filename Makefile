@@ -1,0 +1,37 @@
+# Everything a developer runs. ARGS goes to the command behind a target: make test ARGS="-k routes"
+PY := .venv/bin/python
+FUNC := $(if $(shell command -v func),--func)
+
+.PHONY: setup demo start test check bench requirements clean
+
+setup:          # what the other targets need; quick when nothing has changed
+	@PYTHON="$(PYTHON)" tools/setup.sh
+
+demo: setup     # one spoken call through the whole system; leaves out/demo/call.wav
+	@$(PY) -m emulator demo $(ARGS)
+
+start: setup    # the local stack until Ctrl-C, on `func start` where Core Tools are installed
+	@$(PY) -m emulator up $(FUNC) $(ARGS)
+
+test: setup
+	@$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
+
+check: setup
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+	$(PY) tools/requirements.py --check
+
+bench: setup    # figures; on a quiet machine
+	@$(PY) -m bench.cold_start
+	@$(PY) -m bench.answer
+	@$(PY) -m bench.media_echo
+
+requirements: setup  # export pyproject.toml's dependencies anew
+	@$(PY) tools/requirements.py
+
+clean:
+	rm -rf .venv .setup out emulator/azurite/node_modules
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

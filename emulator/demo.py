@@ -1,0 +1,144 @@
+"""`python -m emulator demo`: the stack up, one spoken call, its recording kept, the stack down."""
+
+import argparse
+import asyncio
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from emulator.ports import LOOPBACK, Ports, free_ports
+from emulator.processes import Process
+from emulator.stack import Stack, StackError
+from emulator.up import (
+    INTERRUPTED,
+    add_stack_arguments,
+    interrupted,
+    ports_table,
+    report,
+    say,
+    stack_options,
+    unless,
+)
+
+TO = "+18005550199"
+FROM = "+14255550100"
+WORDS = "Hello. This is a call through the whole voice gateway, and what I say should come back to me."
+CALL_S = 60
+PLAYERS = ("afplay", "aplay", "paplay", "ffplay -autoexit")
+"""Commands that play a WAV file, the first that is installed is suggested."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    add_stack_arguments(parser)
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/demo"), help="folder for the recording (default: %(default)s)"
+    )
+    parser.add_argument("--say", default=WORDS, metavar="TEXT", help="what the caller says")
+    parser.add_argument("--to", default=TO, help="the number to call (default: %(default)s)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the demo; return the exit code."""
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    recording = arguments.out.resolve() / "call.wav"
+    recording.unlink(missing_ok=True)
+    log = arguments.out.resolve() / "stack.log"
+    with log.open("w", encoding="utf-8") as stream:
+        code = asyncio.run(_run(arguments, recording, stream))
+    if code == 0:
+        _say_where(recording)
+    elif code != INTERRUPTED:
+        say(f"the demo failed; what every part wrote is in {_short(log)}")
+    return code
+
+
+async def _run(arguments: argparse.Namespace, recording: Path, log: TextIO) -> int:
+    ports = _ports(arguments)
+
+    def keep(part: str, line: str) -> None:
+        log.write(f"{part:<10}| {line}\n")
+        log.flush()
+
+    stack = Stack(stack_options(arguments, ports), keep)
+    failure = None
+    say("starting the local stack ...")
+    with interrupted() as stopping:
+        try:
+            if not await unless(stopping, stack.start()):
+                return INTERRUPTED
+            say(f"{ports_table(ports)}\n\ncalling {arguments.to} ...")
+            call = _call(arguments, ports, recording)
+            try:
+                await call.start()
+                if not await unless(stopping, _beside(call, stack)):
+                    return INTERRUPTED
+            finally:
+                await call.stop(1.0)
+        except StackError as error:
+            failure = error
+        finally:
+            await stack.stop()
+    if failure is not None:
+        return report(failure)
+    return call.exit_code if call.exit_code is not None else 1
+
+
+def _ports(arguments: argparse.Namespace) -> Ports:
+    """The usual ports where they are free: a stack that is up already is no reason for a demo to fail."""
+    ports = Ports().shifted(arguments.port_offset)
+    if not arguments.free_ports and not ports.in_use():
+        return ports
+    if not arguments.free_ports:
+        say("the usual ports are in use; the demo takes others")
+    return free_ports()
+
+
+def _call(arguments: argparse.Namespace, ports: Ports, recording: Path) -> Process:
+    command = [
+        sys.executable,
+        "-m",
+        "emulator",
+        "call",
+        "--to",
+        arguments.to,
+        "--from",
+        FROM,
+        "--say",
+        arguments.say,
+    ]
+    command += ["--record", str(recording), "--url", f"ws://{LOOPBACK}:{ports.emulator}/phone"]
+    command += ["--max-seconds", str(CALL_S)]
+    return Process(
+        "call", command, environment=os.environ, folder=Path.cwd(), on_line=lambda line: say(f"  {line}")
+    )
+
+
+async def _beside(call: Process, stack: Stack) -> None:
+    """Wait for the end of the call; a part that ends meanwhile is an error."""
+    watch = asyncio.create_task(stack.watch())
+    ended = asyncio.create_task(call.wait())
+    try:
+        await asyncio.wait({watch, ended}, return_when=asyncio.FIRST_COMPLETED, timeout=2 * CALL_S)
+        if watch.done():
+            await watch
+        if not ended.done():
+            raise StackError(f"the call did not end within {2 * CALL_S} s", call.tail)
+    finally:
+        for task in (watch, ended):
+            task.cancel()
+        await asyncio.gather(watch, ended, return_exceptions=True)
+
+
+def _say_where(recording: Path) -> None:
+    player = next((player for player in PLAYERS if shutil.which(player.split()[0])), None)
+    how = f"{player} {_short(recording)}" if player else "open it with any audio player"
+    say(
+        f"\nrecording: {_short(recording)} (left: the caller, right: what the caller heard)\nlisten:    {how}"
+    )
+
+
+def _short(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

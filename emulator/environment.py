@@ -1,0 +1,46 @@
+"""The gateway's settings in the local stack: what its processes are given as environment."""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from emulator.azurite import connection_string
+from emulator.identity import OPENID_METADATA_PATH
+from emulator.ports import LOOPBACK, Ports
+from emulator.settings import DEFAULT_RESOURCE_ID, DEFAULT_TOKEN_ISSUER, WELL_KNOWN_ACCESS_KEY
+
+
+def gateway_environment(ports: Ports, key_vault_ca_file: Path) -> dict[str, str]:
+    """Return the settings of the Functions app and the media gateway for a stack on these ports.
+
+    Nothing in it is secret: the keys are the well-known ones of the emulators.
+    """
+    acs = f"http://{LOOPBACK}:{ports.emulator}"
+    return {
+        "ACS_ENDPOINT": acs,
+        "ACS_ACCESS_KEY": WELL_KNOWN_ACCESS_KEY,
+        "ACS_RESOURCE_ID": DEFAULT_RESOURCE_ID,
+        "ACS_TOKEN_ISSUER": DEFAULT_TOKEN_ISSUER,
+        "ACS_OPENID_METADATA_URL": acs + OPENID_METADATA_PATH,
+        "ACS_JWT_VERIFIED_ON": "callbacks,media",
+        "KEY_VAULT_URL": f"https://{LOOPBACK}:{ports.key_vault}",
+        "KEY_VAULT_CA_FILE": str(key_vault_ca_file),
+        "AZURE_CREDENTIAL": "local",
+        "STORAGE_CONNECTION_STRING": connection_string(blob=ports.blob, queue=ports.queue, table=ports.table),
+        # Empty is unset: a value from the surrounding environment would contradict the one above.
+        "STORAGE_TABLE_ENDPOINT": "",
+        "CALLBACK_BASE_URL": f"http://{LOOPBACK}:{ports.functions}",
+        "MEDIA_BASE_URL": f"ws://{LOOPBACK}:{ports.media}",
+        "MEDIA_HOST": LOOPBACK,
+        "MEDIA_PORT": str(ports.media),
+        "POD_NAME": "local",
+        # What `func start` needs besides.
+        "AzureWebJobsStorage": connection_string(blob=ports.blob, queue=ports.queue, table=ports.table),
+        "FUNCTIONS_WORKER_RUNTIME": "python",
+        "FUNCTIONS_CORE_TOOLS_TELEMETRY_OPTOUT": "1",
+    }
+
+
+def as_exports(environment: Mapping[str, str]) -> str:
+    """Return the settings as lines that a shell can read."""
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in environment.items())

@@ -1,0 +1,129 @@
+"""What a fresh stack needs before its first call: signing keys, an account, an Event Grid subscription."""
+
+import asyncio
+import base64
+import contextlib
+import json
+import secrets
+import ssl
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+
+import aiohttp
+
+from emulator.ports import LOOPBACK, Ports
+
+SECRETS = ("media-token-key", "callback-token-key")
+KEY_BYTES = 32
+ACCOUNT = "demo"
+SUBSCRIPTION = "local-gateway"
+WEBHOOK_PATH = "/mg-genagent-acs/v1/acs-events"
+INCOMING_CALL = "Microsoft.Communication.IncomingCall"
+ACCOUNT_FILE = "account.json"
+ACCOUNT_TIMEOUT_S = 20.0
+
+_KEY_VAULT_API = "7.6"
+
+
+class SeedingError(Exception):
+    """A part refused what it was to be given; the text says which and how."""
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What Event Grid shows to be let in. Kept out of `repr`."""
+
+    api_id: str
+    api_secret: str
+
+    def __repr__(self) -> str:
+        """Name the account, not its secret."""
+        return f"Credentials({self.api_id!r})"
+
+
+async def put_signing_keys(session: aiohttp.ClientSession, ports: Ports, ca_file: Path) -> None:
+    """Store a new random key for each kind of token in the emulated Key Vault.
+
+    Raises:
+        SeedingError: Key Vault did not take it.
+    """
+    trust = await asyncio.to_thread(ssl.create_default_context, cafile=str(ca_file))
+    for name in SECRETS:
+        value = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+        url = f"https://{LOOPBACK}:{ports.key_vault}/secrets/{name}?api-version={_KEY_VAULT_API}"
+        headers = {"Authorization": "Bearer local"}
+        async with session.put(url, json={"value": value}, headers=headers, ssl=trust) as response:
+            if response.status != HTTPStatus.OK:
+                raise SeedingError(f"Key Vault answered {response.status} to the secret {name}")
+
+
+async def create_account(root: Path, environment: Mapping[str, str], keep_in: Path | None) -> Credentials:
+    """Make the account that the demo's routes belong to, by the operator's own command.
+
+    Args:
+        root: the gateway's folder.
+        environment: all of the command's environment, the gateway's settings in it.
+        keep_in: a folder that outlives the stack, as the account does; its credentials are kept there.
+
+    Raises:
+        SeedingError: the command failed; the text has what it said.
+    """
+    kept = keep_in / ACCOUNT_FILE if keep_in else None
+    if kept is not None and kept.exists():
+        return _credentials(kept.read_text())
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "shared.admin", "accounts", "create"),
+        *("--name", ACCOUNT, "--account", ACCOUNT, "--json"),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=root,
+        env=environment,
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(ACCOUNT_TIMEOUT_S):
+            output, errors = await process.communicate()
+    except TimeoutError:
+        raise SeedingError(f"the account was not made within {ACCOUNT_TIMEOUT_S:.0f} s") from None
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    if process.returncode != 0:
+        raise SeedingError(f"the account could not be made: {errors.decode(errors='replace').strip()}")
+    if kept is not None:
+        kept.touch(mode=0o600)
+        kept.write_bytes(output)
+    return _credentials(output.decode())
+
+
+async def subscribe(session: aiohttp.ClientSession, ports: Ports, credentials: Credentials) -> None:
+    """Have Event Grid deliver incoming calls to the Functions app, with the account's headers.
+
+    The app must be up: creating a subscription includes the handshake with its webhook.
+
+    Raises:
+        SeedingError: Event Grid or the webhook refused.
+    """
+    subscription = {
+        "endpoint": f"http://{LOOPBACK}:{ports.functions}{WEBHOOK_PATH}",
+        "headers": {"asapp-api-id": credentials.api_id, "asapp-api-secret": credentials.api_secret},
+        "filter": {"includedEventTypes": [INCOMING_CALL]},
+    }
+    url = f"http://{LOOPBACK}:{ports.emulator}/eventgrid/subscriptions/{SUBSCRIPTION}"
+    async with session.put(url, json=subscription) as response:
+        if response.status not in (HTTPStatus.OK, HTTPStatus.CREATED):
+            raise SeedingError(f"Event Grid refused the subscription: {await response.text()}")
+
+
+def _credentials(text: str) -> Credentials:
+    try:
+        content = json.loads(text)
+        return Credentials(content["api_id"], content["api_secret"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise SeedingError("the account's credentials could not be read") from error

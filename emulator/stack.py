@@ -1,0 +1,268 @@
+"""The local stack: every part as a process of its own, started in order, watched, and stopped together."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from emulator.azurite import AzuriteMissingError, azurite_command
+from emulator.environment import gateway_environment
+from emulator.ports import LOOPBACK, Ports
+from emulator.processes import Process
+from emulator.seeding import SeedingError, create_account, put_signing_keys, subscribe
+
+START_S = 30.0
+"""How long a part may take until it is healthy."""
+CORE_TOOLS_START_S = 120.0
+"""The first `func start` on a machine fetches its extension bundle."""
+GRACE_S = 8.0
+"""How long a part may take to end when it is asked to."""
+POLL_S = 0.05
+REQUEST_S = 5.0
+
+AZURITE = "azurite"
+
+
+class StackError(Exception):
+    """The stack cannot start or go on; the text is for the person in front of it.
+
+    `tail` holds the last lines of the part that failed.
+    """
+
+    def __init__(self, message: str, tail: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.tail = list(tail)
+
+
+@dataclass(frozen=True)
+class StackOptions:
+    """How a stack is started.
+
+    Attributes:
+        root: the gateway's folder, with function_app.py and gateway.yaml.
+        ports: where the parts listen.
+        data: a folder for storage, to outlive the stack, and for Key Vault's authority, to be found by programs
+            beside the stack; None keeps storage in memory.
+        real_func: serve the Functions app by `func start` of Azure Functions Core Tools.
+        phone_numbers: E.164 numbers that can be called.
+    """
+
+    root: Path
+    ports: Ports
+    data: Path | None = None
+    real_func: bool = False
+    phone_numbers: tuple[str, ...] = ("+18005550199", "+18005550198")
+
+
+@dataclass(frozen=True)
+class _Part:
+    name: str
+    command: Sequence[str]
+    health_url: str
+    any_answer: bool = False
+    """Healthy as soon as it answers at all: Azurite has no health endpoint."""
+    status_url: str | None = None
+    """Where a Functions host tells why it has no functions."""
+    start_s: float = START_S
+
+
+class Stack:
+    """Azurite, the emulator, the Functions app and the media gateway. `stop` is owed once `start` was called.
+
+    Args:
+        options: how it is started.
+        on_line: called with the part's name and each line of its output.
+    """
+
+    def __init__(self, options: StackOptions, on_line: Callable[[str, str], None]) -> None:
+        self._options = options
+        self._on_line = on_line
+        self._started: list[Process] = []
+        self._closing = contextlib.AsyncExitStack()
+        self._settings: dict[str, str] = {}
+        self._environment: dict[str, str] = {}
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """The gateway's settings, once `start` was called."""
+        return self._settings
+
+    async def start(self) -> None:
+        """Start everything, seed it, and return when all parts are healthy.
+
+        Raises:
+            StackError: a port is taken, something is missing, or a part did not get healthy.
+        """
+        options, ports = self._options, self._options.ports
+        taken = ports.in_use()
+        if taken:
+            listed = ", ".join(f"{port} ({name})" for name, port in taken)
+            raise StackError(f"in use already: port {listed}; stop what listens there, or use --port-offset")
+        if options.data is not None:
+            options.data.mkdir(parents=True, exist_ok=True)
+        session = await self._closing.enter_async_context(
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REQUEST_S))
+        )
+        folder = self._closing.enter_context(tempfile.TemporaryDirectory(prefix="acs-voice-gateway-"))
+        ca_file = (options.data or Path(folder)) / "key-vault-ca.pem"
+        self._settings = gateway_environment(ports, ca_file)
+        self._environment = os.environ | self._settings | _around_proxies() | {"PYTHONUNBUFFERED": "1"}
+        try:
+            # What is missing is found here, before anything starts.
+            azurite, functions = self._azurite(), self._functions()
+            emulator, media = self._emulator(ca_file), self._media()
+            await _together(self._bring_up(azurite, session), self._bring_up(emulator, session))
+            _, credentials = await _together(
+                put_signing_keys(session, ports, ca_file),
+                create_account(options.root, self._environment, options.data),
+            )
+            await _together(self._bring_up(functions, session), self._bring_up(media, session))
+            await subscribe(session, ports, credentials)
+        except (AzuriteMissingError, SeedingError, aiohttp.ClientError, TimeoutError) as error:
+            raise StackError(str(error) or type(error).__name__) from error
+
+    async def watch(self) -> None:
+        """Wait until a part ends, which none should.
+
+        Raises:
+            StackError: always; it names the part.
+        """
+        waits = {asyncio.create_task(process.wait()): process for process in self._started}
+        try:
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            raise _ended(waits[done.pop()])
+        finally:
+            await _cancel(waits)
+
+    async def stop(self) -> None:
+        """Stop every part and leave nothing behind: no process, no temporary file."""
+        # Storage last: the others may have something to store at their end.
+        for is_storage in (False, True):
+            group = [process for process in self._started if (process.name == AZURITE) is is_storage]
+            await asyncio.gather(*(process.stop(GRACE_S) for process in group))
+        await self._closing.aclose()
+
+    async def _bring_up(self, part: _Part, session: aiohttp.ClientSession) -> None:
+        """Start a part and wait until it is healthy, or has ended, or the time is over."""
+        process = Process(
+            part.name,
+            part.command,
+            environment=self._environment,
+            folder=self._options.root,
+            on_line=lambda line: self._on_line(part.name, line),
+        )
+        try:
+            await process.start()
+        except OSError as error:
+            raise StackError(f"{part.name} could not be started: {error}") from error
+        self._started.append(process)
+        ended = asyncio.create_task(process.wait())
+        healthy = asyncio.create_task(_until_healthy(part, session))
+        try:
+            await asyncio.wait({ended, healthy}, timeout=part.start_s, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done():
+                raise _ended(process)
+            if not healthy.done():
+                answer = await _answer(part, session)
+                raise StackError(
+                    f"{part.name} was not ready within {part.start_s:.0f} s: {answer}", process.tail
+                )
+            fault = healthy.result()
+            if fault is not None:
+                raise StackError(f"{part.name}: {fault}", process.tail)
+        finally:
+            await _cancel((ended, healthy))
+
+    def _azurite(self) -> _Part:
+        ports, data = self._options.ports, self._options.data
+        command = azurite_command(
+            blob=ports.blob, queue=ports.queue, table=ports.table, data=data / "azurite" if data else None
+        )
+        return _Part(AZURITE, command, f"http://{LOOPBACK}:{ports.table}/", any_answer=True)
+
+    def _emulator(self, ca_file: Path) -> _Part:
+        ports = self._options.ports
+        command = [sys.executable, "-m", "emulator", "serve", "--port", str(ports.emulator)]
+        command += ["--key-vault-port", str(ports.key_vault), "--key-vault-ca-file", str(ca_file)]
+        for number in self._options.phone_numbers:
+            command += ["--phone-number", number]
+        return _Part("emulator", command, f"http://{LOOPBACK}:{ports.emulator}/emulator/health")
+
+    def _functions(self) -> _Part:
+        port = str(self._options.ports.functions)
+        url = f"http://{LOOPBACK}:{port}"
+        health, status = f"{url}/readyz", f"{url}/admin/host/status"
+        if not self._options.real_func:
+            command = [sys.executable, "-m", "emulator", "functions", "--root", ".", "--port", port]
+            return _Part("functions", command, health, status_url=status)
+        func = shutil.which("func")
+        if func is None:
+            raise StackError(
+                "Azure Functions Core Tools (`func`) is not installed; without --func the emulator serves"
+            )
+        # Core Tools takes the first `python` of the path for its worker.
+        self._environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+        return _Part("functions", [func, "start", "--port", port], health, False, status, CORE_TOOLS_START_S)
+
+    def _media(self) -> _Part:
+        health = f"http://{LOOPBACK}:{self._options.ports.media}/readyz"
+        return _Part("media", [sys.executable, "-m", "media_gateway"], health)
+
+
+async def _until_healthy(part: _Part, session: aiohttp.ClientSession) -> str | None:
+    """Poll until the part is healthy (None) or tells a fault that waiting does not mend."""
+    while True:
+        try:
+            async with session.get(part.health_url) as response:
+                if part.any_answer or response.status == HTTPStatus.OK:
+                    return None
+                if response.status == HTTPStatus.NOT_FOUND and part.status_url is not None:
+                    async with session.get(part.status_url) as status:
+                        errors = (await status.json()).get("errors") if status.ok else None
+                    if errors:
+                        return "; ".join(errors)
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            pass  # not up yet
+        await asyncio.sleep(POLL_S)
+
+
+async def _answer(part: _Part, session: aiohttp.ClientSession) -> str:
+    try:
+        async with session.get(part.health_url) as response:
+            return f"{part.health_url} answers {response.status} {(await response.text())[:500]}".strip()
+    except (aiohttp.ClientError, TimeoutError):
+        return f"{part.health_url} does not answer"
+
+
+def _around_proxies() -> dict[str, str]:
+    """Settings by which no client takes a company's proxy to reach the other parts."""
+    excepted = [os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "", LOOPBACK, "localhost"]
+    return dict.fromkeys(("NO_PROXY", "no_proxy"), ",".join(filter(None, excepted)))
+
+
+def _ended(process: Process) -> StackError:
+    return StackError(f"{process.name} has ended with exit code {process.exit_code}", process.tail)
+
+
+async def _together(*parts: Coroutine[Any, Any, Any]) -> list[Any]:
+    """Await all; the first error cancels the others and is raised."""
+    tasks = [asyncio.create_task(part) for part in parts]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        await _cancel(tasks)
+
+
+async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    for task in (waiting := list(tasks)):
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)

@@ -1,0 +1,136 @@
+"""`python -m emulator up`: the whole local stack, until Ctrl-C."""
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Awaitable, Iterator
+from pathlib import Path
+
+from emulator.environment import as_exports
+from emulator.ports import LOOPBACK, Ports, free_ports
+from emulator.stack import Stack, StackError, StackOptions
+
+INTERRUPTED = 130
+READY = "ready:"
+"""How the line begins that is printed when everything is up."""
+_PURPOSES = {
+    "emulator": ("http", "ACS, Event Grid, the phone socket ws://…/phone, the emulator's own API"),
+    "key_vault": ("https", "Key Vault"),
+    "functions": ("http", "the Functions app: Event Grid webhook, callbacks, /healthz, /readyz"),
+    "media": ("ws", "the media gateway, and its /healthz, /readyz"),
+    "blob": ("http", "Azurite"),
+    "queue": ("http", "Azurite"),
+    "table": ("http", "Azurite"),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    add_stack_arguments(parser)
+    parser.add_argument(
+        "--env", action="store_true", help="print the gateway's settings, in a form that a shell reads"
+    )
+
+
+def add_stack_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that every command has that starts a stack."""
+    parser.add_argument(
+        "--root", type=Path, default=Path(), help="the gateway's folder (default: the current one)"
+    )
+    parser.add_argument("--data", type=Path, metavar="DIR", help="keep storage here (default: in memory)")
+    parser.add_argument("--func", action="store_true", help="serve the app by `func start` of Core Tools")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--port-offset", type=int, default=0, metavar="N", help="move every port by N")
+    where.add_argument(
+        "--free-ports", action="store_true", help="listen on free ports instead of the usual ones"
+    )
+
+
+def stack_options(arguments: argparse.Namespace, ports: Ports) -> StackOptions:
+    """Turn a command's options into the stack's."""
+    data = arguments.data.resolve() if arguments.data else None
+    return StackOptions(root=arguments.root.resolve(), ports=ports, data=data, real_func=arguments.func)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Bring the stack up and keep it up; return the exit code."""
+    ports = free_ports() if arguments.free_ports else Ports().shifted(arguments.port_offset)
+    stack = Stack(stack_options(arguments, ports), lambda part, line: say(f"{part:<10}| {line}"))
+    return asyncio.run(_run(stack, ports, show_settings=arguments.env))
+
+
+async def _run(stack: Stack, ports: Ports, *, show_settings: bool) -> int:
+    failure = None
+    with interrupted() as stopping:
+        try:
+            if not await unless(stopping, stack.start()):
+                return INTERRUPTED
+            if show_settings:
+                say(as_exports(stack.settings))
+            say(ports_table(ports))
+            where = "" if ports == Ports() else f" --url ws://{LOOPBACK}:{ports.emulator}/phone"
+            say(
+                f"{READY} `python -m emulator call{where} --say 'Hello there'` places a call; Ctrl-C stops all"
+            )
+            await unless(stopping, stack.watch())
+        except StackError as error:
+            failure = error
+        finally:
+            await stack.stop()
+    return report(failure) if failure else 0
+
+
+@contextlib.contextmanager
+def interrupted() -> Iterator[asyncio.Event]:
+    """Give an event that Ctrl-C or a SIGTERM sets, in place of their usual effect."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    try:
+        yield stopping
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+async def unless(stopping: asyncio.Event, work: Awaitable[object]) -> bool:
+    """Do the work unless the event is set first, which cancels it; tell whether it was done.
+
+    Errors of the work are raised.
+    """
+    task = asyncio.ensure_future(work)
+    stop = asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            await task
+        return task.done()
+    finally:
+        for waiting in (task, stop):
+            waiting.cancel()
+        await asyncio.gather(task, stop, return_exceptions=True)
+
+
+def ports_table(ports: Ports) -> str:
+    """Return the table of ports: one line a part."""
+    lines = []
+    for name, port in ports.items():
+        scheme, purpose = _PURPOSES[name]
+        lines.append(f"  {name:<10} {f'{scheme}://{LOOPBACK}:{port}':<26} {purpose}")
+    return "\n".join(lines)
+
+
+def report(error: StackError) -> int:
+    """Print why the stack failed, with the last lines of the part that did; return the exit code."""
+    for line in error.tail:
+        print(f"  | {line}", file=sys.stderr)  # noqa: T201 - the command's own message
+    print(f"stopped: {error}", file=sys.stderr)  # noqa: T201
+    return 1
+
+
+def say(text: str) -> None:
+    """Print for the person in front of the terminal, at once even into a pipe."""
+    print(text, flush=True)  # noqa: T201 - the command's own message

@@ -1,0 +1,169 @@
+"""The whole stack as a user starts it: up, watched, down, and nothing left."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+from emulator.ports import LOOPBACK, Ports
+from emulator.up import READY
+from tests.support.functions_host import REPOSITORY
+
+UP_S = 45.0
+END_S = 25.0
+
+
+class Command:
+    """A command of the emulator under test; its processes, down to grandchildren, carry a mark."""
+
+    def __init__(self):
+        self.mark = uuid.uuid4().hex
+        self.lines = []
+        self.process = None
+
+    async def start(self, *arguments):
+        self.process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "emulator", *arguments),
+            cwd=REPOSITORY, env=os.environ | {"STACK_TEST_MARK": self.mark},
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+
+    async def until(self, text, within_s=UP_S):
+        """Read lines until one holds the text."""
+        async with asyncio.timeout(within_s):
+            while line := (await self.process.stdout.readline()).decode():
+                self.lines.append(line.rstrip())
+                if text in line:
+                    return self.lines[-1]
+        raise AssertionError(f"ended without {text!r}:\n" + "\n".join(self.lines))
+
+    async def end(self, number=None):
+        """Wait for the end, after a signal if one is given; return the exit code."""
+        if number is not None:
+            self.process.send_signal(number)
+        async with asyncio.timeout(END_S):
+            rest, _ = await self.process.communicate()
+        self.lines += rest.decode().splitlines()
+        return self.process.returncode
+
+    def ports(self):
+        """The ports of the printed table."""
+        found = [re.match(r"  (\w+) +\w+://127\.0\.0\.1:(\d+) ", line) for line in self.lines]
+        return {match[1]: int(match[2]) for match in found if match}
+
+    def left(self):
+        """Processes that carry the mark and still run."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                if self.mark.encode() in (entry / "environ").read_bytes():
+                    found.append(
+                        (int(entry.name), (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+                    )
+            except (OSError, ValueError):  # ended meanwhile, or a zombie
+                continue
+        return found
+
+
+@pytest.fixture
+async def command():
+    command = Command()
+    yield command
+    for pid, _ in command.left():
+        os.kill(pid, signal.SIGKILL)
+    if command.process is not None:
+        await command.process.wait()
+        command.process._transport.close()
+
+
+async def test_everything_comes_up_and_ctrl_c_leaves_nothing(command, http, tmp_path):
+    await command.start("up", "--free-ports", "--env", "--data", str(tmp_path / "data"))
+    ready = await command.until(READY)
+    ports = command.ports()
+    assert set(ports) == {name for name, _ in Ports().items()}
+    assert f"ws://{LOOPBACK}:{ports['emulator']}/phone" in ready
+    assert f"export CALLBACK_BASE_URL=http://{LOOPBACK}:{ports['functions']}" in command.lines
+    for path in (
+        f"{ports['functions']}/readyz",
+        f"{ports['media']}/readyz",
+        f"{ports['emulator']}/emulator/health",
+    ):
+        async with http.get(f"http://{LOOPBACK}:{path}") as response:
+            assert response.status == 200
+    subscriptions = f"http://{LOOPBACK}:{ports['emulator']}/eventgrid/subscriptions"
+    async with http.get(subscriptions) as response:
+        [subscription] = (await response.json())["value"]
+    assert subscription["provisioningState"] == "Succeeded"
+    account = json.loads((tmp_path / "data" / "account.json").read_text())
+    assert subscription["headers"]["asapp-api-id"] == account["api_id"]
+    assert account["api_secret"] not in "\n".join(command.lines)
+    assert await command.end(signal.SIGINT) == 0
+    assert command.left() == []
+    assert [port for port in ports.values() if is_listened_on(port)] == []
+    assert "Traceback" not in "\n".join(command.lines)
+
+    await command.start("up", "--free-ports", "--data", str(tmp_path / "data"))
+    await command.until(READY)
+    assert json.loads((tmp_path / "data" / "account.json").read_text()) == account
+    assert await command.end(signal.SIGTERM) == 0
+    assert command.left() == []
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the part's process by /proc")
+async def test_a_part_that_dies_is_named_and_takes_the_stack_along(command):
+    await command.start("up", "--free-ports")
+    await command.until(READY)
+    [media] = [pid for pid, line in command.left() if "media_gateway" in line]
+    os.kill(media, signal.SIGKILL)
+    assert await command.end() == 1
+    assert f"stopped: media has ended with exit code {-signal.SIGKILL}" in command.lines
+    assert command.left() == []
+
+
+async def test_ctrl_c_while_it_starts_leaves_nothing(command):
+    await command.start("up", "--free-ports")
+    await command.until("azurite")
+    assert await command.end(signal.SIGINT) != 0
+    assert command.left() == []
+
+
+async def test_a_port_in_use_is_said_before_anything_starts(command):
+    with socket.create_server((LOOPBACK, 0)) as server:
+        taken = server.getsockname()[1]
+        await command.start("up", "--port-offset", str(taken - Ports.media))
+        assert await command.end() == 1
+    assert command.lines == [
+        f"stopped: in use already: port {taken} (media); stop what listens there, or use --port-offset"
+    ]
+
+
+async def test_core_tools_that_are_missing_are_said_plainly(command, monkeypatch, tmp_path):
+    (tmp_path / "node").symlink_to(shutil.which("node"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    await command.start("up", "--free-ports", "--func")
+    assert await command.end() == 1
+    [line] = command.lines
+    assert line.startswith("stopped: Azure Functions Core Tools (`func`) is not installed")
+
+
+async def test_a_gateway_that_cannot_be_indexed_is_said_with_its_reason(command, tmp_path):
+    for name in ("shared", "functions", "media_gateway", "emulator", "gateway.yaml", "prompts", "host.json"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
+    (tmp_path / "function_app.py").write_text("import no_such_module\n")
+    await command.start("up", "--free-ports", "--root", str(tmp_path))
+    assert await command.end() == 1
+    assert "ModuleNotFoundError: No module named 'no_such_module'" in command.lines[-1]
+    assert command.lines[-1].startswith("stopped: functions")
+
+
+def is_listened_on(port):
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0
