@@ -122,6 +122,9 @@ async def _deliver(gateway: Gateway, account: Account, event: GridEvent) -> tupl
     except GatewayError as error:
         logger.warning("a call could not be answered yet", extra={"reason": meaning(error).metric})
         return RETRY, meaning(error).metric
+    except Exception as error:  # a fault of ours with one event must not leave the others half done
+        logger.exception("an event failed")
+        return RETRY, meaning(error).metric
 
 
 def _severity(status: int) -> int:

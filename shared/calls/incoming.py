@@ -156,15 +156,16 @@ class CallAnswerer:
             return await self._finish(held, Outcome.MISSED)
         if room(await self._pods.current(), self._clock()) is Room.FULL:
             return await self._reject(ringing, held)
+        record = self._new_record(ringing, held.claim, CallEvent.ANSWER_SENT)
         await asyncio.gather(
-            self._calls.create(self._new_record(ringing, held.claim, CallEvent.ANSWER_SENT)),
+            self._calls.create(record),
             self._claims.index_event(ringing.event.event_id, held.claim.key),
         )
-        return await self._answer(ringing, held)
+        return await self._answer(ringing, held, record.traceparent)
 
-    async def _answer(self, ringing: _Ringing, held: _Held) -> Delivered:
+    async def _answer(self, ringing: _Ringing, held: _Held, traceparent: str) -> Delivered:
         claim = held.claim
-        callback_url, media_url = await self._urls(ringing, claim)
+        callback_url, media_url = await self._urls(ringing, claim, traceparent)
         try:
             connection_id = await self._acs.answer(
                 incoming_call_context=ringing.call.context,
@@ -249,15 +250,17 @@ class CallAnswerer:
         )
         return advance(record, event, now)
 
-    async def _urls(self, ringing: _Ringing, claim: Claim) -> tuple[str, str]:
-        """Return the callback URL and the media URL, each with its own token."""
+    async def _urls(self, ringing: _Ringing, claim: Claim, traceparent: str) -> tuple[str, str]:
+        """Return the callback URL and the media URL, each with its own token and the call's trace context."""
         media_key, callback_key = await asyncio.gather(
             self._media_keys.signing_key(), self._callback_keys.signing_key()
         )
         who = {"call_id": claim.call_id, "account_id": ringing.account.account_id}
         media = mint(Audience.MEDIA, jti=claim.media_jti, signing=media_key, **who)
         callback = mint(Audience.CALLBACK, jti=new_token_id(), signing=callback_key, **who)
+        callback_query = urlencode({"token": callback, "traceparent": traceparent})
+        media_query = urlencode({"token": media, "traceparent": traceparent})
         return (
-            f"{self._settings.callback_base_url}{CALLS_PATH}/{claim.call_id}/events?{urlencode({'token': callback})}",
-            f"{self._settings.media_base_url}{MEDIA_PATH}/{claim.call_id}?{urlencode({'token': media})}",
+            f"{self._settings.callback_base_url}{CALLS_PATH}/{claim.call_id}/events?{callback_query}",
+            f"{self._settings.media_base_url}{MEDIA_PATH}/{claim.call_id}?{media_query}",
         )

@@ -1,0 +1,138 @@
+"""The operations of Call Automation's REST API."""
+
+import msgspec
+from aiohttp import web
+
+from emulator.addresses import is_permitted
+from emulator.call_automation import operations
+from emulator.call_automation.dispatch import Dispatcher, Perform, api_version
+from emulator.call_automation.leg import ApplicationLeg, LegServices
+from emulator.call_automation.operations import Operation
+from emulator.call_automation.repeatability import Answer
+from emulator.calls import Call, CallEnd, NotRinging
+from emulator.faults import Faults
+from emulator.wire.errors import AcsError, bad_argument, call_not_found, not_emulated, not_supported
+from emulator.wire.identifiers import IdentifierKind, from_request
+from emulator.wire.requests import (
+    AnswerCallRequest,
+    MediaStreamingRequest,
+    RedirectCallRequest,
+    RejectCallRequest,
+    decode,
+)
+
+
+def call_automation_routes(services: LegServices, faults: Faults) -> list[web.RouteDef]:
+    """All operations, and an answer in ACS's error shape for every other path under `/calling`."""
+    dispatcher = Dispatcher(services.settings, faults)
+    perform = _Operations(services)
+    emulated: dict[Operation, Perform] = {
+        operations.ANSWER: perform.answer,
+        operations.REDIRECT: perform.redirect,
+        operations.REJECT: perform.reject,
+        operations.GET_CALL: perform.get_call,
+        operations.HANG_UP: perform.hang_up,
+        operations.TERMINATE: perform.hang_up,  # a call between two ends either way
+        operations.START_MEDIA_STREAMING: perform.start_media_streaming,
+        operations.STOP_MEDIA_STREAMING: perform.stop_media_streaming,
+    }
+    refused: dict[Operation, Perform] = dict.fromkeys(operations.NOT_EMULATED, _not_emulated)
+    unknown: dict[Operation, Perform] = {Operation("unknown", "*", "/calling/{path:.*}"): _unknown}
+    return [
+        dispatcher.route(operation, performed)
+        for operation, performed in {**emulated, **refused, **unknown}.items()
+    ]
+
+
+class _Operations:
+    def __init__(self, services: LegServices) -> None:
+        self._services = services
+        self._calls = services.calls
+
+    async def answer(self, request: web.Request, body: bytes) -> Answer:
+        answered = decode(body, AnswerCallRequest)
+        _check_callback_uri(answered.callback_uri, "callbackUri")
+        if answered.transcription_options is not None and answered.transcription_options.start_transcription:
+            raise not_emulated("This emulator does not transcribe; set startTranscription to false.")
+        leg = ApplicationLeg(
+            self._take(answered.incoming_call_context),
+            answered,
+            api_version=api_version(request),
+            services=self._services,
+        )
+        properties = msgspec.json.encode(leg.properties())
+        leg.begin()
+        return Answer(200, properties)
+
+    async def redirect(self, _: web.Request, body: bytes) -> Answer:
+        redirected = decode(body, RedirectCallRequest)
+        try:
+            target = from_request(redirected.target)
+        except ValueError as error:
+            raise bad_argument(f"The target is not valid: {error}.", "target") from None
+        call = self._calls.ringing(redirected.incoming_call_context)
+        if (
+            call is not None
+            and call.from_.kind is IdentifierKind.COMMUNICATION_USER
+            and target.kind is IdentifierKind.PHONE_NUMBER
+        ):
+            raise not_supported("A VoIP call cannot be redirected to a phone number.")
+        self._calls.redirect(self._take(redirected.incoming_call_context), target)
+        return Answer(204)
+
+    async def reject(self, _: web.Request, body: bytes) -> Answer:
+        rejected = decode(body, RejectCallRequest)
+        call = self._take(rejected.incoming_call_context)
+        call.note("rejected", reason=str(rejected.call_reject_reason))
+        self._calls.finish(call, CallEnd.REJECTED)
+        return Answer(204)
+
+    async def get_call(self, request: web.Request, _: bytes) -> Answer:
+        return Answer(200, msgspec.json.encode(self._leg(request).properties()))
+
+    async def hang_up(self, request: web.Request, _: bytes) -> Answer:
+        await self._leg(request).disconnect(CallEnd.GATEWAY_HUNG_UP)
+        return Answer(204)
+
+    async def start_media_streaming(self, request: web.Request, body: bytes) -> Answer:
+        self._leg(request).start_media_streaming(_media_streaming_request(body))
+        return Answer(202)
+
+    async def stop_media_streaming(self, request: web.Request, body: bytes) -> Answer:
+        self._leg(request).stop_media_streaming(_media_streaming_request(body))
+        return Answer(202)
+
+    def _take(self, incoming_call_context: str) -> Call:
+        # A context that was used, has expired or never was names no ringing call: to ACS they are all the same.
+        try:
+            return self._calls.take(incoming_call_context)
+        except NotRinging:
+            raise call_not_found() from None
+
+    def _leg(self, request: web.Request) -> ApplicationLeg:
+        call = self._calls.connected(request.match_info["callConnectionId"])
+        if call is None or not isinstance(call.leg, ApplicationLeg):
+            raise call_not_found()
+        return call.leg
+
+
+async def _not_emulated(_: web.Request, __: bytes) -> Answer:
+    raise not_emulated("This emulator does not do this operation.")
+
+
+async def _unknown(_: web.Request, __: bytes) -> Answer:
+    raise AcsError(404, "NotFound", "There is no such operation.")
+
+
+def _media_streaming_request(body: bytes) -> MediaStreamingRequest:
+    operation = decode(body, MediaStreamingRequest)
+    if operation.operation_callback_uri is not None:
+        _check_callback_uri(operation.operation_callback_uri, "operationCallbackUri")
+    return operation
+
+
+def _check_callback_uri(uri: str, member: str) -> None:
+    if not is_permitted(uri, secure="https", plain="http"):
+        raise bad_argument(
+            "CallbackUri is invalid: it must be https (http only on a loopback address).", member
+        )

@@ -1,0 +1,196 @@
+"""The application's leg of an answered call: its state, its media, and the events that it is told."""
+
+import asyncio
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from emulator.call_automation.media_streaming import RECONNECT_PAUSE_SECONDS, MediaCall, MediaStreaming
+from emulator.callbacks import Callbacks, CallbackTarget
+from emulator.calls import Call, CallEnd, CallPhase, Calls
+from emulator.identity import Identity
+from emulator.settings import EmulatorSettings
+from emulator.tasks import Tasks
+from emulator.wire.call_connection import (
+    CallConnectionProperties,
+    CallConnectionState,
+    SubscriptionState,
+    TranscriptionSubscription,
+)
+from emulator.wire.callback_events import CallbackEvent, Participant, ResultDetails, ResultInformation
+from emulator.wire.errors import call_not_established, missing_configuration
+from emulator.wire.identifiers import CommunicationUser, IdentifierKind, from_raw_id
+from emulator.wire.requests import AnswerCallRequest, MediaStreamingRequest
+
+_CONNECTED: Final = ResultInformation(200, 0, "")
+_CALLER_GONE: Final = ResultInformation(487, 540487, "The caller ended the call.")
+
+_ENDED_MESSAGE: Final = "The conversation has ended."
+_NO_SIP: Final = ResultDetails(0, "")
+_NORMAL_CLEARING: Final = ResultDetails(16, "Normal call clearing")
+_GRACEFUL: Final = ResultInformation(200, 7000, _ENDED_MESSAGE, _NO_SIP, _NORMAL_CLEARING)
+_PHONE_HUNG_UP: Final = ResultInformation(200, 540000, _ENDED_MESSAGE, _NO_SIP, _NORMAL_CLEARING)
+_SERVICE_STOPPED: Final = ResultInformation(500, 9999, "Unknown server error.")
+
+_WIRE_STATES: Mapping[CallPhase, CallConnectionState] = {
+    CallPhase.CONNECTING: CallConnectionState.CONNECTING,
+    CallPhase.CONNECTED: CallConnectionState.CONNECTED,
+    CallPhase.ENDED: CallConnectionState.DISCONNECTED,
+}
+
+
+@dataclass(frozen=True)
+class LegServices:
+    """What every leg works with."""
+
+    settings: EmulatorSettings
+    calls: Calls
+    callbacks: Callbacks
+    identity: Identity
+    tasks: Tasks
+
+
+class ApplicationLeg:
+    """One answered call as the application has it.
+
+    Args:
+        call: taken from the ringing calls by whoever makes this.
+        request: how it was answered.
+        api_version: that the answering client used; its events carry it.
+        services: what every leg works with.
+    """
+
+    def __init__(
+        self, call: Call, request: AnswerCallRequest, *, api_version: str, services: LegServices
+    ) -> None:
+        self._call = call
+        self._request = request
+        self._services = services
+        self._id = str(uuid.uuid4())
+        self._target = CallbackTarget(call, self._id, api_version)
+        self._answered_for = call.to
+        self._connecting: asyncio.Task[None] | None = None
+        self._media = self._media_streaming()
+        self._transcription_id = str(uuid.uuid4())
+        services.calls.answer(call, call_connection_id=self._id, leg=self)
+
+    def begin(self) -> None:
+        """Start to connect; the events follow."""
+        self._connecting = self._services.tasks.start(self._connect(), name="call-connect")
+
+    def properties(self) -> CallConnectionProperties:
+        """The call as Call Automation describes it."""
+        return CallConnectionProperties(
+            call_connection_id=self._id,
+            server_call_id=self._call.server_call_id,
+            targets=(self._answered_for,),
+            call_connection_state=_WIRE_STATES[self._call.phase],
+            callback_uri=self._request.callback_uri,
+            source=self._call.from_,
+            correlation_id=self._call.correlation_id,
+            answered_by=CommunicationUser(self._application_id()),
+            answered_for=self._answered_for.phone_number,
+            media_streaming_subscription=self._media.subscription() if self._media else None,
+            transcription_subscription=self._transcription(),
+        )
+
+    def start_media_streaming(self, operation: MediaStreamingRequest) -> None:
+        """`:startMediaStreaming`.
+
+        Raises:
+            AcsError: not connected yet, not configured when answering, or streaming already.
+        """
+        self._configured_media().start(operation)
+
+    def stop_media_streaming(self, operation: MediaStreamingRequest) -> None:
+        """`:stopMediaStreaming`.
+
+        Raises:
+            AcsError: not connected yet, not configured when answering, or not streaming.
+        """
+        self._configured_media().stop(operation)
+
+    async def disconnect(self, end: CallEnd) -> None:
+        """End the call: close its media and tell the application; once."""
+        connected = self._call.phase is CallPhase.CONNECTED
+        self._services.calls.finish(self._call, end)
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if not connected and end is CallEnd.CALLER_HUNG_UP:
+            self._tell("AnswerFailed", _CALLER_GONE)
+            return
+        if self._media is not None:
+            await self._media.end()
+        self._tell("CallDisconnected", self._disconnect_result(end))
+
+    async def _connect(self) -> None:
+        await asyncio.sleep(self._services.settings.connect_seconds)
+        self._call.phase = CallPhase.CONNECTED
+        self._call.note("connected")
+        self._tell("CallConnected", _CONNECTED)
+        participants = (self._call.from_, from_raw_id(self._application_id()))
+        self._send(
+            CallbackEvent(
+                name="ParticipantsUpdated",
+                sequence_number=1,
+                participants=tuple(Participant(identifier) for identifier in participants),
+            )
+        )
+        # The socket is opened while these events are on their way: no order between them is promised.
+        options = self._request.media_streaming_options
+        if self._media is not None and options is not None and options.start_media_streaming:
+            self._media.start(MediaStreamingRequest(operation_context=self._request.operation_context))
+
+    def _configured_media(self) -> MediaStreaming:
+        if self._call.phase is not CallPhase.CONNECTED:
+            raise call_not_established()
+        if self._media is None:
+            raise missing_configuration("The call was answered without mediaStreamingOptions.")
+        return self._media
+
+    def _media_streaming(self) -> MediaStreaming | None:
+        if self._request.media_streaming_options is None:
+            return None
+        settings = self._services.settings
+        return MediaStreaming(
+            MediaCall(
+                call=self._call,
+                call_connection_id=self._id,
+                options=self._request.media_streaming_options,
+                identity=self._services.identity,
+                tasks=self._services.tasks,
+                send=self._send,
+                reconnect_tries=settings.media_reconnect_tries,
+                reconnect_pause_seconds=RECONNECT_PAUSE_SECONDS * settings.time_scale,
+            )
+        )
+
+    def _transcription(self) -> TranscriptionSubscription | None:
+        options = self._request.transcription_options
+        if options is None:
+            return None
+        results = ("final", "intermediate") if options.enable_intermediate_results else ("final",)
+        return TranscriptionSubscription(
+            self._transcription_id, SubscriptionState.INACTIVE, results, options.locale
+        )
+
+    def _application_id(self) -> str:
+        if self._request.answered_by is not None:
+            return self._request.answered_by.id
+        if self._answered_for.communication_user is not None:
+            return self._answered_for.communication_user.id
+        return self._services.settings.application_id
+
+    def _disconnect_result(self, end: CallEnd) -> ResultInformation:
+        if end is CallEnd.FAILED:
+            return _SERVICE_STOPPED
+        if end is CallEnd.CALLER_HUNG_UP and self._call.from_.kind is IdentifierKind.PHONE_NUMBER:
+            return _PHONE_HUNG_UP
+        return _GRACEFUL
+
+    def _tell(self, name: str, result: ResultInformation) -> None:
+        self._send(CallbackEvent(name=name, operation_context=self._request.operation_context, result=result))
+
+    def _send(self, event: CallbackEvent, uri: str | None = None) -> None:
+        self._services.callbacks.send(self._target, uri or self._request.callback_uri, event)

@@ -1,0 +1,63 @@
+"""Every operation of Call Automation by name, method and path; what is not emulated is listed all the same."""
+
+from dataclasses import dataclass
+
+CALL_CONNECTIONS = "/calling/callConnections"
+_CALL = CALL_CONNECTIONS + "/{callConnectionId}"
+_PARTICIPANTS = _CALL + "/participants"
+_RECORDINGS = "/calling/recordings"
+_RECORDING = _RECORDINGS + "/{recordingId}"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation.
+
+    Attributes:
+        name: as in the URL where it has a verb there.
+        repeatable: whether it honours Repeatability-Request-ID.
+    """
+
+    name: str
+    method: str
+    path: str
+    repeatable: bool = False
+
+
+ANSWER = Operation("answer", "POST", CALL_CONNECTIONS + ":answer", repeatable=True)
+REDIRECT = Operation("redirect", "POST", CALL_CONNECTIONS + ":redirect", repeatable=True)
+REJECT = Operation("reject", "POST", CALL_CONNECTIONS + ":reject", repeatable=True)
+GET_CALL = Operation("getCall", "GET", _CALL)
+HANG_UP = Operation("hangup", "DELETE", _CALL)
+TERMINATE = Operation("terminate", "POST", _CALL + ":terminate", repeatable=True)
+START_MEDIA_STREAMING = Operation("startMediaStreaming", "POST", _CALL + ":startMediaStreaming")
+STOP_MEDIA_STREAMING = Operation("stopMediaStreaming", "POST", _CALL + ":stopMediaStreaming")
+
+NOT_EMULATED = (
+    Operation("createCall", "POST", CALL_CONNECTIONS, repeatable=True),
+    Operation("connect", "POST", CALL_CONNECTIONS + ":connect", repeatable=True),
+    Operation("transferToParticipant", "POST", _CALL + ":transferToParticipant", repeatable=True),
+    Operation("listParticipants", "GET", _PARTICIPANTS),
+    Operation("getParticipant", "GET", _PARTICIPANTS + "/{participantRawId}"),
+    Operation("addParticipant", "POST", _PARTICIPANTS + ":add", repeatable=True),
+    Operation("removeParticipant", "POST", _PARTICIPANTS + ":remove", repeatable=True),
+    Operation("mute", "POST", _PARTICIPANTS + ":mute", repeatable=True),
+    Operation("cancelAddParticipant", "POST", _PARTICIPANTS + ":cancelAddParticipant", repeatable=True),
+    Operation("moveParticipants", "POST", _PARTICIPANTS + ":moveHere", repeatable=True),
+    Operation("play", "POST", _CALL + ":play"),
+    Operation("recognize", "POST", _CALL + ":recognize"),
+    Operation("cancelAllMediaOperations", "POST", _CALL + ":cancelAllMediaOperations"),
+    Operation("startContinuousDtmfRecognition", "POST", _CALL + ":startContinuousDtmfRecognition"),
+    Operation("stopContinuousDtmfRecognition", "POST", _CALL + ":stopContinuousDtmfRecognition"),
+    Operation("sendDtmfTones", "POST", _CALL + ":sendDtmfTones", repeatable=True),
+    Operation("hold", "POST", _CALL + ":hold"),
+    Operation("unhold", "POST", _CALL + ":unhold"),
+    Operation("startTranscription", "POST", _CALL + ":startTranscription"),
+    Operation("updateTranscription", "POST", _CALL + ":updateTranscription"),
+    Operation("stopTranscription", "POST", _CALL + ":stopTranscription"),
+    Operation("startRecording", "POST", _RECORDINGS, repeatable=True),
+    Operation("getRecording", "GET", _RECORDING),
+    Operation("stopRecording", "DELETE", _RECORDING),
+    Operation("pauseRecording", "POST", _RECORDING + ":pause"),
+    Operation("resumeRecording", "POST", _RECORDING + ":resume"),
+)

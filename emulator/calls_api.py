@@ -1,0 +1,68 @@
+"""The emulator's own API: health, and every call with what happened to it."""
+
+import dataclasses
+from typing import Any
+
+from aiohttp import web
+
+from emulator.calls import Call, Calls
+
+
+def own_routes(calls: Calls) -> list[web.RouteDef]:
+    """The routes under `/emulator`; open to everybody, since the emulator serves one machine."""
+
+    async def health(_: web.Request) -> web.Response:
+        live = sum(call.end is None for call in calls)
+        return web.json_response({"status": "ok", "liveCalls": live})
+
+    async def list_calls(_: web.Request) -> web.Response:
+        return web.json_response({"value": [_summary(call) for call in calls]})
+
+    async def get_call(request: web.Request) -> web.Response:
+        call = calls.find(request.match_info["correlationId"])
+        return web.json_response(_details(call)) if call is not None else _no_such_call()
+
+    async def hang_up(request: web.Request) -> web.Response:
+        call = calls.find(request.match_info["correlationId"])
+        if call is None:
+            return _no_such_call()
+        await calls.caller_hangs_up(call)
+        return web.Response(status=204)
+
+    return [
+        web.get("/emulator/health", health),
+        web.get("/emulator/calls", list_calls),
+        web.get("/emulator/calls/{correlationId}", get_call),
+        web.post("/emulator/calls/{correlationId}/hangup", hang_up),
+    ]
+
+
+def _summary(call: Call) -> dict[str, Any]:
+    return {
+        "correlationId": call.correlation_id,
+        "callConnectionId": call.call_connection_id,
+        "serverCallId": call.server_call_id,
+        "to": call.to.id,
+        "from": call.from_.id,
+        "state": str(call.phase),
+        "end": str(call.end) if call.end is not None else None,
+    }
+
+
+def _details(call: Call) -> dict[str, Any]:
+    happenings = [
+        {"at": round(happening.at, 6), "name": happening.name, "detail": dict(happening.detail)}
+        for happening in call.happenings
+    ]
+    streams = [dataclasses.asdict(stats) for stats in call.streams]
+    return {
+        **_summary(call),
+        "happenings": happenings,
+        "forgottenHappenings": call.forgotten_happenings,
+        "mediaStreams": streams,
+    }
+
+
+def _no_such_call() -> web.Response:
+    error = {"code": "NotFound", "message": "No call has this correlation id."}
+    return web.json_response({"error": error}, status=404)

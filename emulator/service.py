@@ -1,0 +1,248 @@
+"""The emulator as a whole: its two servers, and everything that has to be stopped again."""
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import signal
+import socket
+import ssl
+import tempfile
+from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+from aiohttp import web
+
+from emulator.call_automation.api import call_automation_routes
+from emulator.call_automation.leg import LegServices
+from emulator.callbacks import Callbacks
+from emulator.calls import CALLS, Calls
+from emulator.calls_api import own_routes
+from emulator.event_grid.grid import EventGrid
+from emulator.event_grid.routes import event_grid_routes
+from emulator.faults import Faults
+from emulator.identity import Identity, identity_routes
+from emulator.incoming_call import announcer
+from emulator.key_vault.certificate import make_certificate
+from emulator.key_vault.routes import KeyVaultApi
+from emulator.key_vault.store import SecretStore
+from emulator.media.pacing import Ticker
+from emulator.phone import TICKER, phone
+from emulator.settings import EmulatorSettings
+from emulator.tasks import Tasks
+
+SHUTDOWN_SECONDS: Final = 2.0
+"""How long requests under way may take to finish at the end."""
+
+MAX_CONNECTIONS: Final = 500
+"""Outgoing requests at a time; further ones wait for their turn."""
+
+_LOOPBACK_FOR: Mapping[str, str] = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Running:
+    """What there is between start and stop."""
+
+    base_url: str
+    key_vault_url: str
+    key_vault_ca_file: Path
+    calls: Calls
+    event_grid: EventGrid
+    identity: Identity
+
+
+class Emulator:
+    """ACS, Event Grid and Key Vault in one process; `start` and `stop` each once.
+
+    Args:
+        settings: what the emulator is and how it behaves.
+
+    Attributes:
+        faults: failures on purpose, to be injected while it runs.
+    """
+
+    def __init__(self, settings: EmulatorSettings) -> None:
+        self.settings = settings
+        self.faults = Faults()
+        self._closing = AsyncExitStack()
+        self._started: _Running | None = None
+
+    @property
+    def base_url(self) -> str:
+        """Of everything but Key Vault, for example `http://127.0.0.1:8061`."""
+        return self._running.base_url
+
+    @property
+    def key_vault_url(self) -> str:
+        """Of Key Vault, for example `https://127.0.0.1:8062`."""
+        return self._running.key_vault_url
+
+    @property
+    def key_vault_ca_file(self) -> Path:
+        """PEM file of the certificate authority that Key Vault's clients have to trust."""
+        return self._running.key_vault_ca_file
+
+    @property
+    def calls(self) -> Calls:
+        """The calls, for callers in this process."""
+        return self._running.calls
+
+    @property
+    def event_grid(self) -> EventGrid:
+        """Event Grid, for subscribers and publishers in this process."""
+        return self._running.event_grid
+
+    @property
+    def identity(self) -> Identity:
+        """Who signs what ACS sends, for tests that send it themselves."""
+        return self._running.identity
+
+    async def start(self) -> None:
+        """Start to listen, then create the subscriptions of the settings.
+
+        Raises:
+            OSError: a port is taken, or the CA file cannot be written.
+            SubscriptionRefused: the endpoint of a subscription of the settings does not consent.
+        """
+        try:
+            key_vault_url, ca_file = await self._start_key_vault()
+            self._started = await self._start_acs(key_vault_url, ca_file)
+            for subscription in self.settings.subscriptions:
+                await self.event_grid.subscribe(subscription)
+        except BaseException:
+            await self.stop()
+            raise
+        logger.info("Emulator started")
+
+    async def stop(self) -> None:
+        """End all calls as failed, and leave no task, socket, timer or temporary file."""
+        self._started = None
+        await self._closing.aclose()
+
+    @property
+    def _running(self) -> _Running:
+        if self._started is None:
+            raise RuntimeError("the emulator is not running")
+        return self._started
+
+    async def _start_key_vault(self) -> tuple[str, Path]:
+        certificate = await asyncio.to_thread(make_certificate, self.settings.host)
+        ca_file = self.settings.key_vault_ca_file
+        if ca_file is None:
+            folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="acs-emulator-")
+            self._closing.push_async_callback(asyncio.to_thread, shutil.rmtree, folder)
+            ca_file = Path(folder) / "key-vault-ca.pem"
+        await asyncio.to_thread(ca_file.write_bytes, certificate.authority_pem)
+        listener, address = self._listen(self.settings.key_vault_port)
+        api = KeyVaultApi(SecretStore(), self.faults, token=self.settings.entra_token)
+        await self._serve(listener, api.routes(), tls=certificate.context)
+        return f"https://{address}", ca_file
+
+    async def _start_acs(self, key_vault_url: str, ca_file: Path) -> _Running:
+        settings = self.settings
+        listener, address = self._listen(settings.port)
+        base_url = f"http://{address}"
+        identity = await Identity.create(issuer=settings.token_issuer, audience=settings.resource_id)
+        session = await self._closing.enter_async_context(
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS))
+        )
+        tasks = Tasks()
+        self._closing.push_async_callback(tasks.close)
+        event_grid = EventGrid(
+            session,
+            base_url=base_url,
+            timeout_seconds=settings.request_timeout_seconds,
+            time_scale=settings.time_scale,
+        )
+        self._closing.push_async_callback(event_grid.close)
+        calls = Calls(
+            addresses=settings.addresses, ring_seconds=settings.ring_seconds, announce=announcer(event_grid)
+        )
+        callbacks = Callbacks(
+            session,
+            identity,
+            tasks,
+            timeout_seconds=settings.request_timeout_seconds,
+            time_scale=settings.time_scale,
+        )
+        services = LegServices(settings, calls, callbacks, identity, tasks)
+        await self._serve(
+            listener,
+            [
+                *identity_routes(identity, base_url),
+                *call_automation_routes(services, self.faults),
+                *event_grid_routes(event_grid),
+                *own_routes(calls),
+                web.get("/phone", phone),
+            ],
+            calls=calls,
+        )
+        # Ended calls close their phones, so that the server need not wait for them.
+        self._closing.push_async_callback(calls.close)
+        return _Running(base_url, key_vault_url, ca_file, calls, event_grid, identity)
+
+    def _listen(self, port: int) -> tuple[socket.socket, str]:
+        """Take a port; known before the server runs, since the routes tell their own address."""
+        host = self.settings.host
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family)
+        self._closing.callback(listener.close)
+        reachable = _LOOPBACK_FOR.get(host, host)
+        bracketed = f"[{reachable}]" if ":" in reachable else reachable
+        return listener, f"{bracketed}:{listener.getsockname()[1]}"
+
+    async def _serve(
+        self,
+        listener: socket.socket,
+        routes: Iterable[web.RouteDef],
+        *,
+        tls: ssl.SSLContext | None = None,
+        calls: Calls | None = None,
+    ) -> None:
+        app = web.Application()
+        if calls is not None:
+            app[CALLS] = calls
+            app[TICKER] = Ticker()
+        app.add_routes(routes)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        await runner.setup()
+        self._closing.push_async_callback(_close_server, runner)
+        await web.SockSite(runner, listener, ssl_context=tls).start()
+
+
+async def _close_server(runner: web.AppRunner) -> None:
+    """Close a server and all its connections; a TLS client that does not say goodbye would hold its own for 30 s."""
+    connections = runner.server.connections if runner.server is not None else []
+    transports = [connection.transport for connection in connections]
+    await runner.cleanup()
+    for transport in transports:
+        if transport is not None:
+            transport.abort()
+    await asyncio.sleep(0)
+
+
+async def serve(settings: EmulatorSettings) -> None:
+    """Run an emulator until the process is interrupted or terminated.
+
+    Raises:
+        OSError: a port is taken, or the CA file cannot be written.
+        SubscriptionRefused: the endpoint of a subscription of the settings does not consent.
+    """
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # not on Windows: there an interrupt cancels this task
+            loop.add_signal_handler(number, stopped.set)
+    emulator = Emulator(settings)
+    await emulator.start()
+    try:
+        await stopped.wait()
+    finally:
+        await emulator.stop()

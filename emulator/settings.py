@@ -1,0 +1,134 @@
+"""Settings of the emulated services; wrong ones are all reported together, before anything starts."""
+
+import base64
+import binascii
+import re
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from emulator.event_grid.subscriptions import EventSubscription, SubscriptionRefused, read_subscription
+from emulator.wire.identifiers import PHONE_PREFIX
+
+DEFAULT_RESOURCE_ID: Final = "11111111-1111-1111-1111-111111111111"
+
+WELL_KNOWN_ACCESS_KEY: Final = base64.b64encode(b"acs-emulator: public, not a secret").decode()
+"""The access key unless another is set; everybody knows it, as they know Azurite's."""
+
+DEFAULT_TOKEN_ISSUER: Final = "https://acscallautomation.communication.azure.com"  # noqa: S105 - an issuer's name
+
+_PHONE_NUMBER = re.compile(r"\+\d{2,15}")
+
+
+class SettingsError(ValueError):
+    """Settings are wrong; the text lists every fault."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmulatorSettings:
+    """What the emulator is and how it behaves.
+
+    Durations that Azure fixes (waits between attempts, lifetimes of pending things) are multiplied by `time_scale`.
+    What people and programs do runs on the real clock: ringing, connecting, audio, and time-outs of requests.
+
+    Attributes:
+        host: address to listen on.
+        port: of ACS, Event Grid, the phone socket and the emulator's own API; 0 takes a free one.
+        key_vault_port: of Key Vault (HTTPS); 0 takes a free one.
+        key_vault_ca_file: where to write the PEM of the certificate authority that signs Key Vault's certificate;
+            a temporary file that goes away at the end when None.
+        resource_id: GUID of the ACS resource, the audience of its tokens.
+        access_key: base64 text, as shown in the portal.
+        entra_token: bearer token that stands in for Entra's. Call Automation accepts bearer tokens only when it is
+            set; Key Vault accepts any token when it is not.
+        token_issuer: `iss` of the tokens that the emulator signs.
+        phone_numbers: E.164 numbers of the resource.
+        identities: raw ids of the resource's ACS users.
+        ring_seconds: how long a call rings before it ends unanswered.
+        connect_seconds: from answering to the connected call.
+        request_timeout_seconds: how long webhooks and callbacks may take to answer.
+        media_reconnect_tries: how often a lost media socket is opened anew before streaming fails.
+        time_scale: factor on the protocol's waits and lifetimes.
+        repeatability: whether a repeated Repeatability-Request-ID replays the first answer.
+        subscriptions: Event Grid subscriptions to create at start; their endpoints must be up by then.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    key_vault_port: int = 0
+    key_vault_ca_file: Path | None = None
+    resource_id: str = DEFAULT_RESOURCE_ID
+    access_key: str = field(default=WELL_KNOWN_ACCESS_KEY, repr=False)
+    entra_token: str | None = field(default=None, repr=False)
+    token_issuer: str = DEFAULT_TOKEN_ISSUER
+    phone_numbers: tuple[str, ...] = ("+18005550199",)
+    identities: tuple[str, ...] = ()
+    ring_seconds: float = 30.0
+    connect_seconds: float = 0.1
+    request_timeout_seconds: float = 30.0
+    media_reconnect_tries: int = 3
+    time_scale: float = 1.0
+    repeatability: bool = True
+    subscriptions: tuple[EventSubscription, ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        faults = [*self._identity_faults(), *self._number_faults()]
+        for subscription in self.subscriptions:
+            try:
+                read_subscription(subscription.name, msgspec.to_builtins(subscription))
+            except SubscriptionRefused as refusal:
+                faults.append(f"subscription {subscription.name}: {refusal}")
+        if faults:
+            raise SettingsError(
+                "The emulator's settings are wrong:\n" + "\n".join(f"- {fault}" for fault in faults)
+            )
+
+    @property
+    def access_key_bytes(self) -> bytes:
+        """The access key as it is used for signing."""
+        return base64.b64decode(self.access_key)
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """Raw ids of everything that can be called."""
+        return frozenset({PHONE_PREFIX + number for number in self.phone_numbers} | set(self.identities))
+
+    @property
+    def application_id(self) -> str:
+        """Raw id under which the application takes part in calls to a phone number, unless it names another."""
+        return f"8:acs:{self.resource_id}_00000014-0000-0000-0000-000000000001"
+
+    def _identity_faults(self) -> list[str]:
+        found = []
+        try:
+            uuid.UUID(self.resource_id)
+        except ValueError:
+            found.append("resource_id is not a GUID")
+        try:
+            usable = bool(base64.b64decode(self.access_key, validate=True))
+        except binascii.Error:
+            usable = False
+        if not usable:
+            found.append("access_key is not base64 text")
+        found += [
+            f"phone_numbers: number {index} is not E.164 with a plus sign"
+            for index, number in enumerate(self.phone_numbers, 1)
+            if not _PHONE_NUMBER.fullmatch(number)
+        ]
+        found += [
+            f"identities: {identity} is not an ACS user of the resource (8:acs:<resource_id>_<user>)"
+            for identity in self.identities
+            if not identity.startswith(f"8:acs:{self.resource_id}_")
+        ]
+        return found
+
+    def _number_faults(self) -> list[str]:
+        positive = ("ring_seconds", "request_timeout_seconds", "time_scale")
+        not_negative = ("port", "key_vault_port", "connect_seconds", "media_reconnect_tries")
+        return [
+            *(f"{name} must be greater than 0" for name in positive if getattr(self, name) <= 0),
+            *(f"{name} must not be negative" for name in not_negative if getattr(self, name) < 0),
+        ]
