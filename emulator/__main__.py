@@ -3,8 +3,9 @@
 import argparse
 import importlib
 import sys
+from collections.abc import Mapping
 
-COMMANDS = {
+COMMANDS: Mapping[str, tuple[str, str]] = {
     "up": ("emulator.up", "start the whole local stack and keep it up"),
     "demo": ("emulator.demo", "start the stack, place one spoken call, leave its recording, stop the stack"),
     "call": ("emulator.caller.main", "place a call into a running stack"),

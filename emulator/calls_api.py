@@ -1,6 +1,5 @@
 """The emulator's own API: health, and every call with what happened to it."""
 
-import dataclasses
 from typing import Any
 
 from aiohttp import web
@@ -54,7 +53,7 @@ def _details(call: Call) -> dict[str, Any]:
         {"at": round(happening.at, 6), "name": happening.name, "detail": dict(happening.detail)}
         for happening in call.happenings
     ]
-    streams = [dataclasses.asdict(stats) for stats in call.streams]
+    streams = [stats.summary() for stats in call.streams]
     return {
         **_summary(call),
         "happenings": happenings,

@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterator, Mapping
 from pathlib import Path
 
 from emulator.environment import as_exports
@@ -15,7 +15,7 @@ from emulator.stack import Stack, StackError, StackOptions
 INTERRUPTED = 130
 READY = "ready:"
 """How the line begins that is printed when everything is up."""
-_PURPOSES = {
+_PURPOSES: Mapping[str, tuple[str, str]] = {
     "emulator": ("http", "ACS, Event Grid, the phone socket ws://…/phone, the emulator's own API"),
     "key_vault": ("https", "Key Vault"),
     "functions": ("http", "the Functions app: Event Grid webhook, callbacks, /healthz, /readyz"),

@@ -142,7 +142,7 @@ class MediaStreaming:
                 "x-ms-call-connection-id": self._of.call_connection_id,
                 "x-ms-call-correlation-id": self._of.call.correlation_id,
             },
-            on_end=lost.set_result,
+            on_end=lambda end: None if lost.done() else lost.set_result(end),
         )
         try:
             await stream.open()

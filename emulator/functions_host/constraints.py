@@ -6,7 +6,7 @@ Not all of .NET's are here: `datetime` follows the server's culture, and is refu
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 Check = Callable[[str], bool]
 
@@ -63,7 +63,7 @@ def _between(low: int, high: int) -> Check:
     return lambda value: _is_integer(_INT64)(value) and low <= int(value) <= high
 
 
-_PLAIN: dict[str, Check] = {
+_PLAIN: Mapping[str, Check] = {
     "int": _is_integer(_INT32),
     "long": _is_integer(_INT64),
     "bool": lambda value: value.strip().lower() in ("true", "false"),
@@ -74,7 +74,7 @@ _PLAIN: dict[str, Check] = {
     "alpha": lambda value: value.isascii() and (value.isalpha() or not value),
     "required": bool,
 }
-_WITH_NUMBERS: dict[str, Callable[..., Check]] = {
+_WITH_NUMBERS: Mapping[str, Callable[..., Check]] = {
     "length": _length,
     "minlength": lambda low: lambda value: len(value) >= low,
     "maxlength": lambda high: lambda value: len(value) <= high,
