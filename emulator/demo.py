@@ -24,7 +24,7 @@ from emulator.up import (
 
 TO = "+18005550199"
 FROM = "+14255550100"
-WORDS = "Hello. This is a call through the whole voice gateway, and what I say should come back to me."
+WORDS = "Hello. Can you hear me?"
 CALL_S = 60
 PLAYERS = ("afplay", "aplay", "paplay", "ffplay -autoexit")
 """Commands that play a WAV file, the first that is installed is suggested."""
