@@ -1,0 +1,145 @@
+"""A media gateway process with nothing around it: its own code, whole, on a store that is a dict.
+
+For `bench.media_echo`, which measures it. Sockets, tokens, the rows' state machine, playout and heartbeats are
+the product's; only what would be the network to Azure is not there.
+
+    python -m bench.media_gateway_alone --calls 150
+"""
+
+import argparse
+import asyncio
+import base64
+import gc
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import uvloop
+
+from media_gateway.logs import set_up_logs
+from media_gateway.runtime import MediaGateway
+from media_gateway.timing import Timing
+from shared.adapters.call_store import StoredEvent
+from shared.config import CommonSettings, MediaSettings
+from shared.core.admission import PodLoad
+from shared.core.call import CallRecord, CallTimes, advance
+from shared.core.call_state import CallEvent
+from shared.core.profiles import AgentProfile, AudioFormat, EchoAgent
+from shared.errors import NotFound
+from shared.security.keyring import SecretVersion
+from shared.security.tokens import SigningKey
+
+KEY = SigningKey("bench", b"a key for measurements, not safe")
+
+
+def call_id_of(number: int) -> str:
+    """The id of a call that stands in the store from the beginning; its token's `jti` is the same."""
+    return f"0197f3a0-0000-7000-8000-{number:012d}"
+
+
+class Rows:
+    """Calls in a dict, and no callbacks."""
+
+    def __init__(self, calls: int) -> None:
+        self._rows = {call_id_of(number): _record(call_id_of(number)) for number in range(calls)}
+
+    async def change(self, call_id: str, mutate: Callable[[CallRecord], CallRecord]) -> CallRecord:
+        if call_id not in self._rows:
+            raise NotFound("no such call")
+        self._rows[call_id] = mutate(self._rows[call_id])
+        return self._rows[call_id]
+
+    async def events(self, _call_id: str) -> Sequence[StoredEvent]:
+        return []
+
+
+class Pods:
+    async def beat(self, load: PodLoad) -> None:
+        pass
+
+    async def remove(self, _name: str) -> None:
+        pass
+
+
+class Acs:
+    async def hang_up(self, call_connection_id: str, *, for_everyone: bool) -> None:
+        pass
+
+
+class Vault:
+    async def enabled_versions(self, _name: str) -> Sequence[SecretVersion]:
+        return [SecretVersion(KEY.kid, 0.0, base64.b64encode(KEY.key).decode())]
+
+
+@dataclass
+class Outside:
+    calls: Rows
+    pods: Pods = field(default_factory=Pods)
+    call_control: Acs = field(default_factory=Acs)
+    vault: Vault = field(default_factory=Vault)
+    acs_tokens: None = None
+
+
+def _record(call_id: str) -> CallRecord:
+    profile = AgentProfile(
+        name="echo", agent=EchoAgent(), audio_format=AudioFormat.PCM24K, base_dir="", max_duration_s=3600
+    )
+    record = CallRecord(
+        call_id=call_id,
+        account_id="bench",
+        profile=profile,
+        caller="4:+14255550100",
+        called="4:+18005550199",
+        correlation_id=call_id,
+        server_call_id="",
+        variables={},
+        media_jti=call_id,
+        traceparent="",
+        times=CallTimes(created=0.0),
+    )
+    return advance(record, CallEvent.ANSWER_SENT, 0.0)
+
+
+def _settings(calls: int) -> MediaSettings:
+    common = CommonSettings(
+        acs_endpoint="",
+        acs_access_key=None,
+        acs_tokens=None,
+        key_vault_url="",
+        key_vault_ca_file=None,
+        local_credential=True,
+        storage_table_endpoint=None,
+        storage_connection_string=None,
+        gateway_file=Path("gateway.yaml"),
+    )
+    return MediaSettings(
+        common=common,
+        host="127.0.0.1",
+        port=0,
+        pod_name="bench",
+        max_calls=calls,
+        interruption_grace_s=0.1,
+        log_level="INFO",
+    )
+
+
+async def _serve(calls: int) -> None:
+    gc.collect()
+    gc.freeze()  # as the product's process does
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    timing = Timing(disconnect_wait_s=0.1, interruption_grace_s=0.1)
+    await MediaGateway(_settings(calls), Outside(Rows(calls)), timing).run(stop)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--calls", type=int, required=True)
+    arguments = parser.parse_args()
+    set_up_logs("INFO")
+    uvloop.run(_serve(arguments.calls))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""The checks before a media socket's 101: synchronous, and from memory alone.
+
+A listener factory cannot await, and a stranger must not make us ask anybody anything. A refused upgrade is a
+MediaStreamingFailed to ACS; an accepted socket that is then closed may look like an interruption to it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Protocol
+from urllib.parse import parse_qs
+
+from picows import WSUpgradeRequest
+
+from media_gateway.call import Admitted
+from shared.security.acs_jwt import AcsTokenVerifier
+from shared.security.keyring import Keyring
+from shared.security.tokens import Audience, TokenRejected, UnknownKey, verify
+
+MEDIA_PREFIX = "/media/"
+CONNECTION_ID_HEADER = "x-ms-call-connection-id"
+MAX_ID_CHARS = 128
+"""A call connection id is a GUID."""
+
+
+class Refused(Exception):
+    """The socket is not let in. The reason is a text of ours."""
+
+    def __init__(self, status: HTTPStatus, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class Room(Protocol):
+    """Whether there is room on this pod."""
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether nobody is let in any more."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more may come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Decides who may open a media socket here.
+
+    Args:
+        keys: Our media keys.
+        acs_tokens: The check of ACS's own JWT; None where it is not configured.
+        room: The calls of this pod.
+        on_unknown_key: Called when a token names a key that we do not know: it may be newer than our copy.
+    """
+
+    keys: Keyring
+    acs_tokens: AcsTokenVerifier | None
+    room: Room
+    on_unknown_key: Callable[[], None]
+
+    def check(self, request: WSUpgradeRequest) -> Admitted:
+        """Return what the request proves.
+
+        Raises:
+            Refused: it proves too little (401), there is no such path (404), or there is no place (503).
+        """
+        path, _, query = request.path.decode("latin-1").partition("?")
+        call_id = path.removeprefix(MEDIA_PREFIX)
+        if not path.startswith(MEDIA_PREFIX) or not call_id or "/" in call_id:
+            raise Refused(HTTPStatus.NOT_FOUND, "no such path")
+        if self.room.is_stopping:
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "the process stops")
+        jti = self._check_token(query, call_id)
+        self._check_acs(request.headers.get("Authorization"))
+        connection_id = request.headers.get(CONNECTION_ID_HEADER, "")
+        if not 0 < len(connection_id) <= MAX_ID_CHARS or not connection_id.isascii():
+            raise Refused(HTTPStatus.UNAUTHORIZED, "no call connection id")
+        if not self.room.has_room:
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "no room")
+        return Admitted(call_id, jti, connection_id)
+
+    def _check_token(self, query: str, call_id: str) -> str:
+        keys = self.keys.verification_keys()
+        if not keys:
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "no keys yet")
+        token = parse_qs(query).get("token", [""])[0]
+        try:
+            claims = verify(token, audience=Audience.MEDIA, keys=keys)
+        except UnknownKey:
+            self.on_unknown_key()
+            raise Refused(HTTPStatus.UNAUTHORIZED, "unknown key") from None
+        except TokenRejected:
+            raise Refused(HTTPStatus.UNAUTHORIZED, "bad token") from None
+        if claims.call_id != call_id:
+            raise Refused(HTTPStatus.UNAUTHORIZED, "token of another call")
+        return claims.jti
+
+    def _check_acs(self, authorization: str | None) -> None:
+        if self.acs_tokens is None:
+            return
+        if not self.acs_tokens.refresher.is_loaded:
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "no keys of ACS yet")
+        try:
+            self.acs_tokens.verify(authorization)
+        except UnknownKey:
+            self.on_unknown_key()
+            raise Refused(HTTPStatus.UNAUTHORIZED, "unknown key of ACS") from None
+        except TokenRejected:
+            raise Refused(HTTPStatus.UNAUTHORIZED, "bad token of ACS") from None

@@ -1,0 +1,1 @@
+"""Voice agents, one adapter a file, behind the contract of `contract.py`."""

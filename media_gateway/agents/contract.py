@@ -1,0 +1,79 @@
+"""The contract between a call and a voice agent; `docs/agents.md` tells how to add one.
+
+A call makes one agent, opens it, feeds it the caller's audio and keys, and closes it. What the agent has to say
+comes back through the sink that it got at `open`. Everything runs on the event loop. All but `open` and `close`
+is synchronous and runs inside the callback of a media frame, 50 times a second for each call: no task, lock,
+queue or await there, and nothing that takes more than a few microseconds.
+
+Audio, both ways, is signed 16-bit little-endian mono PCM at `CallInfo.rate_hz`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from shared.core.call_state import Cause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallInfo:
+    """What an agent is told about its call."""
+
+    call_id: str
+    account_id: str
+    correlation_id: str
+    """The same for all calls that one caller is led through."""
+    caller: str = field(repr=False)
+    """Raw id (`4:+1...`, `8:acs:...`): personal data."""
+    called: str = field(repr=False)
+    variables: Mapping[str, str] = field(repr=False)
+    """Input variables: the string pairs that came with the call."""
+    rate_hz: int
+
+
+class AgentSink(Protocol):
+    """What an agent may ask of its call. After `end` or `failed`, and after `close`, every method does nothing."""
+
+    def audio(self, item_id: str, pcm: bytes) -> None:
+        """Say something. It may come faster than real time; it is sent at once as far as ACS should hold it.
+
+        Args:
+            item_id: Names the stretch of speech that `pcm` belongs to, so that `Agent.heard` can tell how much
+                of it was heard. Its audio comes in one run; an item that was cut takes no more.
+            pcm: Whole samples. At most 120 s may wait to be sent; an item that does not fit ends there.
+        """
+
+    def clear(self) -> None:
+        """Stop what is being said, and forget what waits: the caller interrupted.
+
+        `Agent.heard` is called for every item that this cuts, before this returns.
+        """
+
+    def end(self) -> None:
+        """End the call, once the caller has heard what was said so far."""
+
+    def failed(self, error: Exception) -> None:
+        """End the call: the agent cannot go on. Of the error, only the type is logged."""
+
+
+class Agent(Protocol):
+    """One agent in one call. An exception from any method ends the call, with cause `agent_failed`."""
+
+    async def open(self, call: CallInfo, sink: AgentSink) -> None:
+        """Connect. It may use the sink from the beginning; audio of the caller comes after it returns.
+
+        The caller's audio until then is kept and follows in order. Cancelled when it takes too long, or when
+        the call ends meanwhile; `close` is called all the same.
+        """
+
+    def send_audio(self, pcm: bytes) -> None:
+        """Take what the caller said: 20 ms as a rule. Silence comes as zeros, so this is also the call's clock."""
+
+    def send_dtmf(self, digit: str) -> None:
+        """Take a key that the caller pressed: one of `0123456789*#ABCD`."""
+
+    def heard(self, item_id: str, heard_ms: int) -> None:
+        """Take how much the caller heard of an item that was cut; never more than was said of it."""
+
+    async def close(self, reason: Cause) -> None:
+        """Let go of everything; called exactly once, also after a failed `open`. `reason`: why the call ends."""

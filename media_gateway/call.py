@@ -1,0 +1,269 @@
+"""One call on this pod: from its upgraded socket to its last row.
+
+Frames, keys and the agent's audio pass through here synchronously, in the callbacks of the socket and of the
+agent. Everything that waits (the row, the agent's connection, the end) is in the one task that `run` is, and in
+the task group that it owns. The first reason to end is the one that counts; `call_end.py` then takes over.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from picows import WSCloseCode
+
+from media_gateway.agents.contract import CallInfo
+from media_gateway.call_end import CallEnding, CallParts
+from media_gateway.early import EarlyMedia
+from media_gateway.media_socket import CLOSE_CODES, MediaSocket
+from media_gateway.pod import Pod
+from media_gateway.row import OwnedRow, Written, take_row
+from media_gateway.speaker import Speaker
+from media_gateway.supervised import EndReason, SupervisedAgent
+from shared.acs.media import AudioData, AudioMetadata, DtmfDigit, Flaw, MediaInvalid, decode
+from shared.core.call import CallRecord
+from shared.core.call_state import CallEvent
+from shared.core.ownership import MediaRefused, Refusal
+from shared.core.playout import PlayoutLedger
+from shared.errors import NotFound, StoreUnavailable
+
+logger = logging.getLogger(__name__)
+
+CallerMedia: TypeAlias = AudioData | DtmfDigit
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What the checks before the upgrade proved."""
+
+    call_id: str
+    jti: str
+    call_connection_id: str
+
+
+class LiveCalls(Protocol):
+    """The calls of this pod."""
+
+    def start(self, call: "Call") -> None:
+        """Run `call` in a task of its own."""
+
+    def own(self, call: "Call") -> bool:
+        """Make `call` the one of its call id; False where another one is."""
+
+
+class Call:
+    """One call; its socket tells it what comes in by `on_...`."""
+
+    def __init__(self, admitted: Admitted, pod: Pod, calls: LiveCalls) -> None:
+        self.call_id = admitted.call_id
+        self.socket = MediaSocket(self, close_s=pod.timing.socket_close_s)
+        self._admitted = admitted
+        self._pod = pod
+        self._calls = calls
+        self._received = {"frames": 0, "digits": 0, "ignored": 0, "other_speakers": 0, "early_dropped": 0}
+        self._early = EarlyMedia()
+        self._take: Callable[[CallerMedia], None] = self._early.add
+        """Where the caller's audio and keys go: to `_early`, then to the agent, then nowhere."""
+        self._metadata: AudioMetadata | None = None
+        self._metadata_came = asyncio.Event()
+        self._caller = ""
+        self._silence = b""
+        self._parts: CallParts | None = None
+        self._stopping = False
+        self._reason: EndReason | None = None
+        self._ended = asyncio.Event()
+
+    async def run(self) -> None:
+        """Live through the call. Returns when it is over and everything of it is let go."""
+        try:
+            record = await self._take_ownership()
+            if record is not None:
+                await self._live(record)
+        finally:
+            self.socket.abort()
+
+    def end(self, reason: EndReason) -> None:
+        """End the call, unless it is ending already."""
+        if self._reason is not None:
+            return
+        self._reason = reason
+        self._take = _drop
+        if self._parts is not None:
+            self._parts.agent.mute()
+        self._ended.set()
+
+    def stop(self) -> None:
+        """End the call because the process stops, waiting no longer than it must."""
+        self._stopping = True
+        if self._parts is not None:
+            self._parts.stopping = True
+        self.end(EndReason(CallEvent.PROCESS_STOPPING))
+
+    def on_open(self) -> None:
+        """Begin: the socket is up."""
+        self._calls.start(self)
+
+    def on_message(self, message: bytes) -> None:
+        """Take a message from ACS; runs every 20 ms."""
+        try:
+            decoded = decode(message)
+        except MediaInvalid as error:
+            self.on_flaw(error.flaw)
+            return
+        if isinstance(decoded, CallerMedia):
+            self._take(decoded)
+        elif decoded is None:
+            self._received["ignored"] += 1
+        else:
+            self._on_metadata(decoded)
+
+    def on_flaw(self, flaw: Flaw) -> None:
+        """End the call: what ACS sends cannot be understood."""
+        self.socket.close(CLOSE_CODES[flaw], flaw.value)
+        self.end(EndReason(CallEvent.MEDIA_INVALID, flaw.value))
+
+    def on_writable(self) -> None:
+        """Send what waited while ACS did not read."""
+        if self._parts is not None:
+            self._parts.speaker.resume()
+
+    def on_closed(self) -> None:
+        """End the call, if its socket was not closed because of its end."""
+        self.end(EndReason(CallEvent.MEDIA_LOST))
+
+    async def _take_ownership(self) -> CallRecord | None:
+        """Make this pod the call's owner, or close the socket and return None."""
+        admitted, code = self._admitted, WSCloseCode.POLICY_VIOLATION
+        try:
+            async with asyncio.timeout(self._pod.timing.ownership_s):
+                record = await take_row(
+                    self._pod.rows,
+                    self.call_id,
+                    jti=admitted.jti,
+                    call_connection_id=admitted.call_connection_id,
+                    pod=self._pod.name,
+                )
+            if self._calls.own(self):
+                return record
+            refusal: str = Refusal.TOKEN_USED
+        except MediaRefused as refused:
+            refusal = refused.reason
+        except NotFound:
+            refusal = "no_such_call"
+        except (StoreUnavailable, TimeoutError):
+            refusal, code = "store_unavailable", WSCloseCode.TRY_AGAIN_LATER
+        self._pod.counters["sockets_refused_after_upgrade"] += 1
+        logger.warning(
+            "a media socket lost its call", extra={"call_id": self.call_id, "reason": str(refusal)}
+        )
+        self.socket.close(code, refusal)
+        await self.socket.closed.wait()
+        return None
+
+    async def _live(self, record: CallRecord) -> None:
+        self._parts = parts = self._make_parts(record)
+        self._caller = record.caller
+        parts.row.note(CallEvent.MEDIA_STARTED)
+        limit = asyncio.get_running_loop().call_later(
+            record.profile.max_duration_s, self.end, EndReason(CallEvent.DURATION_REACHED)
+        )
+        try:
+            await self._work(parts, record)
+            if self._reason is not None:
+                await CallEnding(parts, self._pod).run(self._reason)
+        finally:
+            limit.cancel()
+            parts.speaker.close()
+
+    async def _work(self, parts: CallParts, record: CallRecord) -> None:
+        """Do what waits while the call is on; returns when it has a reason to end."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                work = (
+                    tasks.create_task(self._connect_agent(parts, record)),
+                    tasks.create_task(self._keep_row(parts.row)),
+                )
+                await self._ended.wait()
+                for task in work:
+                    task.cancel()
+        except* Exception:
+            logger.exception("a call failed inside the gateway", extra={"call_id": self.call_id})
+            self.end(EndReason(CallEvent.AGENT_FAILED, "internal"))
+
+    def _make_parts(self, record: CallRecord) -> CallParts:
+        profile, pod = record.profile, self._pod
+        ledger = PlayoutLedger(profile.audio_format.rate_hz, playout_delay_ms=profile.playout_delay_ms)
+        speaker = Speaker(self.socket, ledger, pod.ticker, clock=pod.clock)
+        return CallParts(
+            row=OwnedRow(pod.rows, record, pod.timing, clock=pod.clock),
+            socket=self.socket,
+            speaker=speaker,
+            agent=SupervisedAgent(lambda: pod.make_agent(profile.agent), speaker, self.end),
+            received=self._received,
+            stopping=self._stopping,
+        )
+
+    async def _connect_agent(self, parts: CallParts, record: CallRecord) -> None:
+        """Connect the agent when AudioMetadata is here, and give it what the caller said meanwhile."""
+        timing, rate_hz = self._pod.timing, record.profile.audio_format.rate_hz
+        try:
+            async with asyncio.timeout(timing.metadata_s):
+                await self._metadata_came.wait()
+        except TimeoutError:
+            self.on_flaw(Flaw.NO_METADATA)
+            return
+        if self._metadata is None or self._metadata.rate_hz != rate_hz:
+            self.on_flaw(Flaw.FORMAT_MISMATCH)
+            return
+        self._silence = self._metadata.silence
+        info = CallInfo(
+            call_id=record.call_id,
+            account_id=record.account_id,
+            correlation_id=record.correlation_id,
+            caller=record.caller,
+            called=record.called,
+            variables=record.variables,
+            rate_hz=rate_hz,
+        )
+        if not await parts.agent.open(info, timeout_s=timing.agent_open_s) or self._reason is not None:
+            return
+        self._take = self._to_agent
+        self._received["early_dropped"] = self._early.dropped
+        for message in self._early.take():
+            self._take(message)
+
+    async def _keep_row(self, row: OwnedRow) -> None:
+        """Store that the call streams, and look now and then whether it ended without its socket noticing."""
+        await self._metadata_came.wait()
+        if await row.write(self._pod.timing.row_write_tries) is Written.NOT_OURS:
+            self.end(EndReason(None, "ownership_lost"))
+            return
+        while not row.record.state.is_final:
+            await asyncio.sleep(self._pod.timing.events_idle_step_s)
+            if await row.is_disconnected():
+                break
+        self.end(EndReason(CallEvent.CALL_DISCONNECTED))
+
+    def _on_metadata(self, metadata: AudioMetadata) -> None:
+        if self._metadata is not None and metadata.rate_hz != self._metadata.rate_hz:
+            self.on_flaw(Flaw.FORMAT_MISMATCH)
+        self._metadata = metadata
+        self._metadata_came.set()
+
+    def _to_agent(self, message: CallerMedia) -> None:
+        parts = self._parts
+        if parts is None:
+            return
+        if isinstance(message, DtmfDigit):
+            self._received["digits"] += 1
+            parts.agent.send_dtmf(message.digit)
+        elif message.participant and message.participant != self._caller:
+            self._received["other_speakers"] += 1
+        else:
+            self._received["frames"] += 1
+            parts.agent.send_audio(message.data or self._silence)
+
+
+def _drop(message: CallerMedia) -> None:
+    """Take what still comes after the end, for nobody."""

@@ -1,0 +1,60 @@
+"""The pod's heartbeat: every second it says in the `pods` table that it lives, and how full it is."""
+
+import asyncio
+import logging
+import time
+
+from media_gateway.calls import Calls
+from media_gateway.outside import PodRows
+from media_gateway.pod import Pod
+from shared.core.admission import HEARTBEAT_FRESH_S, PodLoad
+from shared.errors import StoreUnavailable
+
+logger = logging.getLogger(__name__)
+
+
+class Heartbeat:
+    """Beats, and by that knows whether storage answers."""
+
+    def __init__(self, rows: PodRows, pod: Pod, calls: Calls) -> None:
+        self._rows = rows
+        self._pod = pod
+        self._calls = calls
+        self._beat_at: float | None = None
+        self._is_failing = False
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether storage took a heartbeat of late."""
+        return self._beat_at is not None and time.monotonic() - self._beat_at < HEARTBEAT_FRESH_S
+
+    async def run(self) -> None:
+        """Beat until cancelled."""
+        while True:
+            await self._beat()
+            await asyncio.sleep(self._pod.timing.heartbeat_s)
+
+    async def stop(self) -> None:
+        """Take the pod out of the table; a dead row would only be skipped, so a failure is no matter."""
+        try:
+            async with asyncio.timeout(self._pod.timing.heartbeat_timeout_s):
+                await self._rows.remove(self._pod.name)
+        except (StoreUnavailable, TimeoutError):
+            logger.warning("the heartbeat row could not be removed")
+
+    async def _beat(self) -> None:
+        calls = len(self._calls)
+        capacity = calls if self._calls.is_stopping else self._calls.capacity
+        try:
+            async with asyncio.timeout(self._pod.timing.heartbeat_timeout_s):
+                await self._rows.beat(PodLoad(self._pod.name, calls, capacity, self._pod.clock()))
+        except Exception as error:  # noqa: BLE001 - an odd answer of storage must not end every call of the pod
+            self._pod.counters["heartbeats_failed"] += 1
+            if not self._is_failing:
+                logger.warning("heartbeats do not get through", extra={"error": type(error).__name__})
+            self._is_failing = True
+            return
+        self._beat_at = time.monotonic()
+        if self._is_failing:
+            logger.info("heartbeats get through again")
+        self._is_failing = False

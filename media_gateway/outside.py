@@ -1,0 +1,66 @@
+"""What the media gateway asks of the rest of the world; `shared.adapters.connect.Connections` answers it."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from shared.adapters.call_store import StoredEvent
+from shared.core.admission import PodLoad
+from shared.core.call import CallRecord
+from shared.security.acs_jwt import AcsTokenVerifier
+from shared.security.keyring import SecretVersions
+
+
+class CallRows(Protocol):
+    """The rows and callback events of calls."""
+
+    async def change(self, call_id: str, mutate: Callable[[CallRecord], CallRecord]) -> CallRecord:
+        """Apply `mutate` to the call's row, again if somebody wrote in between, and return what was written.
+
+        Raises:
+            NotFound: there is no such call.
+            StoreUnavailable: storage did not answer; the change may have been made all the same.
+        """
+
+    async def events(self, call_id: str) -> Sequence[StoredEvent]:
+        """Return the call's callback events so far. Raises `StoreUnavailable`."""
+
+
+class PodRows(Protocol):
+    """The heartbeats of the pods."""
+
+    async def beat(self, load: PodLoad) -> None:
+        """Write this pod's. Raises `StoreUnavailable`."""
+
+    async def remove(self, name: str) -> None:
+        """Remove the pod's. Raises `StoreUnavailable`."""
+
+
+class CallActions(Protocol):
+    """What we ask of ACS."""
+
+    async def hang_up(self, call_connection_id: str, *, for_everyone: bool) -> None:
+        """End the call. Raises `CallGone` and `AcsUnavailable`."""
+
+
+class Outside(Protocol):
+    """All of it."""
+
+    @property
+    def calls(self) -> CallRows:
+        """Calls."""
+
+    @property
+    def pods(self) -> PodRows:
+        """Pods."""
+
+    @property
+    def call_control(self) -> CallActions:
+        """ACS."""
+
+    @property
+    def vault(self) -> SecretVersions:
+        """Key Vault."""
+
+    @property
+    def acs_tokens(self) -> AcsTokenVerifier | None:
+        """The check of ACS's own JWT; None where it is not configured."""

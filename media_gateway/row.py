@@ -1,0 +1,139 @@
+"""The call's row, as its owner writes it: every event of the call in order, and nothing after losing it."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from enum import StrEnum
+from functools import partial
+from typing import TypeAlias
+
+from media_gateway.outside import CallRows
+from media_gateway.timing import Timing
+from shared.core.call import CallRecord, advance
+from shared.core.call_state import CallEvent
+from shared.core.callbacks import EVENT_OF_CALLBACK
+from shared.core.ownership import OwnershipLost, require_epoch, take_ownership
+from shared.errors import NotFound, StoreUnavailable
+
+logger = logging.getLogger(__name__)
+
+TimedEvent: TypeAlias = tuple[CallEvent, float]
+"""An event and when it happened, in Unix seconds."""
+
+
+class Written(StrEnum):
+    """How writing the row went; in the log line of every call."""
+
+    WRITTEN = "written"
+    FAILED = "failed"
+    """Storage stayed away. The row shows an older state; the log line has the true one."""
+    NOT_OURS = "not_ours"
+    """Another pod took the call, or its row is gone."""
+
+
+class OwnedRow:
+    """The row of a call that this pod owns.
+
+    `note` what happens, and `write` now and then; what a write did not get through is in the next one. So the
+    row may lag behind, and never lacks an event or has them out of order. `record` is the call as this pod
+    knows it, whether or not it could be written.
+    """
+
+    def __init__(
+        self,
+        rows: CallRows,
+        record: CallRecord,
+        timing: Timing,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.record = record
+        self._rows = rows
+        self._timing = timing
+        self._clock = clock
+        self._unwritten: list[TimedEvent] = []
+        self._first_agent_audio: float | None = None
+
+    def note(self, event: CallEvent) -> None:
+        """Apply an event to the call, here; `write` stores it."""
+        at = self._clock()
+        self._unwritten.append((event, at))
+        self.record = advance(self.record, event, at)
+
+    def note_first_agent_audio(self, at: float | None) -> None:
+        """Set when the agent was first heard of (Unix seconds)."""
+        self._first_agent_audio = at
+
+    async def write(self, tries: int) -> Written:
+        """Store what was noted. Never raises; a failure is logged."""
+        for attempt in range(tries):
+            if attempt:
+                await asyncio.sleep(self._timing.retry_step_s * 2 ** (attempt - 1))
+            events = tuple(self._unwritten)
+            try:
+                async with asyncio.timeout(self._timing.row_write_s):
+                    written = await self._rows.change(
+                        self.record.call_id, partial(self._brought_up_to_date, events)
+                    )
+            except (StoreUnavailable, TimeoutError):
+                continue
+            except (OwnershipLost, NotFound):
+                return Written.NOT_OURS
+            del self._unwritten[: len(events)]
+            self.record = _replayed(written, self._unwritten)
+            return Written.WRITTEN
+        logger.warning("a call's row could not be written", extra={"call_id": self.record.call_id})
+        return Written.FAILED
+
+    async def is_disconnected(self) -> bool:
+        """Whether ACS has told the end of the call by callback; False where storage does not say."""
+        try:
+            async with asyncio.timeout(self._timing.row_write_s):
+                events = await self._rows.events(self.record.call_id)
+        except (StoreUnavailable, TimeoutError):
+            return False
+        return any(EVENT_OF_CALLBACK.get(event.name) is CallEvent.CALL_DISCONNECTED for event in events)
+
+    def _brought_up_to_date(self, events: Sequence[TimedEvent], record: CallRecord) -> CallRecord:
+        record = _replayed(require_epoch(record, self.record.epoch), events)
+        if self._first_agent_audio is not None and record.times.first_agent_audio is None:
+            record = replace(record, times=replace(record.times, first_agent_audio=self._first_agent_audio))
+        return record
+
+
+def _replayed(record: CallRecord, events: Sequence[TimedEvent]) -> CallRecord:
+    """Apply events, except those that a write whose reply was lost has got through already."""
+    known = {(entry.event, entry.at) for entry in record.history}
+    for event, at in events:
+        if (event, at) not in known:
+            record = advance(record, event, at)
+    return record
+
+
+async def take_row(
+    rows: CallRows, call_id: str, *, jti: str, call_connection_id: str, pod: str
+) -> CallRecord:
+    """Make this pod the owner of a call, by one conditional update of its row.
+
+    Raises:
+        MediaRefused: the token was used before, is not the call's, or the call is over.
+        NotFound: there is no such call.
+        StoreUnavailable: storage did not answer.
+    """
+    taken_epoch: int | None = None
+
+    def take(record: CallRecord) -> CallRecord:
+        nonlocal taken_epoch
+        # An update whose reply was lost comes back as a conflict with ourselves.
+        if taken_epoch == record.epoch and record.owner == pod:
+            return record
+        taken = take_ownership(record, jti=jti, call_connection_id=call_connection_id, pod=pod)
+        taken_epoch = taken.epoch
+        return taken
+
+    try:
+        return await rows.change(call_id, take)
+    except StoreUnavailable:
+        return await rows.change(call_id, take)

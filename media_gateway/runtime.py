@@ -1,0 +1,108 @@
+"""The media gateway, put together from its settings, and its life as a process."""
+
+import asyncio
+import gc
+import logging
+import signal
+
+from media_gateway.admission import Admission
+from media_gateway.agents.registry import make_agent
+from media_gateway.calls import Calls
+from media_gateway.health import Health
+from media_gateway.heartbeat import Heartbeat
+from media_gateway.keys import KeyKeeper
+from media_gateway.outside import Outside
+from media_gateway.pod import Pod
+from media_gateway.server import MediaServer
+from media_gateway.ticker import Ticker
+from media_gateway.timing import Timing
+from shared.adapters.connect import connect
+from shared.config import MediaSettings
+from shared.security.keyring import MEDIA_KEY_SECRET, Keyring
+
+logger = logging.getLogger(__name__)
+
+
+class MediaGateway:
+    """One media gateway process, without its signals.
+
+    Args:
+        settings: What the environment says.
+        outside: Storage, vault and ACS.
+        timing: Durations; `settings.interruption_grace_s` is taken over into it by `serve`.
+    """
+
+    def __init__(self, settings: MediaSettings, outside: Outside, timing: Timing) -> None:
+        self._settings = settings
+        self._keyring = Keyring(outside.vault, MEDIA_KEY_SECRET)
+        tokens = settings.common.acs_tokens
+        acs_tokens = outside.acs_tokens if tokens is not None and tokens.on_media else None
+        base_dir = settings.common.gateway_file.resolve().parent
+        self.pod = Pod(
+            name=settings.pod_name,
+            rows=outside.calls,
+            acs=outside.call_control,
+            make_agent=lambda agent: make_agent(agent, base_dir),
+            timing=timing,
+            ticker=Ticker(timing.tick_s),
+        )
+        self.calls = Calls(self.pod, settings.max_calls)
+        refreshers = (self._keyring.refresher, *([acs_tokens.refresher] if acs_tokens else []))
+        self._keys = KeyKeeper(refreshers, timing)
+        self._heartbeat = Heartbeat(outside.pods, self.pod, self.calls)
+        self._health = Health(self.pod, self.calls, self._keys, self._heartbeat)
+        admission = Admission(self._keyring, acs_tokens, self.calls, self._keys.want)
+        self._server = MediaServer(self.pod, self.calls, admission, self._health)
+        self.port = 0
+        """Where it listens, once it does."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a new call may be sent here."""
+        return self._health.report()[0]
+
+    async def run(self, stop: asyncio.Event, on_listening: asyncio.Event | None = None) -> None:
+        """Serve until `stop` is set; then end every call in order.
+
+        Raises:
+            OSError: the port cannot be had.
+        """
+        self.port = await self._server.listen(self._settings.host, self._settings.port)
+        logger.info("media gateway listens", extra={"port": self.port, "pod": self.pod.name})
+        if on_listening is not None:
+            on_listening.set()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                background = [
+                    tasks.create_task(self._keys.run()),
+                    tasks.create_task(self._heartbeat.run()),
+                ]
+                await stop.wait()
+                logger.info("media gateway stops", extra={"calls": len(self.calls)})
+                # `/readyz` and the heartbeat go on, and say so, until the last call has ended.
+                await self.calls.stop()
+                for task in background:
+                    task.cancel()
+            await self._heartbeat.stop()
+        finally:
+            await self._server.close()
+            await self._keyring.refresher.close()
+        logger.info("media gateway stopped", extra={"counters": dict(self.pod.counters)})
+
+
+async def serve(settings: MediaSettings) -> None:
+    """Run the process: until SIGTERM or SIGINT.
+
+    Raises:
+        OSError: the port cannot be had.
+    """
+    # What was imported stays; a full collection that looks through all of it holds every call up for 16 ms.
+    gc.collect()
+    gc.freeze()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    timing = Timing(interruption_grace_s=settings.interruption_grace_s)
+    async with connect(settings.common) as outside:
+        await MediaGateway(settings, outside, timing).run(stop)

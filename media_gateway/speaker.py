@@ -1,0 +1,100 @@
+"""The agent's voice in one call: from the agent's sink through the playout ledger to ACS."""
+
+import time
+from collections.abc import Callable
+
+from media_gateway.media_socket import MediaSocket
+from media_gateway.ticker import Ticker, monotonic_us
+from shared.acs.media import STOP_AUDIO, encode_audio
+from shared.core.playout import Heard, PlayoutLedger
+
+
+class Speaker:
+    """Sends what is due, at once where it may, else when the ticker says so.
+
+    While ACS does not read (`MediaSocket.is_writable`), nothing is sent and the audio waits in the ledger.
+
+    Args:
+        socket: The call's media socket.
+        ledger: The call's playout ledger; nobody else uses it.
+        ticker: The process's ticker.
+        clock: Unix seconds, for `first_audio_at`.
+    """
+
+    def __init__(
+        self,
+        socket: MediaSocket,
+        ledger: PlayoutLedger,
+        ticker: Ticker,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._socket = socket
+        self._ledger = ledger
+        self._ticker = ticker
+        self._clock = clock
+        self._paced = False
+        self.first_audio_at: float | None = None
+        """Unix seconds at which the first words went to ACS."""
+        self._messages = 0
+        self._bytes = 0
+        self._cuts = 0
+
+    def counts(self) -> dict[str, int]:
+        """Return what was sent, and what was not and why, by name; losses in samples."""
+        losses = self._ledger.losses
+        return {
+            "audio_messages": self._messages,
+            "audio_bytes": self._bytes,
+            "interruptions": self._cuts,
+            "cut_samples": losses.cut_samples,
+            "late_samples": losses.late_samples,
+            "overflow_samples": losses.overflow_samples,
+            "overflowed_items": losses.overflowed_items,
+        }
+
+    def say(self, item_id: str, pcm: bytes) -> None:
+        """Queue audio and send what is due. Raises `ValueError` for half a sample."""
+        self._ledger.append(item_id, pcm)
+        if not self._paced:
+            self.pump(monotonic_us())
+
+    def pump(self, now_us: int) -> None:
+        """Send what is due, and be called again by the ticker while audio waits."""
+        if self._socket.is_writable:
+            for piece in self._ledger.due(now_us):
+                self._socket.send(encode_audio(piece))
+                self._messages += 1
+                self._bytes += len(piece)
+                if self.first_audio_at is None:
+                    self.first_audio_at = self._clock()
+        self._pace(self._ledger.is_pending and self._socket.is_writable)
+
+    def resume(self) -> None:
+        """Go on: ACS reads again."""
+        self.pump(monotonic_us())
+
+    def clear(self) -> tuple[Heard, ...]:
+        """Stop at once; return the cut items and what was heard of each."""
+        self._socket.send(STOP_AUDIO)
+        self._cuts += 1
+        self._pace(False)
+        return self._ledger.clear(monotonic_us())
+
+    def remaining_s(self) -> float:
+        """Return how long it takes until the caller has heard everything."""
+        return self._ledger.remaining_us(monotonic_us()) / 1_000_000
+
+    def close(self) -> None:
+        """Say nothing more."""
+        self._pace(False)
+        self._ledger.clear(monotonic_us())
+
+    def _pace(self, wanted: bool) -> None:
+        if wanted == self._paced:
+            return
+        self._paced = wanted
+        if wanted:
+            self._ticker.add(self.pump)
+        else:
+            self._ticker.remove(self.pump)

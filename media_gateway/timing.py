@@ -1,0 +1,63 @@
+"""Every duration and limit of the media gateway, in one place."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Durations in seconds. Tests run with shorter ones."""
+
+    ownership_s: float = 4.0
+    """For taking the call by its row; meanwhile its audio is kept."""
+    metadata_s: float = 5.0
+    """AudioMetadata is the first message of a socket."""
+    agent_open_s: float = 10.0
+    agent_close_s: float = 2.0
+    goodbye_s: float = 60.0
+    """At most, for the caller to hear what the agent said before it ended the call."""
+    hang_up_s: float = 8.0
+    """For one try; there are `hang_up_tries`."""
+    socket_close_s: float = 2.0
+    """For ACS to close its socket after the hang-up, or to answer our close frame."""
+    disconnect_wait_s: float = 1.0
+    """After a normal close of the socket: CallDisconnected comes a little before or after it."""
+    interruption_grace_s: float = 5.0
+    """For a lost socket: how long CallDisconnected is waited for, before the call is hung up."""
+    events_step_s: float = 0.25
+    """How often the call's events are read while something is waited for."""
+    events_idle_step_s: float = 15.0
+    """How often they are read otherwise: a call may end without its socket noticing."""
+    row_write_s: float = 10.0
+    """For one try at writing the call's row; there are `row_write_tries`."""
+    retry_step_s: float = 0.25
+    """Before the second try; doubled for each further one."""
+    heartbeat_s: float = 1.0
+    heartbeat_timeout_s: float = 3.0
+    keys_retry_s: float = 1.0
+    """Before another try at reading keys, while there are none."""
+    keys_check_s: float = 15.0
+    stop_s: float = 25.0
+    """For all calls to end in order after SIGTERM; Container Apps kills after 30 s by default."""
+    ping_s: float = 20.0
+    tick_s: float = 0.05
+    """The playout ticker's step: a quarter of the 200 ms that are kept at ACS."""
+
+    hang_up_tries: int = 3
+    row_write_tries: int = 4
+
+
+MAX_MESSAGE_BYTES = 64 * 1024
+"""A media message is 1 to 2 KB; one larger than this, fragments together, ends its call."""
+
+WRITE_BUFFER_BYTES = 64 * 1024
+"""What may wait in this process for ACS to read: about 1 s of audio. Past it, audio stays in the playout queue
+until ACS has read on; nothing is dropped before that queue (120 s) is full. A peer that stays away is found by
+the pings."""
+
+SOCKET_BUFFER_BYTES = 64 * 1024
+"""What the kernel may hold beyond that. Its default would swallow a minute of audio before anybody noticed."""
+
+READ_BUFFER_BYTES = 8 * 1024
+
+EARLY_BYTES = 480_000
+"""Caller audio kept until the agent listens: 10 s at 24 kHz. Past it the oldest goes first, and is counted."""
