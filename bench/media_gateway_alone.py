@@ -83,7 +83,7 @@ class Outside:
 
 def _record(call_id: str) -> CallRecord:
     profile = AgentProfile(
-        name="echo", agent=EchoAgent(), audio_format=AudioFormat.PCM24K, base_dir="", max_duration_s=3600
+        name="echo", agent=EchoAgent(), audio_format=AudioFormat.PCM24K, max_duration_s=3600
     )
     record = CallRecord(
         call_id=call_id,

@@ -126,10 +126,7 @@ def _schema_faults(document: _Document) -> Iterator[str]:
 
 
 def _to_routing(document: _Document) -> Routing:
-    profiles = {
-        name: _to_profile(name, settings, document.path.parent.resolve())
-        for name, settings in document.data["profiles"].items()
-    }
+    profiles = {name: _to_profile(name, settings) for name, settings in document.data["profiles"].items()}
     routes = tuple(
         Route(account=r["account"], to=to_raw_id(r["to"]), profile=r["profile"])
         for r in document.data["routes"]
@@ -137,12 +134,12 @@ def _to_routing(document: _Document) -> Routing:
     return Routing(profiles=profiles, routes=routes)
 
 
-def _to_profile(name: str, settings: dict[str, Any], base_dir: Path) -> AgentProfile:
+def _to_profile(name: str, settings: dict[str, Any]) -> AgentProfile:
     common = {field: settings[field] for field in PROFILE_FIELDS if field in settings}
     own = {field: value for field, value in settings.items() if field not in PROFILE_FIELDS}
     common["audio_format"] = AudioFormat(common.get("audio_format", AudioFormat.PCM24K))
     agent = msgspec.convert(own, AgentSettings)
-    return AgentProfile(name=name, agent=agent, base_dir=str(base_dir), **common)
+    return AgentProfile(name=name, agent=agent, **common)
 
 
 def _route_faults(document: _Document, routing: Routing) -> Iterator[str]:

@@ -51,8 +51,6 @@ class AgentProfile(Struct, frozen=True):
     name: str
     agent: AgentSettings
     audio_format: AudioFormat
-    base_dir: str
-    """Folder that the profile's file names are relative to."""
     playout_delay_ms: int = 0
     """What the network adds between sending audio and the caller hearing it."""
     max_duration_s: int = 3600

@@ -326,9 +326,7 @@ class Gateway:
     def answer(self, agent=None, *, audio_format=AudioFormat.PCM24K, state=None, **profile):
         """Make the row and the token of a call that has been answered."""
         call_id, jti = new_call_id(), new_token_id()
-        profile = AgentProfile(
-            name="test", agent=agent or EchoAgent(), audio_format=audio_format, base_dir="/nowhere", **profile
-        )
+        profile = AgentProfile(name="test", agent=agent or EchoAgent(), audio_format=audio_format, **profile)
         record = CallRecord(
             call_id=call_id,
             account_id="demo",

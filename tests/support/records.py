@@ -14,7 +14,7 @@ from shared.core.profiles import AgentProfile, AudioFormat, EchoAgent
 DATA = Path(__file__).parent.parent / "data"
 CONNECTION_ID = "401f3500-62bd-46a9-8c09-9e1b06caca01"
 
-ECHO = AgentProfile(name="echo", agent=EchoAgent(), audio_format=AudioFormat.PCM24K, base_dir="/app")
+ECHO = AgentProfile(name="echo", agent=EchoAgent(), audio_format=AudioFormat.PCM24K)
 
 
 def call_record(state: CallState = CallState.ANSWERING, **changes: Any) -> CallRecord:

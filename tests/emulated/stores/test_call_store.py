@@ -25,7 +25,7 @@ def store(tables):
 async def test_a_call_comes_back_as_it_was_written(store):
     menu = ScriptAgent(greeting="hello.wav", on_digit={"#": ScriptStep(end=True)})
     record = call_record(
-        profile=AgentProfile(name="menu", agent=menu, audio_format=AudioFormat.PCM16K, base_dir="/app"),
+        profile=AgentProfile(name="menu", agent=menu, audio_format=AudioFormat.PCM16K),
         variables={"sessionRef": "\u00e9" * 20_000, "empty": ""},
     )
     record = advance(bind_connection(record, CONNECTION_ID), CallEvent.MEDIA_STARTED, 1001.0)
