@@ -1,5 +1,6 @@
 """The host's HTTP side: routes, keys, the admin endpoints, start and graceful stop."""
 
+import asyncio
 import hmac
 import logging
 import os
@@ -18,6 +19,8 @@ from emulator.functions_host.settings import HostSettings, read_host_settings
 
 MAX_BODY_BYTES = 100 * 1024 * 1024
 DRAIN_S = 10.0
+ACCEPTING_S = 0.02
+"""A few turns of the loop: what asyncio takes from accepting a connection to giving it to the server."""
 _RESERVED = ("admin", "runtime")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,127}")
 
@@ -120,6 +123,10 @@ class FunctionsHost:
     async def stop(self) -> None:
         """Stop listening, let requests in progress end within the drain time, then cancel them."""
         if self._runner is not None:
+            for site in tuple(self._runner.sites):
+                await site.stop()
+            # A connection accepted just now becomes one that `cleanup` knows, and closes.
+            await asyncio.sleep(ACCEPTING_S)
             await self._runner.cleanup()
         self._invoker.close()
 

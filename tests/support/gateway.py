@@ -152,6 +152,7 @@ async def start_edge(
                 monkeypatch.setenv(name, value)
             host = await functions_host(port=unused_tcp_port)
             stack.push_async_callback(sys.modules["functions.process"].PROCESS.close)
+            stack.push_async_callback(host.stop)
             http = await stack.enter_async_context(
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20))
             )
