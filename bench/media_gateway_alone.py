@@ -21,7 +21,7 @@ from media_gateway.logs import set_up_logs
 from media_gateway.runtime import MediaGateway
 from media_gateway.timing import Timing
 from shared.adapters.call_store import StoredEvent
-from shared.config import CommonSettings, MediaSettings
+from shared.config import CommonSettings, MediaSettings, StorageSettings
 from shared.core.admission import PodLoad
 from shared.core.call import CallRecord, CallTimes, advance
 from shared.core.call_state import CallEvent
@@ -109,8 +109,7 @@ def _settings(calls: int) -> MediaSettings:
         key_vault_url="",
         key_vault_ca_file=None,
         local_credential=True,
-        storage_table_endpoint=None,
-        storage_connection_string=None,
+        storage=StorageSettings(None, None),
         gateway_file=Path("gateway.yaml"),
     )
     return MediaSettings(

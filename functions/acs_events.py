@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 bp = func.Blueprint()
 
 ROUTE = "mg-genagent-acs/v1/acs-events"
-ALLOWED_RATE = "1000"
-"""Deliveries a minute that the handshake of CloudEvents asks to be named."""
+ALLOWED_RATE = "*"
+"""Deliveries a minute that the handshake of CloudEvents asks to be named: as many as there are calls."""
 
 RETRY = HTTPStatus.INTERNAL_SERVER_ERROR
 """For every temporary fault: Event Grid tries again after 10 s. After a 503 it waits 30 s, and the ringing is over."""
@@ -44,7 +44,7 @@ async def acs_events_handshake(req: func.HttpRequest) -> func.HttpResponse:
     """Answer the abuse protection of CloudEvents: consent by headers, for Event Grid's own origins only."""
     gateway = await PROCESS.gateway()
     origin = req.headers.get("WebHook-Request-Origin", "")
-    if origin.lower() not in gateway.settings.event_grid_origins:
+    if not origin or origin.lower() not in gateway.settings.event_grid_origins:
         return func.HttpResponse(status_code=HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "POST"})
     headers = {"Allow": "POST", "WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": ALLOWED_RATE}
     return func.HttpResponse(status_code=HTTPStatus.OK, headers=headers)
@@ -62,7 +62,9 @@ async def acs_events(req: func.HttpRequest) -> func.HttpResponse:
     except TimeoutError:
         return problem(TemporaryFault("not done in time"), RETRY)
     except TemporaryFault as error:
-        logger.warning("a delivery could not be taken", extra={"reason": meaning(error).metric})
+        logger.warning(
+            "a delivery could not be taken", extra={"reason": meaning(error).metric, "fault": str(error)}
+        )
         return problem(error, RETRY)
 
 
@@ -73,15 +75,19 @@ async def _take(gateway: Gateway, req: func.HttpRequest) -> func.HttpResponse:
         return _validation_only(settings, req)
     account = await gateway.authenticator.authenticate(*credentials)
     events = _parse(req)
-    validation = next((event for event in events if event.type == SUBSCRIPTION_VALIDATION), None)
-    if validation is not None:
-        return _validated(validation)
+    for event in events:
+        if isinstance(event, GridEvent) and event.type == SUBSCRIPTION_VALIDATION:
+            return _validated(event)
     outcomes = await asyncio.gather(*(_deliver(gateway, account, event) for event in events))
     status = max((outcome[0] for outcome in outcomes), key=_severity)
-    body = [
-        {"id": event.event_id, "outcome": what} for event, (_, what) in zip(events, outcomes, strict=True)
+    each = [
+        {"id": getattr(event, "event_id", None), "outcome": what}
+        for event, (_, what) in zip(events, outcomes, strict=True)
     ]
-    return json_response(body, status)
+    if status < HTTPStatus.BAD_REQUEST:
+        return json_response(each)
+    fault = BadRequest(each[0]["outcome"]) if len(each) == 1 else BadRequest("see the events")
+    return problem(fault, status, events=each)
 
 
 def _validation_only(settings: FunctionsSettings, req: func.HttpRequest) -> func.HttpResponse:
@@ -91,8 +97,9 @@ def _validation_only(settings: FunctionsSettings, req: func.HttpRequest) -> func
             events = _parse(req)
         except GatewayError:
             events = ()
-        if len(events) == 1 and events[0].type == SUBSCRIPTION_VALIDATION:
-            return _validated(events[0])
+        match events:
+            case (GridEvent(type=kind) as event,) if kind == SUBSCRIPTION_VALIDATION:
+                return _validated(event)
     raise Unauthorized("credentials are missing")
 
 
@@ -103,24 +110,31 @@ def _validated(event: GridEvent) -> func.HttpResponse:
         raise BadRequest(str(fault)) from None
 
 
-def _parse(req: func.HttpRequest) -> tuple[GridEvent, ...]:
+def _parse(req: func.HttpRequest) -> tuple[GridEvent | MalformedMessage, ...]:
     try:
         return parse_delivery(read_body(req, MAX_DELIVERY_BYTES))
     except MalformedMessage as fault:
         raise BadRequest(str(fault)) from None
 
 
-async def _deliver(gateway: Gateway, account: Account, event: GridEvent) -> tuple[int, str]:
+async def _deliver(
+    gateway: Gateway, account: Account, event: GridEvent | MalformedMessage
+) -> tuple[int, str]:
     """Return status and outcome of one event; other types than IncomingCall are acknowledged and ignored."""
+    if isinstance(event, MalformedMessage):
+        logger.warning("an event cannot be read", extra={"fault": str(event)})
+        return HTTPStatus.BAD_REQUEST, str(event)
     if event.type != INCOMING_CALL:
         return HTTPStatus.OK, "ignored"
     try:
         return HTTPStatus.OK, await gateway.answerer.incoming(account, event)
     except MalformedMessage as fault:
         logger.warning("an event cannot be read", extra={"fault": str(fault)})
-        return HTTPStatus.BAD_REQUEST, "malformed"
+        return HTTPStatus.BAD_REQUEST, str(fault)
     except GatewayError as error:
-        logger.warning("a call could not be answered yet", extra={"reason": meaning(error).metric})
+        logger.warning(
+            "a call could not be answered yet", extra={"reason": meaning(error).metric, "fault": str(error)}
+        )
         return RETRY, meaning(error).metric
     except Exception as error:  # a fault of ours with one event must not leave the others half done
         logger.exception("an event failed")

@@ -1,14 +1,19 @@
 """Call Automation's callbacks."""
 
+import asyncio
 from http import HTTPStatus
 
 import azure.functions as func
 
-from functions.http import problems, read_body
+from functions.http import problem, problems, read_body
 from functions.process import PROCESS
 from shared.acs.callbacks import MAX_CALLBACK_BYTES
+from shared.errors import TemporaryFault
 
 bp = func.Blueprint()
+
+BUDGET_S = 10.0
+"""Nothing says how long ACS waits for a callback to be taken; it should not be kept from sending it again."""
 
 
 @bp.function_name("call_events")
@@ -22,6 +27,12 @@ async def call_events(req: func.HttpRequest) -> func.HttpResponse:
     """Keep what ACS says of a call. The token in the query proves which call; ACS's own, that it is ACS."""
     gateway = await PROCESS.gateway()
     call_id = req.route_params["call_id"].lower()
-    await gateway.callbacks.authorize(call_id, req.params.get("token"), req.headers.get("Authorization"))
-    await gateway.callbacks.receive(call_id, read_body(req, MAX_CALLBACK_BYTES))
+    try:
+        async with asyncio.timeout(BUDGET_S):
+            await gateway.callbacks.authorize(
+                call_id, req.params.get("token"), req.headers.get("Authorization")
+            )
+            await gateway.callbacks.receive(call_id, read_body(req, MAX_CALLBACK_BYTES))
+    except TimeoutError:
+        return problem(TemporaryFault("not done in time"), HTTPStatus.SERVICE_UNAVAILABLE)
     return func.HttpResponse(status_code=HTTPStatus.OK)

@@ -1,6 +1,8 @@
 """Health of the Functions app."""
 
 import asyncio
+import logging
+import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
@@ -10,10 +12,16 @@ from functions.http import json_response, problems
 from functions.process import PROCESS
 from shared.calls.gateway import Gateway
 from shared.errors import GatewayError, NotConfigured
+from shared.security.refresh import Refresher
+
+logger = logging.getLogger(__name__)
 
 bp = func.Blueprint()
 
 CHECK_BUDGET_S = 3.0
+OK = "ok"
+KEPT = "kept from before: "
+"""Begins the state of a dependency that is away, but whose last word is enough to go on."""
 
 
 @bp.function_name("healthz")
@@ -33,25 +41,33 @@ async def readyz(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - 
     except NotConfigured:
         states = {"configuration": "; ".join(PROCESS.faults)}
     else:
-        states = {"configuration": "ok", **await _states(gateway)}
-    ready = all(state == "ok" for state in states.values())
+        states = {"configuration": OK, **await _states(gateway)}
+    ready = all(state == OK or state.startswith(KEPT) for state in states.values())
     status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
     return json_response({"ready": ready, "dependencies": states}, status)
 
 
 async def _states(gateway: Gateway) -> dict[str, str]:
     connections = gateway.connections
-    checks: dict[str, Callable[[], Awaitable[object]]] = {
-        "storage": connections.pods.all,
-        "key_vault": lambda: asyncio.gather(*(keys.refresher.ensure() for keys in gateway.keyrings)),
+    media_keys, callback_keys = (keys.refresher for keys in gateway.keyrings)
+    checks = {
+        "storage": _answers(lambda: connections.pods.since(time.time())),
+        "media_keys": _keys(media_keys),
+        "callback_keys": _keys(callback_keys),
     }
     if connections.acs_tokens is not None:
-        checks["acs_public_keys"] = connections.acs_tokens.refresher.ensure
-    states = await asyncio.gather(*(_state(check) for check in checks.values()))
+        checks["acs_public_keys"] = _keys(connections.acs_tokens.refresher)
+    states = await asyncio.gather(*checks.values())
     return dict(zip(checks, states, strict=True))
 
 
-async def _state(check: Callable[[], Awaitable[object]]) -> str:
+async def _keys(refresher: Refresher) -> str:
+    """Return the state of keys: read now, kept from before while they cannot be read, or missing."""
+    state = await _answers(refresher.ensure)
+    return f"{KEPT}{refresher.fault}" if state == OK and refresher.fault is not None else state
+
+
+async def _answers(check: Callable[[], Awaitable[object]]) -> str:
     try:
         async with asyncio.timeout(CHECK_BUDGET_S):
             await check()
@@ -59,4 +75,7 @@ async def _state(check: Callable[[], Awaitable[object]]) -> str:
         return str(error)
     except TimeoutError:
         return "did not answer in time"
-    return "ok"
+    except Exception as error:
+        logger.exception("a check of a dependency failed")
+        return f"failed: {type(error).__name__}"
+    return OK

@@ -21,11 +21,11 @@ def json_response(body: object, status: int = HTTPStatus.OK) -> func.HttpRespons
     return func.HttpResponse(msgspec.json.encode(body), status_code=status, mimetype="application/json")
 
 
-def problem(error: BaseException, status: int | None = None) -> func.HttpResponse:
-    """Return an error as problem+json; `status` overrides what the table of errors says."""
+def problem(error: BaseException, status: int | None = None, **members: object) -> func.HttpResponse:
+    """Return an error as problem+json, with more `members`; `status` overrides what the table of errors says."""
     what = meaning(error)
     code = HTTPStatus(status or what.status)
-    body: dict[str, Any] = {"type": "about:blank", "title": code.phrase, "status": code.value}
+    body: dict[str, Any] = {"type": "about:blank", "title": code.phrase, "status": code.value, **members}
     if isinstance(error, GatewayError):
         body["detail"] = str(error)
     return func.HttpResponse(msgspec.json.encode(body), status_code=code, mimetype="application/problem+json")
@@ -39,7 +39,7 @@ def problems(handler: Handler) -> Handler:
         try:
             return await handler(req)
         except GatewayError as error:
-            logger.info("refused", extra={"reason": meaning(error).metric})
+            logger.info("refused", extra={"reason": meaning(error).metric, "fault": str(error)})
             return problem(error)
         except Exception as error:
             logger.exception("a request failed")

@@ -17,8 +17,11 @@ from shared.config import FunctionsSettings, SettingsInvalid, functions_settings
 from shared.core.profiles import Routing
 from shared.errors import NotConfigured
 from shared.gateway_file import GatewayFileInvalid, load_gateway_file
+from shared.logs import show_fields
 
 logger = logging.getLogger(__name__)
+
+show_fields()
 
 
 class Process:
@@ -37,7 +40,11 @@ class Process:
             self._routing = load_gateway_file(self._settings.common.gateway_file)
         except (SettingsInvalid, GatewayFileInvalid) as error:
             self.faults = error.faults
-            logger.critical("the configuration is not good: %s", "; ".join(error.faults))
+        except Exception as error:
+            logger.exception("the configuration cannot be read")
+            self.faults = (f"internal: {type(error).__name__}",)
+        for fault in self.faults:
+            logger.critical("the configuration is not good: %s", fault)
 
     async def gateway(self) -> Gateway:
         """Return the gateway, made at the first call.

@@ -8,13 +8,17 @@ import asyncio
 import re
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
+from azure.data.tables.aio import TableServiceClient
+from azure.identity.aio import DefaultAzureCredential
 
-from shared.adapters.connect import connect
-from shared.adapters.tables import create_tables
-from shared.config import SettingsInvalid, common_settings
+from shared.adapters.account_store import TableAccountStore
+from shared.adapters.tables import create_tables, open_tables
+from shared.config import SettingsInvalid, storage_settings
 from shared.errors import BadRequest, GatewayError
 from shared.gateway_file import GatewayFileInvalid, load_gateway_file
 from shared.security.accounts import MIN_SECRET_CHARS, Account, hash_secret, new_api_id, new_api_secret
@@ -74,9 +78,9 @@ async def _create_account(arguments: argparse.Namespace) -> int:
         secret_hashes=(hash_secret(secret),),
         created=time.time(),
     )
-    async with connect(common_settings()) as connections:
-        await create_tables(connections.tables)
-        await connections.accounts.create(account)
+    async with _tables() as tables:
+        await create_tables(tables)
+        await TableAccountStore(tables).create(account)
     credentials = {"account": account.account_id, "api_id": account.api_id, "api_secret": secret}
     if arguments.json:
         print(msgspec.json.encode(credentials).decode())
@@ -87,8 +91,8 @@ async def _create_account(arguments: argparse.Namespace) -> int:
 
 
 async def _list_accounts(arguments: argparse.Namespace) -> int:
-    async with connect(common_settings()) as connections:
-        accounts = sorted(await connections.accounts.all(), key=lambda account: account.account_id)
+    async with _tables() as tables:
+        accounts = sorted(await TableAccountStore(tables).all(), key=lambda account: account.account_id)
     rows = [
         {
             "account": a.account_id,
@@ -106,6 +110,12 @@ async def _list_accounts(arguments: argparse.Namespace) -> int:
         state = "enabled" if account.enabled else "disabled"
         print(f"{account.account_id:<24} {account.api_id:<26} {state:<9} {account.name}")
     return 0
+
+
+@asynccontextmanager
+async def _tables() -> AsyncIterator[TableServiceClient]:
+    async with DefaultAzureCredential() as credential, open_tables(storage_settings(), credential) as tables:
+        yield tables
 
 
 def _check_gateway_file(arguments: argparse.Namespace) -> int:

@@ -3,17 +3,22 @@
 Nothing here opens a connection. Secrets are kept out of `repr`.
 """
 
+import base64
+import binascii
 import os
 import socket
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 T = TypeVar("T")
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+EVENT_GRID_PATIENCE_S = 30
+MAX_RINGING_S = 60
 ACS_ISSUER = "https://acscallautomation.communication.azure.com"
 ACS_OPENID_METADATA_URL = f"{ACS_ISSUER}/calling/.well-known/acsopenidconfiguration"
 DEFAULT_GATEWAY_FILE = Path(__file__).resolve().parent.parent / "gateway.yaml"
@@ -38,6 +43,14 @@ class AcsTokenSettings:
     on_media: bool
 
 
+@dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """Where the tables are: an endpoint, entered by identity, or a connection string."""
+
+    table_endpoint: str | None
+    connection_string: str | None = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommonSettings:
     """What both processes need."""
@@ -50,8 +63,7 @@ class CommonSettings:
     key_vault_ca_file: Path | None
     local_credential: bool
     """A fixed token instead of Entra; only against loopback endpoints."""
-    storage_table_endpoint: str | None
-    storage_connection_string: str | None = field(repr=False)
+    storage: StorageSettings
     gateway_file: Path
 
 
@@ -139,9 +151,9 @@ class _Reader:
         value = self.text(name) if required else self.optional(name)
         if not value:
             return None
-        parts = urlsplit(value)
         secure, plain = schemes
-        if not parts.hostname or parts.scheme not in schemes:
+        parts = _split(value)
+        if parts is None or not parts.hostname or parts.scheme not in schemes:
             self.faults.append(f"{name} must be a URL that starts with {secure}://")
         elif parts.scheme == plain and parts.hostname not in LOOPBACK_HOSTS:
             self.faults.append(f"{name} may use {plain}:// only for a loopback host")
@@ -151,12 +163,41 @@ class _Reader:
         return value.rstrip("/")
 
 
+def _split(url: str) -> SplitResult | None:
+    """Split a URL; None where it is none, a bad port included."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
 def _is_loopback(url: str | None) -> bool:
-    return url is None or urlsplit(url).hostname in LOOPBACK_HOSTS
+    parts = _split(url) if url is not None else None
+    return parts is None or parts.hostname in LOOPBACK_HOSTS
 
 
-def _read_acs_tokens(reader: _Reader) -> AcsTokenSettings | None:
+def _is_base64(text: str) -> bool:
+    try:
+        return bool(base64.b64decode(text, validate=True))
+    except binascii.Error:
+        return False
+
+
+def _is_guid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False
+
+
+def _read_acs_tokens(reader: _Reader, acs_endpoint: str | None) -> AcsTokenSettings | None:
     audience = reader.optional("ACS_RESOURCE_ID")
+    if audience is not None and not _is_guid(audience):
+        reader.faults.append("ACS_RESOURCE_ID must be the resource's immutable id, a GUID")
+    if audience is None and reader.optional("ACS_JWT_VERIFIED_ON") is None and not _is_loopback(acs_endpoint):
+        reader.faults.append("ACS_RESOURCE_ID is not set; only ACS_JWT_VERIFIED_ON=none does without it")
     choices = {
         "none": (False, False),
         "callbacks": (True, False),
@@ -180,31 +221,53 @@ def _read_acs_tokens(reader: _Reader) -> AcsTokenSettings | None:
     )
 
 
-def _read_common(reader: _Reader) -> CommonSettings:
-    acs_endpoint = reader.url("ACS_ENDPOINT", ("https", "http"))
-    acs_access_key = reader.optional("ACS_ACCESS_KEY")
-    if acs_endpoint and acs_endpoint.startswith("http://") and acs_access_key is None:
-        reader.faults.append("ACS_ACCESS_KEY is not set, and ACS_ENDPOINT is http: Entra tokens need https")
-    key_vault_url = reader.url("KEY_VAULT_URL", ("https", None))
-    ca_file = reader.optional("KEY_VAULT_CA_FILE")
-    local = reader.choice("AZURE_CREDENTIAL", {"default": False, "local": True}, "default")
+def _read_storage(reader: _Reader) -> StorageSettings:
     table_endpoint = reader.url("STORAGE_TABLE_ENDPOINT", ("https", "http"), required=False)
     connection_string = reader.optional("STORAGE_CONNECTION_STRING")
     if (table_endpoint is None) == (connection_string is None):
         reader.faults.append("set one of STORAGE_TABLE_ENDPOINT and STORAGE_CONNECTION_STRING")
-    if local and not all(map(_is_loopback, (acs_endpoint, key_vault_url, table_endpoint))):
+    if connection_string is not None:
+        names = {pair.partition("=")[0].strip() for pair in connection_string.split(";") if "=" in pair}
+        if "AccountName" not in names or not names & {"AccountKey", "SharedAccessSignature"}:
+            reader.faults.append("STORAGE_CONNECTION_STRING must hold AccountName and AccountKey")
+    return StorageSettings(table_endpoint, connection_string)
+
+
+def _read_common(reader: _Reader) -> CommonSettings:
+    acs_endpoint = reader.url("ACS_ENDPOINT", ("https", "http"))
+    acs_access_key = reader.optional("ACS_ACCESS_KEY")
+    if acs_access_key is not None and not _is_base64(acs_access_key):
+        reader.faults.append("ACS_ACCESS_KEY must be base64 text, as the portal shows it")
+    if acs_endpoint and acs_endpoint.startswith("http://") and acs_access_key is None:
+        reader.faults.append("ACS_ACCESS_KEY is not set, and ACS_ENDPOINT is http: Entra tokens need https")
+    key_vault_url = reader.url("KEY_VAULT_URL", ("https", None))
+    ca_file = reader.optional("KEY_VAULT_CA_FILE")
+    if ca_file is not None and not Path(ca_file).is_file():
+        reader.faults.append("KEY_VAULT_CA_FILE names no file")
+    local = reader.choice("AZURE_CREDENTIAL", {"default": False, "local": True}, "default")
+    storage = _read_storage(reader)
+    if local and not all(map(_is_loopback, (acs_endpoint, key_vault_url, storage.table_endpoint))):
         reader.faults.append("AZURE_CREDENTIAL may be 'local' only when every endpoint is loopback")
     return CommonSettings(
         acs_endpoint=acs_endpoint or "",
         acs_access_key=acs_access_key,
-        acs_tokens=_read_acs_tokens(reader),
+        acs_tokens=_read_acs_tokens(reader, acs_endpoint),
         key_vault_url=key_vault_url or "",
         key_vault_ca_file=Path(ca_file) if ca_file else None,
         local_credential=local,
-        storage_table_endpoint=table_endpoint,
-        storage_connection_string=connection_string,
+        storage=storage,
         gateway_file=reader.parsed("GATEWAY_FILE", Path, DEFAULT_GATEWAY_FILE, "a path"),
     )
+
+
+def storage_settings(env: Mapping[str, str] = os.environ) -> StorageSettings:
+    """Read where the tables are, which is all that some commands need.
+
+    Raises:
+        SettingsInvalid: with every fault.
+    """
+    reader = _Reader(env)
+    return _checked(reader, _read_storage(reader))
 
 
 def common_settings(env: Mapping[str, str] = os.environ) -> CommonSettings:
@@ -232,7 +295,7 @@ def functions_settings(env: Mapping[str, str] = os.environ) -> FunctionsSettings
         cognitive_services_endpoint=reader.url(
             "COGNITIVE_SERVICES_ENDPOINT", ("https", "http"), required=False
         ),
-        event_grid_origins=frozenset(origin.strip().lower() for origin in origins.split(",")),
+        event_grid_origins=frozenset(o.strip().lower() for o in origins.split(",") if o.strip()),
         api_id_header=reader.text("API_ID_HEADER", "asapp-api-id"),
         api_secret_header=reader.text("API_SECRET_HEADER", "asapp-api-secret"),
         validation_needs_credentials=reader.choice(
@@ -242,6 +305,16 @@ def functions_settings(env: Mapping[str, str] = os.environ) -> FunctionsSettings
         event_budget_s=reader.positive("EVENT_BUDGET_S", 8),
         claim_lease_s=reader.positive("CLAIM_LEASE_S", 8),
     )
+    if settings.event_budget_s >= EVENT_GRID_PATIENCE_S:
+        reader.faults.append(
+            f"EVENT_BUDGET_S must be below {EVENT_GRID_PATIENCE_S}: Event Grid waits no longer"
+        )
+    if settings.claim_lease_s < settings.event_budget_s:
+        reader.faults.append(
+            "CLAIM_LEASE_S must not be below EVENT_BUDGET_S: a delivery at work keeps its claim"
+        )
+    if settings.ring_deadline_s > MAX_RINGING_S:
+        reader.faults.append(f"RING_DEADLINE_S must be {MAX_RINGING_S} at most: no call rings longer")
     return _checked(reader, settings)
 
 

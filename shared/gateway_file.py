@@ -15,11 +15,13 @@ import msgspec
 import yaml
 
 from shared.acs.identifiers import to_raw_id
-from shared.core.profiles import AgentProfile, AgentSettings, AudioFormat, Route, Routing
+from shared.core.profiles import AgentProfile, AudioFormat, Route, Routing
 
 SCHEMA_FILE = Path(__file__).with_name("gateway.schema.json")
 PROFILE_FIELDS = ("audio_format", "playout_delay_ms", "max_duration_s")
 MAX_FILE_BYTES = 1024 * 1024
+YAML_TAG = "tag:yaml.org,2002:"
+PLAIN_TAGS = frozenset(YAML_TAG + name for name in ("null", "bool", "int", "float", "str"))
 
 
 class GatewayFileInvalid(Exception):
@@ -46,13 +48,17 @@ def load_gateway_file(path: Path) -> Routing:
         raise GatewayFileInvalid([f"{path.name}: is not UTF-8"]) from error
     except yaml.YAMLError as error:
         raise GatewayFileInvalid([f"{path.name}: {' '.join(str(error).split())}"]) from error
+    except RecursionError as error:
+        raise GatewayFileInvalid([f"{path.name}: is nested too deeply"]) from error
     if root is None:
         raise GatewayFileInvalid([f"{path.name}: is empty"])
     try:
         document = _Document(path, root)
+        faults = [*document.duplicate_keys(), *_schema_faults(document)]
     except RecursionError as error:
         raise GatewayFileInvalid([f"{path.name}: refers to itself, or is nested too deeply"]) from error
-    faults = [*document.duplicate_keys(), *_schema_faults(document)]
+    except (yaml.YAMLError, ValueError) as error:
+        raise GatewayFileInvalid([f"{path.name}: {' '.join(str(error).split())}"]) from error
     if not faults:
         routing = _to_routing(document)
         faults = [*_route_faults(document, routing), *_sound_faults(document, routing)]
@@ -89,11 +95,12 @@ class _Document:
         if isinstance(node, yaml.MappingNode):
             seen: set[str] = set()
             for key, value in node.value:
-                if key.value in seen:
+                name = str(key.value)
+                if name in seen:
                     line = key.start_mark.line + 1
-                    yield f"{self.path.name}:{line}: {'.'.join(map(str, place))}: '{key.value}' stands twice"
-                seen.add(key.value)
-                yield from self._duplicates(value, [*place, key.value])
+                    yield f"{self.path.name}:{line}: {'.'.join(map(str, place))}: '{name}' stands twice"
+                seen.add(name)
+                yield from self._duplicates(value, [*place, name])
         elif isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
                 yield from self._duplicates(item, [*place, index])
@@ -104,6 +111,9 @@ class _Document:
             return {str(key.value): self._plain(value) for key, value in node.value}
         if isinstance(node, yaml.SequenceNode):
             return [self._plain(item) for item in node.value]
+        if node.tag.startswith(YAML_TAG) and node.tag not in PLAIN_TAGS:
+            # Dates and the like: in this file they are text, written without quotes.
+            return str(node.value)
         return self._loader.construct_object(node)
 
     @staticmethod
@@ -137,9 +147,9 @@ def _to_routing(document: _Document) -> Routing:
 def _to_profile(name: str, settings: dict[str, Any]) -> AgentProfile:
     common = {field: settings[field] for field in PROFILE_FIELDS if field in settings}
     own = {field: value for field, value in settings.items() if field not in PROFILE_FIELDS}
-    common["audio_format"] = AudioFormat(common.get("audio_format", AudioFormat.PCM24K))
-    agent = msgspec.convert(own, AgentSettings)
-    return AgentProfile(name=name, agent=agent, **common)
+    common.setdefault("audio_format", AudioFormat.PCM24K.value)
+    # Not strict: to the schema, and to people, 600.0 is a whole number.
+    return msgspec.convert({"name": name, "agent": own, **common}, AgentProfile, strict=False)
 
 
 def _route_faults(document: _Document, routing: Routing) -> Iterator[str]:
@@ -176,6 +186,6 @@ def _wav_fault(path: Path, rate_hz: int) -> str | None:
                 return f"must be mono, 16 bit, {rate_hz} Hz"
     except FileNotFoundError:
         return "the file is not there"
-    except (OSError, wave.Error, EOFError):
+    except (OSError, wave.Error, EOFError, RuntimeError):
         return "is not a WAV file of PCM samples"
     return None

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from shared.acs.shapes import MalformedMessage, mapping, optional_mapping, text
+from shared.acs.shapes import MalformedMessage, mapping, optional_text, text
 from shared.acs.times import parse_time
 
 PREFIX = "Microsoft.Communication."
@@ -26,16 +26,17 @@ class CallbackEvent:
     name: str
     at: float
     call_connection_id: str
+    """Empty for a type that names none."""
     code: int
     sub_code: int
     data: Mapping[str, Any] = field(repr=False)
 
 
-def parse_callback(body: bytes) -> tuple[CallbackEvent, ...]:
-    """Read every event of a callback.
+def parse_callback(body: bytes) -> tuple[CallbackEvent | MalformedMessage, ...]:
+    """Read every event of a callback; one that lacks id, type, time or data comes back as its fault.
 
     Raises:
-        MalformedMessage: the body is no JSON, or an event lacks id, type, time or call connection.
+        MalformedMessage: the body is no JSON, or holds no event.
     """
     try:
         decoded = msgspec.json.decode(body)
@@ -47,11 +48,18 @@ def parse_callback(body: bytes) -> tuple[CallbackEvent, ...]:
     return tuple(_read_event(item, f"event {index}") for index, item in enumerate(items))
 
 
-def _read_event(item: object, where: str) -> CallbackEvent:
+def _read_event(item: object, where: str) -> CallbackEvent | MalformedMessage:
+    try:
+        return _event(item, where)
+    except MalformedMessage as fault:
+        return fault
+
+
+def _event(item: object, where: str) -> CallbackEvent:
     if not isinstance(item, dict):
         raise MalformedMessage(f"{where}: must be an object")
     data = mapping(item, "data", where=where)
-    result = optional_mapping(data, "resultInformation", where=where)
+    result = data.get("resultInformation")
     try:
         at = parse_time(text(item, "time", where=where))
     except MalformedMessage:
@@ -62,13 +70,13 @@ def _read_event(item: object, where: str) -> CallbackEvent:
         event_id=text(item, "id", where=where),
         name=text(item, "type", where=where).removeprefix(PREFIX),
         at=at,
-        call_connection_id=text(data, "callConnectionId", where=where),
+        call_connection_id=optional_text(data, "callConnectionId", where=where),
         code=_number(result, "code"),
         sub_code=_number(result, "subCode"),
         data=data,
     )
 
 
-def _number(source: Mapping[str, Any], name: str) -> int:
-    value = source.get(name)
+def _number(result: object, name: str) -> int:
+    value = result.get(name) if isinstance(result, dict) else None
     return value if isinstance(value, int) else 0

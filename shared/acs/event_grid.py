@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from shared.acs.identifiers import Identifier, read_identifier
-from shared.acs.shapes import MalformedMessage, mapping, optional_mapping, optional_text, text
+from shared.acs.shapes import MalformedMessage, mapping, optional_text, text
 from shared.acs.times import parse_time
 
 INCOMING_CALL = "Microsoft.Communication.IncomingCall"
@@ -42,11 +42,13 @@ class IncomingCall:
     sip_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def parse_delivery(body: bytes) -> tuple[GridEvent, ...]:
+def parse_delivery(body: bytes) -> tuple[GridEvent | MalformedMessage, ...]:
     """Read every event of a delivery: an array or a single object, in either envelope.
 
+    An event that lacks what every event has comes back as its fault, so that the others are not lost with it.
+
     Raises:
-        MalformedMessage: the body is no JSON, or an event lacks what every event has.
+        MalformedMessage: the body is no JSON, or holds no event.
     """
     try:
         decoded = msgspec.json.decode(body)
@@ -58,7 +60,14 @@ def parse_delivery(body: bytes) -> tuple[GridEvent, ...]:
     return tuple(_read_event(item, f"event {index}") for index, item in enumerate(items))
 
 
-def _read_event(item: object, where: str) -> GridEvent:
+def _read_event(item: object, where: str) -> GridEvent | MalformedMessage:
+    try:
+        return _event(item, where)
+    except MalformedMessage as fault:
+        return fault
+
+
+def _event(item: object, where: str) -> GridEvent:
     if not isinstance(item, dict):
         raise MalformedMessage(f"{where}: must be an object")
     is_cloud_event = "specversion" in item
@@ -73,7 +82,8 @@ def _read_event(item: object, where: str) -> GridEvent:
         event_id=text(item, "id", where=where),
         type=text(item, type_name, where=where),
         at=at,
-        data=optional_mapping(item, "data", where=where),
+        # Of other types than ours, data may be anything: a CloudEvent may carry a text.
+        data=item["data"] if isinstance(item.get("data"), dict) else {},
     )
 
 
@@ -89,21 +99,21 @@ def read_incoming_call(event: GridEvent) -> IncomingCall:
         MalformedMessage: a member that answering needs is missing or of the wrong type.
     """
     where = "IncomingCall"
-    custom = optional_mapping(event.data, "customContext", where=where)
+    custom = event.data.get("customContext")
     return IncomingCall(
         caller=read_identifier(mapping(event.data, "from", where=where), where=f"{where} from"),
         called=read_identifier(mapping(event.data, "to", where=where), where=f"{where} to"),
         server_call_id=optional_text(event.data, "serverCallId", where=where),
-        correlation_id=text(event.data, "correlationId", where=where),
+        correlation_id=optional_text(event.data, "correlationId", where=where),
         context=text(event.data, "incomingCallContext", where=where),
         voip_headers=_read_headers(custom, "voipHeaders"),
         sip_headers=_read_headers(custom, "sipHeaders"),
     )
 
 
-def _read_headers(custom: Mapping[str, Any], name: str) -> Mapping[str, str]:
+def _read_headers(custom: object, name: str) -> Mapping[str, str]:
     """Keep the string pairs; the rest is not a header, and no reason to lose a call."""
-    pairs = custom.get(name)
+    pairs = custom.get(name) if isinstance(custom, dict) else None
     if not isinstance(pairs, dict):
         return {}
     return {key: value for key, value in pairs.items() if isinstance(value, str)}

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+MAX_TEXT_CHARS = 16_000
+"""Longer than any id, context or time is; and short enough for one property of a table's row."""
+
 
 class MalformedMessage(ValueError):
     """A message does not have the shape that its sender documents. The text names the member, never its value."""
@@ -11,7 +14,7 @@ class MalformedMessage(ValueError):
 def text(source: Mapping[str, Any], name: str, *, where: str) -> str:
     """Return the non-empty string `name` of `source`."""
     value = source.get(name)
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT_CHARS:
         raise MalformedMessage(f"{where}: '{name}' must be a non-empty string")
     return value
 
@@ -21,7 +24,7 @@ def optional_text(source: Mapping[str, Any], name: str, *, where: str) -> str:
     value = source.get(name)
     if value is None:
         return ""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(value) > MAX_TEXT_CHARS:
         raise MalformedMessage(f"{where}: '{name}' must be a string")
     return value
 
@@ -32,8 +35,3 @@ def mapping(source: Mapping[str, Any], name: str, *, where: str) -> Mapping[str,
     if not isinstance(value, dict):
         raise MalformedMessage(f"{where}: '{name}' must be an object")
     return value
-
-
-def optional_mapping(source: Mapping[str, Any], name: str, *, where: str) -> Mapping[str, Any]:
-    """Return the object `name` of `source`, or an empty one where it is missing or null."""
-    return {} if source.get(name) is None else mapping(source, name, where=where)

@@ -1,5 +1,8 @@
 """Call Automation through its SDK: answer, reject, hang up; and what its errors mean to us."""
 
+from dataclasses import dataclass
+from email.utils import formatdate
+
 from azure.communication.callautomation import (
     AudioFormat,
     MediaStreamingAudioChannelType,
@@ -18,8 +21,23 @@ RETRIES = 1
 CONNECT_TIMEOUT_S = 2
 READ_TIMEOUT_S = 4
 
-ARGUMENT_FAULTS = frozenset({"8523"})
-"""Sub-codes of a 400 that blame our request, not the state of the call."""
+GONE_CODES = frozenset({"8501", "8522", "8528", "8585"})
+"""Sub-codes of a 400 that tell of a call past answering. Any other 400 blames our request or our configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeatability:
+    """What makes a repeated request the same request to ACS; `first_sent` is Unix seconds."""
+
+    request_id: str
+    first_sent: float
+
+    def headers(self) -> dict[str, str]:
+        """Return the two headers; a new dictionary, for the SDK writes into it."""
+        return {
+            "Repeatability-Request-ID": self.request_id,
+            "Repeatability-First-Sent": formatdate(self.first_sent, usegmt=True),
+        }
 
 
 class CallControl:
@@ -36,12 +54,13 @@ class CallControl:
         media_url: str,
         audio_format: profiles.AudioFormat,
         call_id: str,
-        repeatability_id: str,
+        repeatability: Repeatability,
         cognitive_services_endpoint: str | None,
     ) -> str:
         """Answer with bidirectional media streaming and return the call connection id.
 
-        Sent again with the same `repeatability_id`, it is the same request to ACS, which replays its reply.
+        Sent once: whether it was answered is for the caller of this to find out before it asks again. Asked
+        again with the same `repeatability`, it is the same request, and ACS should replay its reply.
 
         Raises:
             CallGone: the context is no longer good.
@@ -64,19 +83,20 @@ class CallControl:
                 media_streaming=streaming,
                 operation_context=call_id,
                 cognitive_services_endpoint=cognitive_services_endpoint,
-                headers={"Repeatability-Request-ID": repeatability_id},
+                headers=repeatability.headers(),
+                retry_total=0,
             )
         except (AzureError, TimeoutError) as error:
             raise _as_ours(error) from error
         return str(properties.call_connection_id)
 
-    async def reject(self, *, incoming_call_context: str, repeatability_id: str) -> None:
+    async def reject(self, *, incoming_call_context: str, repeatability: Repeatability) -> None:
         """Reject a ringing call as busy. Raises `CallGone` and `AcsUnavailable`."""
         try:
             await self._client.reject_call(
                 incoming_call_context,
                 call_reject_reason="busy",
-                headers={"Repeatability-Request-ID": repeatability_id},
+                headers=repeatability.headers(),
             )
         except (AzureError, TimeoutError) as error:
             raise _as_ours(error) from error
@@ -97,7 +117,7 @@ def _as_ours(error: Exception) -> CallGone | AcsUnavailable:
     detail = getattr(error, "error", None)
     code = str(getattr(detail, "code", "") or "")
     # ACS says 404/8522 for a call it does not know (any more), and 400 for one in a state past answering.
-    gone = error.status_code == 404 or (error.status_code == 400 and code not in ARGUMENT_FAULTS)
+    gone = error.status_code == 404 or (error.status_code == 400 and code in GONE_CODES)
     if gone:
         return CallGone(f"ACS answered {error.status_code}/{code or 'none'}")
     return AcsUnavailable(f"ACS answered {error.status_code}/{code or 'none'}")

@@ -87,6 +87,8 @@ def _to_claim(entity: Mapping[str, Any]) -> Claim:
         call_id=entity["call_id"],
         media_jti=entity["media_jti"],
         repeatability_id=entity["repeatability_id"],
+        made_at=entity["made_at"],
+        holder=entity["holder"],
         lease_until=entity["lease_until"],
         attempts=entity["attempts"],
         outcome=None if outcome is None else Outcome(outcome),

@@ -77,11 +77,7 @@ async def connect(settings: CommonSettings) -> AsyncIterator[Connections]:
             LocalCredential() if settings.local_credential else DefaultAzureCredential()
         )
         stack.push_async_callback(credential.close)
-        tables = open_tables(
-            endpoint=settings.storage_table_endpoint,
-            connection_string=settings.storage_connection_string,
-            credential=credential,
-        )
+        tables = open_tables(settings.storage, credential)
         stack.push_async_callback(tables.close)
         vault_options: dict[str, Any] = {}
         if settings.key_vault_ca_file is not None:

@@ -1,5 +1,8 @@
 """Pods' heartbeats in Table storage: one partition, one row a pod."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableServiceClient
 
@@ -32,8 +35,16 @@ class TablePodStore:
         async with store_faults():
             await self._table.delete_entity(PARTITION, name)
 
-    async def all(self) -> list[PodLoad]:
-        """Return the last word of every pod, live or not."""
+    async def since(self, at: float) -> list[PodLoad]:
+        """Return the last word of every pod that beat since `at` (Unix seconds); a row of another make is skipped."""
         async with store_faults():
-            query = self._table.query_entities("PartitionKey eq @p", parameters={"p": PARTITION})
-            return [PodLoad(e["RowKey"], e["calls"], e["capacity"], e["at"]) async for e in query]
+            parameters = {"p": PARTITION, "at": at}
+            query = self._table.query_entities("PartitionKey eq @p and at ge @at", parameters=parameters)
+            return [load for entity in [e async for e in query] if (load := _to_load(entity)) is not None]
+
+
+def _to_load(entity: Mapping[str, Any]) -> PodLoad | None:
+    try:
+        return PodLoad(entity["RowKey"], int(entity["calls"]), int(entity["capacity"]), float(entity["at"]))
+    except (KeyError, TypeError, ValueError):
+        return None

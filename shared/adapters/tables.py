@@ -10,6 +10,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.data.tables.aio import TableServiceClient
 
+from shared.config import StorageSettings
 from shared.errors import StoreUnavailable
 
 T = TypeVar("T")
@@ -21,25 +22,21 @@ READ_TIMEOUT_S = 3
 RETRIES = 1
 """A caller is waiting: one quick second try, and then the fault goes up to who can decide."""
 
-PIECE_CHARS = 30_000
-"""A string property holds 64 KiB of UTF-16, so 32 K characters; longer text is cut into numbered pieces."""
+PIECE_CHARS = 16_000
+"""A string property holds 64 KiB of UTF-16, so 16 K characters of any kind; longer text is cut into pieces."""
 
 
-def open_tables(
-    *, endpoint: str | None, connection_string: str | None, credential: AsyncTokenCredential | None
-) -> TableServiceClient:
-    """Return a client, not yet connected, for one storage account."""
+def open_tables(settings: StorageSettings, credential: AsyncTokenCredential) -> TableServiceClient:
+    """Return a client, not yet connected, for one storage account; a connection string needs no credential."""
     options: dict[str, Any] = {
         "retry_total": RETRIES,
         "retry_backoff_factor": 0.1,
         "connection_timeout": CONNECT_TIMEOUT_S,
         "read_timeout": READ_TIMEOUT_S,
     }
-    if connection_string is not None:
-        return TableServiceClient.from_connection_string(connection_string, **options)
-    if endpoint is None or credential is None:
-        raise ValueError("an endpoint needs a credential")
-    return TableServiceClient(endpoint=endpoint, credential=credential, **options)
+    if settings.connection_string is not None:
+        return TableServiceClient.from_connection_string(settings.connection_string, **options)
+    return TableServiceClient(endpoint=settings.table_endpoint or "", credential=credential, **options)
 
 
 async def create_tables(service: TableServiceClient) -> None:
@@ -55,7 +52,9 @@ async def store_faults() -> AsyncIterator[None]:
     try:
         yield
     except HttpResponseError as error:
-        raise StoreUnavailable(f"table storage answered {error.status_code}") from error
+        if error.status_code is not None:
+            raise StoreUnavailable(f"table storage answered {error.status_code}") from error
+        raise StoreUnavailable("table storage could not be asked: no token, or no answer") from error
     except (AzureError, TimeoutError) as error:
         raise StoreUnavailable("table storage did not answer") from error
 

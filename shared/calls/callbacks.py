@@ -1,8 +1,6 @@
 """Keeping what ACS says of a call: proved, appended once, and applied where no pod does it."""
 
 import logging
-import time
-from collections.abc import Callable
 
 from shared.acs.callbacks import CallbackEvent, parse_callback
 from shared.acs.shapes import MalformedMessage
@@ -10,8 +8,9 @@ from shared.adapters.call_store import StoredEvent
 from shared.adapters.connect import Connections
 from shared.calls.pods import PodLoads
 from shared.core.call import CallRecord, WrongConnection, advance, bind_connection
+from shared.core.call_state import CallEvent, CallState
 from shared.core.callbacks import EVENT_OF_CALLBACK
-from shared.errors import BadRequest, Forbidden
+from shared.errors import BadRequest, CallGone, Forbidden
 from shared.security.acs_jwt import AcsTokenVerifier
 from shared.security.keyring import Keyring
 from shared.security.tokens import Audience, TokenRejected
@@ -20,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class CallbackReceiver:
-    """Takes callbacks. `clock` tells Unix seconds."""
+    """Takes callbacks."""
 
     def __init__(
         self,
@@ -29,13 +28,12 @@ class CallbackReceiver:
         keys: Keyring,
         acs_tokens: AcsTokenVerifier | None,
         pods: PodLoads,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self._calls = connections.calls
+        self._acs = connections.call_control
         self._keys = keys
         self._acs_tokens = acs_tokens
         self._pods = pods
-        self._clock = clock
 
     async def authorize(self, call_id: str, token: str | None, authorization: str | None) -> None:
         """Check that the callback comes from ACS, and is about this call.
@@ -67,34 +65,57 @@ class CallbackReceiver:
         except MalformedMessage as fault:
             raise BadRequest(str(fault)) from None
         for event in events:
-            await self._take(call_id, event)
+            if isinstance(event, CallbackEvent):
+                await self._take(call_id, event)
+        faults = [str(event) for event in events if isinstance(event, MalformedMessage)]
+        if faults:
+            raise BadRequest("; ".join(faults))
 
     async def _take(self, call_id: str, event: CallbackEvent) -> None:
-        record = await self._calls.get(call_id)
-        owner_is_live = (
-            record is not None
-            and record.owner is not None
-            and await self._pods.is_live(record.owner, self._clock())
-        )
+        dead_owner = await self._dead_owner(call_id)
         try:
             # Applied first: it refuses another call's event before that is kept among this call's.
-            await self._calls.change(call_id, lambda r: applied(r, event, owner_is_live=owner_is_live))
+            record = await self._calls.change(call_id, lambda r: applied(r, event, dead_owner=dead_owner))
         except WrongConnection:
             raise Forbidden("the event is about another connection") from None
         kept = StoredEvent(event.event_id, event.name, event.at, event.data)
         if not await self._calls.append_event(call_id, kept):
-            logger.info("a callback came again", extra={"call_id": call_id, "event": event.name})
+            logger.info("a callback came again", extra={"call_id": call_id, "callback": event.name})
+        if record.state is CallState.ENDING and EVENT_OF_CALLBACK.get(event.name) is CallEvent.MEDIA_FAILED:
+            await self._hang_up(record)
+
+    async def _dead_owner(self, call_id: str) -> str | None:
+        """Return the pod that holds the call, if it has gone silent."""
+        record = await self._calls.get(call_id)
+        if record is None or record.owner is None or await self._pods.is_live(record.owner):
+            return None
+        return record.owner
+
+    async def _hang_up(self, record: CallRecord) -> None:
+        """End a call that no pod holds and that ACS cannot stream: its caller would hear nothing for ever."""
+        logger.warning("a call without media is hung up", extra={"call_id": record.call_id})
+        try:
+            await self._acs.hang_up(record.call_connection_id or "", for_everyone=True)
+        except CallGone:
+            logger.info("a call without media was over already", extra={"call_id": record.call_id})
 
 
-def applied(record: CallRecord, event: CallbackEvent, *, owner_is_live: bool) -> CallRecord:
+def applied(record: CallRecord, event: CallbackEvent, *, dead_owner: str | None) -> CallRecord:
     """Return the call after a callback; a call with a live owner is only bound, for the owner moves it.
+
+    Args:
+        record: the call as it is now.
+        event: the callback.
+        dead_owner: the owner that was found silent; one that took the call since is alive.
 
     Raises:
         WrongConnection: the event is about another connection than the call's.
     """
-    record = bind_connection(record, event.call_connection_id)
+    if event.call_connection_id:
+        record = bind_connection(record, event.call_connection_id)
     meaning = EVENT_OF_CALLBACK.get(event.name)
-    if owner_is_live or meaning is None:
+    has_live_owner = record.owner is not None and record.owner != dead_owner
+    if meaning is None or has_live_owner:
         return record
     if any(entry.event is meaning and entry.at == event.at for entry in record.history):
         return record

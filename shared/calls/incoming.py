@@ -15,18 +15,19 @@ from enum import StrEnum
 from urllib.parse import urlencode
 
 from shared.acs.event_grid import GridEvent, IncomingCall, read_incoming_call
+from shared.adapters.call_automation import Repeatability
 from shared.adapters.claim_store import TableClaimStore
 from shared.adapters.connect import Connections
 from shared.calls.pods import PodLoads
 from shared.config import FunctionsSettings
-from shared.core.admission import Room, room
+from shared.core.admission import Room
 from shared.core.call import CallRecord, CallTimes, advance, bind_connection
 from shared.core.call_state import CallEvent
 from shared.core.claims import Claim, Found, Outcome, finished, given_up, judge, taken_over
 from shared.core.ids import claim_key, new_call_id, new_token_id, new_traceparent
 from shared.core.profiles import AgentProfile, Routing
 from shared.core.variables import input_variables
-from shared.errors import AcsUnavailable, CallGone, GatewayError, StoreUnavailable, TemporaryFault
+from shared.errors import AcsUnavailable, CallGone, GatewayError, TemporaryFault
 from shared.security.accounts import Account
 from shared.security.keyring import Keyring
 from shared.security.tokens import Audience, mint
@@ -37,6 +38,9 @@ CALLS_PATH = "/mg-genagent-acs/v1/calls"
 MEDIA_PATH = "/media"
 WAIT_STEP_S = 0.1
 """How often a delivery looks whether the one that holds the claim is done."""
+ANSWER_TRIES = 2
+"""Within one delivery; the next delivery comes after ten seconds of ringing."""
+ANSWER_PAUSE_S = 0.2
 
 
 class Delivered(StrEnum):
@@ -105,25 +109,36 @@ class CallAnswerer:
         if profile is None:
             logger.warning("no route for a call", extra={"account": account.account_id})
             return Delivered.UNROUTED
+        for keys in (self._media_keys, self._callback_keys):
+            # A cold process reads the vault while it claims the call, not after.
+            keys.refresher.begin()
         ringing = _Ringing(account, profile, call, event, event.at + self._settings.ring_deadline_s)
         held = await self._claim(ringing)
         if held is None:
             return Delivered.DUPLICATE
         try:
-            return await self._settle(ringing, held)
+            delivered = await self._settle(ringing, held)
         except TemporaryFault:
             await self._give_up(held)
             raise
+        logger.info(
+            "a call was delivered",
+            extra={"call_id": held.claim.call_id, "account": account.account_id, "outcome": delivered.value},
+        )
+        return delivered
 
     async def _claim(self, ringing: _Ringing) -> _Held | None:
         """Win the claim, or wait until whoever holds it is done (None) or its lease runs out."""
+        now, holder = self._clock(), new_token_id()
         mine = Claim(
             key=claim_key(ringing.call.context),
             event_id=ringing.event.event_id,
             call_id=new_call_id(),
             media_jti=new_token_id(),
             repeatability_id=str(uuid.uuid4()),
-            lease_until=self._clock() + self._settings.claim_lease_s,
+            made_at=now,
+            holder=holder,
+            lease_until=now + self._settings.claim_lease_s,
         )
         etag = await self._claims.insert(mine)
         if etag is not None:
@@ -133,88 +148,112 @@ class CallAnswerer:
             if found is None:
                 raise TemporaryFault("the claim on the call vanished")
             claim, etag = found
-            if claim.call_id == mine.call_id:
-                # The insert was ours after all: its reply was lost, and the client sent it again.
+            if claim.holder == holder:
+                # Our write did get through: its reply was lost, and the client's second try met the first.
                 return _Held(claim, etag)
             match judge(claim, self._clock()):
                 case Found.FINISHED:
                     return None
                 case Found.TAKE_OVER:
-                    next_holder = taken_over(claim, self._clock(), self._settings.claim_lease_s)
-                    written = await self._claims.replace(next_holder, etag)
+                    next_claim = taken_over(claim, holder, self._clock(), self._settings.claim_lease_s)
+                    written = await self._claims.replace(next_claim, etag)
                     if written is not None:
-                        return _Held(next_holder, written)
+                        return _Held(next_claim, written)
                 case Found.WAIT:
                     await asyncio.sleep(WAIT_STEP_S)
 
     async def _settle(self, ringing: _Ringing, held: _Held) -> Delivered:
         """Bring a claim that is ours to its outcome."""
-        if held.claim.attempts > 1 and await self._is_proved_answered(held.claim.call_id):
+        # The row is written just before ACS is asked: where it stands, an earlier holder may have answered.
+        tried = await self._calls.get(held.claim.call_id) if held.claim.attempts > 1 else None
+        if tried is not None and tried.call_connection_id is not None:
             return await self._finish(held, Outcome.ANSWERED)
         if self._clock() > ringing.deadline:
-            await self._record_unanswered(ringing, held.claim, CallEvent.RING_EXPIRED)
-            return await self._finish(held, Outcome.MISSED)
-        if room(await self._pods.current(), self._clock()) is Room.FULL:
+            return await self._close(ringing, held, CallEvent.RING_EXPIRED, Outcome.MISSED)
+        if tried is None and await self._pods.room() is Room.FULL:
             return await self._reject(ringing, held)
-        record = self._new_record(ringing, held.claim, CallEvent.ANSWER_SENT)
-        await asyncio.gather(
-            self._calls.create(record),
-            self._claims.index_event(ringing.event.event_id, held.claim.key),
-        )
-        return await self._answer(ringing, held, record.traceparent)
+        record = tried
+        if record is None:
+            record = self._new_record(ringing, held.claim, CallEvent.ANSWER_SENT)
+            await self._calls.create(record)
+        return await self._answer(ringing, held, record, may_be_answered=tried is not None)
 
-    async def _answer(self, ringing: _Ringing, held: _Held, traceparent: str) -> Delivered:
+    async def _answer(
+        self, ringing: _Ringing, held: _Held, record: CallRecord, *, may_be_answered: bool
+    ) -> Delivered:
         claim = held.claim
-        callback_url, media_url = await self._urls(ringing, claim, traceparent)
-        try:
-            connection_id = await self._acs.answer(
-                incoming_call_context=ringing.call.context,
-                callback_url=callback_url,
-                media_url=media_url,
-                audio_format=ringing.profile.audio_format,
-                call_id=claim.call_id,
-                repeatability_id=claim.repeatability_id,
-                cognitive_services_endpoint=self._settings.cognitive_services_endpoint,
-            )
-        except CallGone:
-            return await self._gone(held)
-        try:
-            await asyncio.gather(
-                self._calls.change(claim.call_id, lambda record: bind_connection(record, connection_id)),
-                self._finish(held, Outcome.ANSWERED),
-            )
-        except StoreUnavailable:
-            # The call is up. Its callbacks and its socket bind the connection too, and another delivery
-            # finds that out; to ask for one by a 500 would only add load to a store that is away.
-            logger.warning("an answered call could not be marked", extra={"call_id": claim.call_id})
+        callback_url, media_url = await self._urls(record)
+        self._pods.answered()
+        for last in (False,) * (ANSWER_TRIES - 1) + (True,):
+            try:
+                connection_id = await self._acs.answer(
+                    incoming_call_context=ringing.call.context,
+                    callback_url=callback_url,
+                    media_url=media_url,
+                    audio_format=record.profile.audio_format,
+                    call_id=claim.call_id,
+                    repeatability=Repeatability(claim.repeatability_id, claim.made_at),
+                    cognitive_services_endpoint=self._settings.cognitive_services_endpoint,
+                )
+                break
+            except CallGone as gone:
+                if may_be_answered:
+                    # Whether the earlier try answered shows in a callback or a socket, if not yet then soon;
+                    # the ring deadline ends the waiting.
+                    raise AcsUnavailable(f"an earlier try may have answered, and now {gone}") from gone
+                logger.info("a caller gave up", extra={"call_id": claim.call_id, "fault": str(gone)})
+                return await self._close(ringing, held, CallEvent.CALLER_GONE, Outcome.MISSED)
+            except AcsUnavailable:
+                if last:
+                    raise
+                may_be_answered = True
+                await asyncio.sleep(ANSWER_PAUSE_S)
+        await self._mark_answered(ringing, held, connection_id)
         return Delivered.ANSWERED
 
-    async def _gone(self, held: _Held) -> Delivered:
-        """ACS no longer knows the context: the caller gave up, or an earlier try of ours did answer."""
-        claim = held.claim
-        if await self._is_proved_answered(claim.call_id):
-            return await self._finish(held, Outcome.ANSWERED)
-        if claim.attempts > 1:
-            # Whether the earlier try answered shows in a callback or a socket, if not yet then soon; the ring
-            # deadline ends the waiting.
-            raise AcsUnavailable("whether an earlier try answered is not known yet")
-        await self._calls.change(claim.call_id, lambda r: advance(r, CallEvent.CALLER_GONE, self._clock()))
-        return await self._finish(held, Outcome.MISSED)
+    async def _mark_answered(self, ringing: _Ringing, held: _Held, connection_id: str) -> None:
+        """Write down that the call is up; whatever fails here, it is.
+
+        Its callbacks and its socket bind the connection too, and another delivery finds that out. To ask for
+        one by a 500 would only add load to a store that is away.
+        """
+        call_id = held.claim.call_id
+        results = await asyncio.gather(
+            self._calls.change(call_id, lambda record: bind_connection(record, connection_id)),
+            self._finish(held, Outcome.ANSWERED),
+            # For people: dead letters name the event. Never worth an answer, so it comes after.
+            self._claims.index_event(ringing.event.event_id, held.claim.key),
+            return_exceptions=True,
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                logger.warning(
+                    "an answered call could not be marked",
+                    extra={"call_id": call_id, "fault": f"{type(result).__name__}: {result}"},
+                )
 
     async def _reject(self, ringing: _Ringing, held: _Held) -> Delivered:
+        repeatability = Repeatability(held.claim.repeatability_id, held.claim.made_at)
         try:
-            await self._acs.reject(
-                incoming_call_context=ringing.call.context, repeatability_id=held.claim.repeatability_id
-            )
+            await self._acs.reject(incoming_call_context=ringing.call.context, repeatability=repeatability)
         except CallGone:
-            await self._record_unanswered(ringing, held.claim, CallEvent.CALLER_GONE)
-            return await self._finish(held, Outcome.MISSED)
-        await self._record_unanswered(ringing, held.claim, CallEvent.NO_ROOM)
-        return await self._finish(held, Outcome.REJECTED)
+            return await self._close(ringing, held, CallEvent.CALLER_GONE, Outcome.MISSED)
+        return await self._close(ringing, held, CallEvent.NO_ROOM, Outcome.REJECTED)
 
-    async def _record_unanswered(self, ringing: _Ringing, claim: Claim, event: CallEvent) -> None:
-        if not await self._calls.create(self._new_record(ringing, claim, event)):
-            await self._calls.change(claim.call_id, lambda r: advance(r, event, self._clock()))
+    async def _close(self, ringing: _Ringing, held: _Held, event: CallEvent, outcome: Outcome) -> Delivered:
+        """Record a call that nobody answered.
+
+        The claim goes first: who lost it meanwhile must not touch the row of whoever answers now. And a call
+        that turns out to be bound was answered after all.
+        """
+        if await self._claims.replace(finished(held.claim, outcome), held.etag) is None:
+            return Delivered.DUPLICATE
+        if not await self._calls.create(self._new_record(ringing, held.claim, event)):
+            await self._calls.change(
+                held.claim.call_id,
+                lambda r: r if r.call_connection_id is not None else advance(r, event, self._clock()),
+            )
+        return Delivered(outcome.value)
 
     async def _finish(self, held: _Held, outcome: Outcome) -> Delivered:
         """Write the outcome; who lost the claim meanwhile leaves that to the one who took it."""
@@ -225,13 +264,10 @@ class CallAnswerer:
         """Let the next delivery take the claim at once; should this fail too, the lease runs out by itself."""
         try:
             await self._claims.replace(given_up(held.claim), held.etag)
-        except GatewayError:
-            logger.info("a claim could not be given up", extra={"call_id": held.claim.call_id})
-
-    async def _is_proved_answered(self, call_id: str) -> bool:
-        """Whether a callback, a socket or an earlier return bound the call to a connection of ACS."""
-        record = await self._calls.get(call_id)
-        return record is not None and record.call_connection_id is not None
+        except GatewayError as error:
+            logger.info(
+                "a claim could not be given up", extra={"call_id": held.claim.call_id, "fault": str(error)}
+            )
 
     def _new_record(self, ringing: _Ringing, claim: Claim, event: CallEvent) -> CallRecord:
         now = self._clock()
@@ -250,17 +286,17 @@ class CallAnswerer:
         )
         return advance(record, event, now)
 
-    async def _urls(self, ringing: _Ringing, claim: Claim, traceparent: str) -> tuple[str, str]:
+    async def _urls(self, record: CallRecord) -> tuple[str, str]:
         """Return the callback URL and the media URL, each with its own token and the call's trace context."""
         media_key, callback_key = await asyncio.gather(
             self._media_keys.signing_key(), self._callback_keys.signing_key()
         )
-        who = {"call_id": claim.call_id, "account_id": ringing.account.account_id}
-        media = mint(Audience.MEDIA, jti=claim.media_jti, signing=media_key, **who)
+        who = {"call_id": record.call_id, "account_id": record.account_id}
+        media = mint(Audience.MEDIA, jti=record.media_jti, signing=media_key, **who)
         callback = mint(Audience.CALLBACK, jti=new_token_id(), signing=callback_key, **who)
-        callback_query = urlencode({"token": callback, "traceparent": traceparent})
-        media_query = urlencode({"token": media, "traceparent": traceparent})
+        callback_query = urlencode({"token": callback, "traceparent": record.traceparent})
+        media_query = urlencode({"token": media, "traceparent": record.traceparent})
         return (
-            f"{self._settings.callback_base_url}{CALLS_PATH}/{claim.call_id}/events?{callback_query}",
-            f"{self._settings.media_base_url}{MEDIA_PATH}/{claim.call_id}?{media_query}",
+            f"{self._settings.callback_base_url}{CALLS_PATH}/{record.call_id}/events?{callback_query}",
+            f"{self._settings.media_base_url}{MEDIA_PATH}/{record.call_id}?{media_query}",
         )

@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from shared.adapters.pod_store import TablePodStore
-from shared.core.admission import HEARTBEAT_FRESH_S, PodLoad
+from shared.core.admission import HEARTBEAT_FRESH_S, PodLoad, Room, room
 from shared.errors import StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -14,34 +15,49 @@ logger = logging.getLogger(__name__)
 MAX_AGE_S = 1.0
 READ_BUDGET_S = 1.0
 """Admission is not worth more of a caller's waiting; past it the load is unknown, and the call is answered."""
+CONNECTING_S = 3.0
+"""From answering a call until the pods' load counts it: ACS connects in about a second, pods beat every second,
+and their word is a second old at the most."""
 
 
 class PodLoads:
-    """The pods' loads. `clock` tells seconds for their age here."""
+    """The pods' loads, and the calls that this process sent them of late. `clock` tells Unix seconds."""
 
-    def __init__(self, store: TablePodStore, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, store: TablePodStore, *, clock: Callable[[], float] = time.time) -> None:
         self._store = store
         self._clock = clock
         self._loads: Sequence[PodLoad] | None = None
         self._read_at = float("-inf")
         self._reading = asyncio.Lock()
+        self._answered: deque[float] = deque()
 
-    async def current(self) -> Sequence[PodLoad] | None:
+    async def room(self) -> Room:
+        """Say whether a pod has room for one more call."""
+        loads, now = await self._current(), self._clock()
+        while self._answered and now - self._answered[0] > CONNECTING_S:
+            self._answered.popleft()
+        return room(loads, len(self._answered), now)
+
+    def answered(self) -> None:
+        """Count a call that is being answered, until a pod's own count has it."""
+        self._answered.append(self._clock())
+
+    async def is_live(self, name: str) -> bool:
+        """Whether a pod beat of late; unknown counts as live."""
+        loads, now = await self._current(), self._clock()
+        return loads is None or any(
+            load.name == name and now - load.at <= HEARTBEAT_FRESH_S for load in loads
+        )
+
+    async def _current(self) -> Sequence[PodLoad] | None:
         """Return what every pod last said; None where the store does not answer in time."""
         async with self._reading:
-            if self._clock() - self._read_at > MAX_AGE_S:
+            if abs(self._clock() - self._read_at) > MAX_AGE_S:
                 try:
                     async with asyncio.timeout(READ_BUDGET_S):
-                        self._loads = await self._store.all()
+                        self._loads = await self._store.since(self._clock() - HEARTBEAT_FRESH_S)
                 except (StoreUnavailable, TimeoutError):
                     logger.warning("the pods' load could not be read")
                     self._loads = None
                 self._read_at = self._clock()
-        return self._loads
-
-    async def is_live(self, name: str, now: float) -> bool:
-        """Whether a pod beat of late (`now` in Unix seconds); unknown counts as live."""
-        loads = await self.current()
-        if loads is None:
-            return True
-        return any(load.name == name and now - load.at <= HEARTBEAT_FRESH_S for load in loads)
+            return self._loads

@@ -26,9 +26,16 @@ class Room(StrEnum):
     UNKNOWN = "unknown"
 
 
-def room(pods: Sequence[PodLoad] | None, now: float) -> Room:
-    """Say whether any live pod has room. `None` (the store did not answer) is unknown, not empty."""
+def room(pods: Sequence[PodLoad] | None, pending: int, now: float) -> Room:
+    """Say whether the live pods have room for one more call.
+
+    Args:
+        pods: what the pods last said; None, where the store did not answer, is unknown, not empty.
+        pending: calls answered that no pod can have counted yet.
+        now: Unix seconds.
+    """
     if pods is None:
         return Room.UNKNOWN
     live = [pod for pod in pods if now - pod.at <= HEARTBEAT_FRESH_S]
-    return Room.FREE if any(pod.calls < pod.capacity for pod in live) else Room.FULL
+    free = sum(max(0, pod.capacity - pod.calls) for pod in live)
+    return Room.FREE if free > pending else Room.FULL

@@ -1,7 +1,7 @@
 """The record of one call: what stands in its row, and the only ways it changes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from shared.core.call_state import CAUSES, CallEvent, CallState, Cause, next_state
 from shared.core.profiles import AgentProfile
@@ -38,13 +38,13 @@ class CallRecord:
     call_id: str
     account_id: str
     profile: AgentProfile
-    caller: str
+    caller: str = field(repr=False)
     """Raw id of the caller: personal data."""
-    called: str
+    called: str = field(repr=False)
     """Raw id of the called party."""
     correlation_id: str
     server_call_id: str
-    variables: Mapping[str, str]
+    variables: Mapping[str, str] = field(repr=False)
     media_jti: str
     """Id of the one media token minted for the call; good for one socket."""
     traceparent: str

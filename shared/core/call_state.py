@@ -45,6 +45,8 @@ class CallEvent(StrEnum):
     MEDIA_STARTED = "media_started"
     MEDIA_LOST = "media_lost"
     MEDIA_INVALID = "media_invalid"
+    MEDIA_FAILED = "media_failed"
+    """ACS cannot stream, and no pod holds the call: nobody would ever speak."""
     INTERRUPTION_EXPIRED = "interruption_expired"
     AGENT_ENDED = "agent_ended"
     AGENT_FAILED = "agent_failed"
@@ -77,6 +79,7 @@ _ENDS_FOR_US: Mapping[CallEvent, CallState] = {
     _E.AGENT_ENDED: _S.ENDING,
     _E.AGENT_FAILED: _S.ENDING,
     _E.MEDIA_INVALID: _S.ENDING,
+    _E.MEDIA_FAILED: _S.ENDING,
     _E.DURATION_REACHED: _S.ENDING,
     _E.PROCESS_STOPPING: _S.ENDING,
     _E.CALL_DISCONNECTED: _S.ENDED,
@@ -115,6 +118,7 @@ CAUSES: Mapping[CallEvent, Cause] = {
     _E.ANSWER_FAILED: Cause.ANSWER_FAILED,
     _E.MEDIA_INVALID: Cause.MEDIA_INVALID,
     _E.INTERRUPTION_EXPIRED: Cause.MEDIA_LOST,
+    _E.MEDIA_FAILED: Cause.MEDIA_LOST,
     _E.AGENT_ENDED: Cause.AGENT_ENDED,
     _E.AGENT_FAILED: Cause.AGENT_FAILED,
     _E.DURATION_REACHED: Cause.MAX_DURATION,

@@ -8,5 +8,6 @@ EVENT_OF_CALLBACK: Mapping[str, CallEvent] = {
     "CallConnected": CallEvent.CALL_CONNECTED,
     "CallDisconnected": CallEvent.CALL_DISCONNECTED,
     "AnswerFailed": CallEvent.ANSWER_FAILED,
+    "MediaStreamingFailed": CallEvent.MEDIA_FAILED,
 }
 """By the callback's type without `Microsoft.Communication.`; every other type is kept and moves nothing."""

@@ -27,6 +27,10 @@ class Claim:
     media_jti: str
     repeatability_id: str
     """UUID of the answer request: sent again, ACS replays its first reply."""
+    made_at: float
+    """When the call was first claimed."""
+    holder: str
+    """Random name of whoever holds the claim: a write whose reply was lost is known by it as one's own."""
     lease_until: float
     attempts: int = 1
     outcome: Outcome | None = None
@@ -47,9 +51,9 @@ def judge(claim: Claim, now: float) -> Found:
     return Found.WAIT if now < claim.lease_until else Found.TAKE_OVER
 
 
-def taken_over(claim: Claim, now: float, lease_s: float) -> Claim:
+def taken_over(claim: Claim, holder: str, now: float, lease_s: float) -> Claim:
     """Return the claim as its next holder writes it: same ids, one attempt more, a lease of its own."""
-    return replace(claim, lease_until=now + lease_s, attempts=claim.attempts + 1)
+    return replace(claim, holder=holder, lease_until=now + lease_s, attempts=claim.attempts + 1)
 
 
 def finished(claim: Claim, outcome: Outcome) -> Claim:

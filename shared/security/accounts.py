@@ -16,7 +16,6 @@ from typing import Protocol
 from shared.errors import Unauthorized
 
 MIN_SECRET_CHARS = 20
-MAX_LIVE_SECRETS = 2
 CACHE_S = 30.0
 """A change of an account takes effect within this time."""
 CACHE_LIMIT = 1024

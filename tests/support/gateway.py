@@ -27,6 +27,7 @@ from shared.core.admission import PodLoad
 from shared.security.accounts import Account, hash_secret, new_api_id
 from shared.security.keyring import CALLBACK_KEY_SECRET, MEDIA_KEY_SECRET
 from tests.support.azurite import Azurite
+from tests.support.proxy import LossyProxy
 from tests.support.records import data_json
 
 NUMBER = "+18005550199"
@@ -44,6 +45,8 @@ class Edge:
     connections: Connections
     http: aiohttp.ClientSession
     api_id: str
+    acs: LossyProxy
+    """Between the app and the emulated ACS."""
     lines: list[Line] = field(default_factory=list)
 
     @property
@@ -120,7 +123,7 @@ async def seed(connections: Connections) -> str:
     await create_tables(connections.tables)
     for name in (MEDIA_KEY_SECRET, CALLBACK_KEY_SECRET):
         await connections.vault.add_version(name, base64.b64encode(secrets.token_bytes(32)).decode())
-    for pod in await connections.pods.all():
+    for pod in await connections.pods.since(0):
         await connections.pods.remove(pod.name)
     account = Account("demo", "Demo", new_api_id(), (hash_secret(API_SECRET),))
     await connections.accounts.create(account)
@@ -142,7 +145,10 @@ async def start_edge(
 
         async def start(*, pods: int = 1, emulated: dict[str, Any] | None = None, **settings: str) -> Edge:
             emulator = await stack.enter_async_context(running_emulator(**emulated or {}))
-            env = local_settings(emulator, azurite.connection_string)
+            acs = LossyProxy(emulator.base_url)
+            await acs.start()
+            stack.push_async_callback(acs.stop)
+            env = local_settings(emulator, azurite.connection_string) | {"ACS_ENDPOINT": acs.url}
             env["CALLBACK_BASE_URL"] = f"http://127.0.0.1:{unused_tcp_port}"
             connections = await stack.enter_async_context(connect(common_settings(env)))
             api_id = await seed(connections)
@@ -156,7 +162,7 @@ async def start_edge(
             http = await stack.enter_async_context(
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20))
             )
-            edge = Edge(host, emulator, connections, http, api_id)
+            edge = Edge(host, emulator, connections, http, api_id, acs)
             stack.callback(lambda: [line.close() for line in edge.lines])
             return edge
 

@@ -17,7 +17,7 @@ from picows import WSHandshakeError, WSListener, WSMsgType, ws_connect
 from media_gateway.runtime import MediaGateway
 from media_gateway.timing import Timing
 from shared.adapters.call_store import StoredEvent
-from shared.config import AcsTokenSettings, CommonSettings, MediaSettings
+from shared.config import AcsTokenSettings, CommonSettings, MediaSettings, StorageSettings
 from shared.core.call import CallRecord, CallTimes, advance
 from shared.core.call_state import CallEvent, CallState
 from shared.core.ids import new_call_id, new_token_id, new_traceparent
@@ -420,8 +420,7 @@ def media_test_settings(**changes):
         key_vault_url="https://127.0.0.1:1",
         key_vault_ca_file=None,
         local_credential=True,
-        storage_table_endpoint=None,
-        storage_connection_string="UseDevelopmentStorage=true",
+        storage=StorageSettings(None, "UseDevelopmentStorage=true"),
         gateway_file=changes.pop("gateway_file", Path("gateway.yaml")),
     )
     fields = {

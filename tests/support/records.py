@@ -44,6 +44,8 @@ def claim(**changes: Any) -> Claim:
         call_id=new_call_id(),
         media_jti="jti-1",
         repeatability_id="8b3f6a52-6c57-4ad5-9d39-1f6c5b7f2f3e",
+        made_at=1000.0,
+        holder="first",
         lease_until=1008.0,
     )
     return replace(made, **changes)

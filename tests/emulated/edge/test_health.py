@@ -13,7 +13,13 @@ async def test_health_asks_nobody(edge):
 
 
 async def test_readiness_names_every_dependency(edge):
-    states = {"configuration": "ok", "storage": "ok", "key_vault": "ok", "acs_public_keys": "ok"}
+    states = {
+        "configuration": "ok",
+        "storage": "ok",
+        "media_keys": "ok",
+        "callback_keys": "ok",
+        "acs_public_keys": "ok",
+    }
     assert await get(edge, "/readyz") == (200, {"ready": True, "dependencies": states})
 
 
@@ -21,7 +27,7 @@ async def test_a_dependency_that_is_away_is_named(start_edge, unused_tcp_port_fa
     edge = await start_edge(KEY_VAULT_URL=f"https://127.0.0.1:{unused_tcp_port_factory()}")
     status, answer = await get(edge, "/readyz")
     assert (status, answer["ready"]) == (503, False)
-    assert answer["dependencies"]["key_vault"] == "Key Vault did not answer"
+    assert answer["dependencies"]["media_keys"] == "Key Vault did not answer"
     assert answer["dependencies"]["storage"] == "ok"
 
 

@@ -2,12 +2,14 @@
 
 import pytest
 
+from shared.adapters.connect import LocalCredential
 from shared.adapters.tables import create_tables, open_tables
+from shared.config import StorageSettings
 
 
 @pytest.fixture
 async def tables(storage_connection_string):
-    service = open_tables(endpoint=None, connection_string=storage_connection_string, credential=None)
+    service = open_tables(StorageSettings(None, storage_connection_string), LocalCredential())
     async with service:
         await create_tables(service)
         yield service

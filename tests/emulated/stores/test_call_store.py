@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from shared.adapters.call_store import StoredEvent, TableCallStore
+from shared.adapters.connect import LocalCredential
 from shared.adapters.tables import open_tables
+from shared.config import StorageSettings
 from shared.core.call import advance, bind_connection
 from shared.core.call_state import CallEvent, CallState
 from shared.core.ids import new_call_id
@@ -84,6 +86,6 @@ async def test_storage_that_is_away_is_a_temporary_fault(unused_tcp_port):
         "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=a2V5;"
         f"TableEndpoint=http://127.0.0.1:{unused_tcp_port}/devstoreaccount1;"
     )
-    async with open_tables(endpoint=None, connection_string=gone, credential=None) as service:
+    async with open_tables(StorageSettings(None, gone), LocalCredential()) as service:
         with pytest.raises(StoreUnavailable):
             await TableCallStore(service).get(new_call_id())

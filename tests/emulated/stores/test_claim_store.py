@@ -40,7 +40,9 @@ async def test_of_many_deliveries_at_once_one_wins(store):
 async def test_of_many_that_take_over_one_wins(store):
     mine = fresh_claim()
     etag = await store.insert(mine)
-    written = await asyncio.gather(*(store.replace(taken_over(mine, 2000.0, 8.0), etag) for _ in range(6)))
+    written = await asyncio.gather(
+        *(store.replace(taken_over(mine, "x", 2000.0, 8.0), etag) for _ in range(6))
+    )
     assert sum(new is not None for new in written) == 1
 
 

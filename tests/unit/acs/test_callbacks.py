@@ -1,5 +1,7 @@
 """Callbacks: known types move the call, unknown ones are kept, malformed ones are refused by name."""
 
+import json
+
 import pytest
 
 from shared.acs.callbacks import parse_callback
@@ -7,7 +9,7 @@ from shared.acs.shapes import MalformedMessage
 from shared.calls.callbacks import applied
 from shared.core.call import WrongConnection
 from shared.core.call_state import CallState, Cause
-from tests.support.records import CONNECTION_ID, call_record, data_bytes
+from tests.support.records import CONNECTION_ID, call_record, data_bytes, data_json
 
 
 def callback(name):
@@ -25,46 +27,68 @@ def test_unknown_types_and_members_are_taken():
     event = callback("unknown_type")
     assert event.name == "SomethingNew"
     assert event.data["novelty"] == {"a": 1}
-    assert applied(call_record(), event, owner_is_live=False).state is CallState.ANSWERING
+    assert applied(call_record(), event, dead_owner=None).state is CallState.ANSWERING
 
 
-@pytest.mark.parametrize(
-    ("body", "fault"),
-    [
-        (b"nonsense", "body: not valid JSON"),
-        (b"[{}]", "event 0: 'data' must be an object"),
-        (b'[{"data":{}}]', "event 0: 'time' must be"),
-        (b'[{"data":{},"time":"2026-11-20T17:40:54Z"}]', "event 0: 'id' must be"),
-        (b'[{"data":{},"time":"2026-11-20T17:40:54Z","id":"1","type":"x"}]', "'callConnectionId' must be"),
-    ],
-)
-def test_a_malformed_callback_says_what_is_wrong(body, fault):
-    with pytest.raises(MalformedMessage, match=fault):
+@pytest.mark.parametrize("body", [b"nonsense", b"[]", b"\xff", b"[" * 50_000])
+def test_a_body_that_holds_no_event_is_refused(body):
+    with pytest.raises(MalformedMessage, match="body: "):
         parse_callback(body)
 
 
+@pytest.mark.parametrize(
+    ("event", "fault"),
+    [
+        (1, "event 1: must be an object"),
+        ({}, "event 1: 'data' must be an object"),
+        ({"data": {}}, "event 1: 'time' must be a non-empty string"),
+        ({"data": {}, "time": "noon"}, "event 1: 'time' must be an ISO 8601 time"),
+        ({"data": {}, "time": "2026-11-20T17:40:54Z"}, "event 1: 'id' must be a non-empty string"),
+    ],
+)
+def test_a_malformed_event_is_named_and_takes_no_other_along(event, fault):
+    good = data_json("callbacks/call_connected.json")[0]
+    first, second, third = parse_callback(json.dumps([good, event, good]).encode())
+    assert (first.name, str(second), third.name) == ("CallConnected", fault, "CallConnected")
+
+
+@pytest.mark.parametrize("result", [None, "odd", {"code": "200"}])
+def test_a_result_or_a_connection_that_is_not_there_is_no_fault(result):
+    event = data_json("callbacks/unknown_type.json")[0]
+    del event["data"]["callConnectionId"]
+    event["data"]["resultInformation"] = result
+    (read,) = parse_callback(json.dumps(event).encode())
+    assert (read.call_connection_id, read.code) == ("", 0)
+
+
 def test_a_call_without_an_owner_is_moved_by_its_callbacks():
-    record = applied(call_record(), callback("call_connected"), owner_is_live=False)
+    record = applied(call_record(), callback("call_connected"), dead_owner=None)
     assert (record.state, record.call_connection_id) == (CallState.CONNECTED, CONNECTION_ID)
-    record = applied(record, callback("call_disconnected"), owner_is_live=False)
+    record = applied(record, callback("call_disconnected"), dead_owner=None)
     assert (record.state, record.cause) == (CallState.ENDED, Cause.CALLER_HUNG_UP)
 
 
 def test_a_call_with_a_live_owner_is_only_bound():
-    record = applied(call_record(), callback("call_disconnected"), owner_is_live=True)
+    record = applied(call_record(owner="pod-a"), callback("call_disconnected"), dead_owner=None)
     assert (record.state, record.call_connection_id) == (CallState.ANSWERING, CONNECTION_ID)
 
 
 def test_a_callback_that_comes_again_changes_nothing():
-    record = applied(call_record(), callback("call_connected"), owner_is_live=False)
-    assert applied(record, callback("call_connected"), owner_is_live=False) is record
+    record = applied(call_record(), callback("call_connected"), dead_owner=None)
+    assert applied(record, callback("call_connected"), dead_owner=None) is record
 
 
 def test_an_answer_that_failed_later_ends_the_call():
-    record = applied(call_record(), callback("answer_failed"), owner_is_live=False)
+    record = applied(call_record(), callback("answer_failed"), dead_owner=None)
     assert (record.state, record.cause) == (CallState.ENDED, Cause.ANSWER_FAILED)
 
 
 def test_a_callback_about_another_connection_is_refused():
     with pytest.raises(WrongConnection):
-        applied(call_record(call_connection_id="another"), callback("call_connected"), owner_is_live=False)
+        applied(call_record(call_connection_id="another"), callback("call_connected"), dead_owner=None)
+
+
+def test_a_silent_owner_s_call_is_moved_but_not_that_of_a_pod_that_took_it_since():
+    event = callback("call_disconnected")
+    assert applied(call_record(owner="pod-a"), event, dead_owner="pod-a").state is CallState.ENDED
+    assert applied(call_record(owner="pod-b"), event, dead_owner="pod-a").state is CallState.ANSWERING

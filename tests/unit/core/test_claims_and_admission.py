@@ -24,13 +24,13 @@ def test_a_delivery_that_finds_a_claim(found, now, verdict):
 
 def test_a_claim_taken_over_keeps_its_ids_so_that_acs_sees_one_request():
     before = claim()
-    after = taken_over(before, now=2000.0, lease_s=8.0)
+    after = taken_over(before, "second", now=2000.0, lease_s=8.0)
     assert (after.call_id, after.media_jti, after.repeatability_id) == (
         before.call_id,
         before.media_jti,
         before.repeatability_id,
     )
-    assert (after.attempts, after.lease_until) == (2, 2008.0)
+    assert (after.attempts, after.lease_until, after.holder) == (2, 2008.0, "second")
     assert finished(after, Outcome.ANSWERED).outcome is Outcome.ANSWERED
 
 
@@ -51,4 +51,9 @@ def pod(calls, capacity=10, at=1000.0):
     ids=["room", "room on another", "full", "no pod", "pod silent", "store away"],
 )
 def test_room_for_a_call(pods, expected):
-    assert room(pods, now=1000.0) is expected
+    assert room(pods, pending=0, now=1000.0) is expected
+
+
+def test_calls_answered_but_not_yet_with_a_pod_take_their_room():
+    assert room([pod(7), pod(9)], pending=3, now=1000.0) is Room.FREE
+    assert room([pod(7), pod(9)], pending=4, now=1000.0) is Room.FULL

@@ -5,9 +5,9 @@ import base64
 
 import pytest
 
-from shared.errors import VaultUnavailable
+from shared.errors import TemporaryFault, VaultUnavailable
 from shared.security.keyring import REFRESH_AFTER_S, SIGNING_AGE_S, Keyring, SecretVersion
-from shared.security.refresh import MIN_INTERVAL_S
+from shared.security.refresh import FIRST_INTERVAL_S, MIN_INTERVAL_S, OUTDATED_AFTER
 from shared.security.tokens import Audience, SigningKey, TokenRejected, mint
 
 NOW = 1_800_000_000.0
@@ -85,6 +85,7 @@ async def test_a_vault_that_was_never_reached_is_a_temporary_fault(clock):
     with pytest.raises(VaultUnavailable):
         await keys.signing_key()
     vault.away, vault.versions = False, [version("a", OLD)]
+    clock.now += FIRST_INTERVAL_S
     assert (await keys.signing_key()).kid == "a"
 
 
@@ -116,3 +117,60 @@ async def test_an_unknown_key_reads_the_vault_again_but_a_flood_of_them_does_not
             await keys.verify_fresh(forged, audience=Audience.MEDIA)
     assert vault.reads == 2
     assert (await keys.verify_fresh(token, audience=Audience.MEDIA)).call_id == "c"
+
+
+async def test_tokens_of_a_new_key_that_come_together_wait_for_one_read(clock):
+    vault = Vault(version("a", OLD))
+    keys = Keyring(vault, "media-token-key", clock=clock)
+    await keys.refresher.ensure()
+    vault.versions.append(version("b", 1))
+    clock.now += MIN_INTERVAL_S
+    signing = SigningKey("b", base64.b64decode(version("b", 1).value))
+    tokens = [
+        mint(Audience.MEDIA, call_id=f"c{n}", account_id="demo", jti="j", signing=signing) for n in range(3)
+    ]
+    read = await asyncio.gather(*(keys.verify_fresh(token, audience=Audience.MEDIA) for token in tokens))
+    assert [claims.call_id for claims in read] == ["c0", "c1", "c2"]
+    assert vault.reads == 2
+
+
+async def test_a_vault_that_stays_away_is_not_asked_again_and_again(clock):
+    vault = Vault(version("a", OLD))
+    keys = Keyring(vault, "media-token-key", clock=clock)
+    await keys.signing_key()
+    vault.away = True
+    clock.now += REFRESH_AFTER_S
+    for _ in range(50):
+        assert (await keys.signing_key()).kid == "a"
+        await asyncio.sleep(0)
+    assert (vault.reads, keys.refresher.fault) == (2, "Key Vault did not answer")
+    await keys.refresher.close()
+
+
+async def test_after_a_long_sleep_the_vault_is_asked_before_a_token_is_signed(clock):
+    vault = Vault(version("a", OLD))
+    keys = Keyring(vault, "media-token-key", clock=clock)
+    await keys.signing_key()
+    vault.versions = [SecretVersion("b", NOW, version("b", 0).value)]
+    clock.now += REFRESH_AFTER_S * OUTDATED_AFTER + 1
+    assert (await keys.signing_key()).kid == "b"
+    vault.away = True
+    clock.now += REFRESH_AFTER_S * OUTDATED_AFTER + 1
+    assert (await keys.signing_key()).kid == "b"
+
+
+async def test_a_read_that_never_ends_fails_and_is_tried_again(clock, monkeypatch):
+    monkeypatch.setattr("shared.security.refresh.READ_BUDGET_S", 0.01)
+    vault = Vault(version("a", OLD))
+    keys = Keyring(vault, "media-token-key", clock=clock)
+    answer = vault.enabled_versions
+
+    async def hang(name):
+        await asyncio.Event().wait()
+
+    vault.enabled_versions = hang
+    with pytest.raises(TemporaryFault, match="did not answer in time"):
+        await keys.signing_key()
+    vault.enabled_versions = answer
+    clock.now += FIRST_INTERVAL_S
+    assert (await keys.signing_key()).kid == "a"

@@ -10,9 +10,9 @@ LOCAL = {
     "ACS_ENDPOINT": "http://127.0.0.1:8061/",
     "ACS_ACCESS_KEY": "c2VjcmV0LWFjY2Vzcy1rZXk=",
     "KEY_VAULT_URL": "https://127.0.0.1:8062",
-    "KEY_VAULT_CA_FILE": "/tmp/ca.pem",
+    "KEY_VAULT_CA_FILE": __file__,
     "AZURE_CREDENTIAL": "local",
-    "STORAGE_CONNECTION_STRING": "UseDevelopmentStorage=true",
+    "STORAGE_CONNECTION_STRING": "AccountName=devstoreaccount1;AccountKey=c2VjcmV0;TableEndpoint=http://127.0.0.1",
     "CALLBACK_BASE_URL": "http://127.0.0.1:7071",
     "MEDIA_BASE_URL": "ws://127.0.0.1:8063",
 }
@@ -29,7 +29,7 @@ AZURE = {
 def test_local_settings_are_good_and_lose_the_trailing_slash_that_breaks_signatures():
     settings = functions_settings(LOCAL)
     assert settings.common.acs_endpoint == "http://127.0.0.1:8061"
-    assert settings.common.key_vault_ca_file == Path("/tmp/ca.pem")
+    assert settings.common.key_vault_ca_file == Path(__file__)
     assert settings.common.acs_tokens is None
     assert (settings.api_id_header, settings.api_secret_header) == ("asapp-api-id", "asapp-api-secret")
 
@@ -82,6 +82,28 @@ def test_every_fault_is_named_at_once():
         ({"ACS_RESOURCE_ID": "", "ACS_JWT_VERIFIED_ON": "callbacks"}, "ACS_RESOURCE_ID is not set"),
         ({"CLAIM_LEASE_S": "0"}, "CLAIM_LEASE_S must be more than 0"),
         ({"EVENT_BUDGET_S": "nan"}, "EVENT_BUDGET_S must be more than 0"),
+        ({"EVENT_BUDGET_S": "30", "CLAIM_LEASE_S": "40"}, "EVENT_BUDGET_S must be below 30"),
+        ({"CLAIM_LEASE_S": "5"}, "CLAIM_LEASE_S must not be below EVENT_BUDGET_S"),
+        ({"RING_DEADLINE_S": "86400"}, "RING_DEADLINE_S must be 60 at most"),
+        ({"CALLBACK_BASE_URL": "https://[x"}, "CALLBACK_BASE_URL must be a URL that starts with https://"),
+        (
+            {"CALLBACK_BASE_URL": "https://x:port"},
+            "CALLBACK_BASE_URL must be a URL that starts with https://",
+        ),
+        ({"ACS_ACCESS_KEY": "abc"}, "ACS_ACCESS_KEY must be base64 text"),
+        (
+            {"ACS_RESOURCE_ID": "/subscriptions/1"},
+            "ACS_RESOURCE_ID must be the resource's immutable id, a GUID",
+        ),
+        (
+            {"ACS_RESOURCE_ID": ""},
+            "ACS_RESOURCE_ID is not set; only ACS_JWT_VERIFIED_ON=none does without it",
+        ),
+        ({"KEY_VAULT_CA_FILE": "/nowhere.pem"}, "KEY_VAULT_CA_FILE names no file"),
+        (
+            {"STORAGE_CONNECTION_STRING": "x=y"},
+            "STORAGE_CONNECTION_STRING must hold AccountName and AccountKey",
+        ),
     ],
 )
 def test_a_fault_is_named_plainly(changes, fault):

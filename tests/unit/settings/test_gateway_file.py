@@ -107,6 +107,10 @@ def test_a_fault_names_its_place(folder, old, new, fault):
     [
         ("", "gateway.yaml: is empty"),
         ("a: [", "gateway.yaml: while parsing a flow"),
+        ("a: !env X", "gateway.yaml: could not determine a constructor for the tag '!env'"),
+        ("a: !!int x", "gateway.yaml: invalid literal for int()"),
+        ("? [a, b]\n: c", "gateway.yaml:1: file: "),
+        ("[" * 5000, "gateway.yaml: is nested too deeply"),
         ("just text", 'gateway.yaml:1: file: "just text" is not of type "object"'),
     ],
 )
@@ -117,3 +121,13 @@ def test_a_file_that_is_no_gateway_file_is_refused(folder, text, fault):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(GatewayFileInvalid, match=r"gateway.yaml: No such file"):
         load_gateway_file(tmp_path / "gateway.yaml")
+
+
+def test_a_whole_number_may_be_written_as_a_fraction_and_a_date_is_text(folder):
+    text = GOOD.replace("delay_ms: 200", "delay_ms: 200.0, max_duration_s: 600.0")
+    echo = load(folder, text).profile_for("demo", "4:+18005550199")
+    assert echo is not None
+    assert (echo.agent, repr(echo.max_duration_s)) == (EchoAgent(delay_ms=200), "600")
+    assert faults(folder, GOOD.replace("profile: echo", "profile: 2026-01-01")) == (
+        "gateway.yaml:12: routes.0.profile: there is no profile '2026-01-01'",
+    )
