@@ -8,10 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
-from shared.acs.shapes import MalformedMessage, mapping, optional_text, text
-from shared.acs.times import parse_time
+from shared.acs.shapes import MalformedMessage, mapping, moment, optional_text, read_each, text
 
 PREFIX = "Microsoft.Communication."
 MAX_CALLBACK_BYTES = 256 * 1024
@@ -38,21 +35,7 @@ def parse_callback(body: bytes) -> tuple[CallbackEvent | MalformedMessage, ...]:
     Raises:
         MalformedMessage: the body is no JSON, or holds no event.
     """
-    try:
-        decoded = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise MalformedMessage("body: not valid JSON") from error
-    items = decoded if isinstance(decoded, list) else [decoded]
-    if not items:
-        raise MalformedMessage("body: no event in it")
-    return tuple(_read_event(item, f"event {index}") for index, item in enumerate(items))
-
-
-def _read_event(item: object, where: str) -> CallbackEvent | MalformedMessage:
-    try:
-        return _event(item, where)
-    except MalformedMessage as fault:
-        return fault
+    return read_each(body, _event)
 
 
 def _event(item: object, where: str) -> CallbackEvent:
@@ -60,16 +43,10 @@ def _event(item: object, where: str) -> CallbackEvent:
         raise MalformedMessage(f"{where}: must be an object")
     data = mapping(item, "data", where=where)
     result = data.get("resultInformation")
-    try:
-        at = parse_time(text(item, "time", where=where))
-    except MalformedMessage:
-        raise
-    except (ValueError, OverflowError):
-        raise MalformedMessage(f"{where}: 'time' must be an ISO 8601 time") from None
     return CallbackEvent(
         event_id=text(item, "id", where=where),
         name=text(item, "type", where=where).removeprefix(PREFIX),
-        at=at,
+        at=moment(item, "time", where=where),
         call_connection_id=optional_text(data, "callConnectionId", where=where),
         code=_number(result, "code"),
         sub_code=_number(result, "subCode"),

@@ -7,11 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
 from shared.acs.identifiers import Identifier, read_identifier
-from shared.acs.shapes import MalformedMessage, mapping, optional_text, text
-from shared.acs.times import parse_time
+from shared.acs.shapes import MalformedMessage, mapping, moment, optional_text, read_each, text
 
 INCOMING_CALL = "Microsoft.Communication.IncomingCall"
 SUBSCRIPTION_VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
@@ -50,21 +47,7 @@ def parse_delivery(body: bytes) -> tuple[GridEvent | MalformedMessage, ...]:
     Raises:
         MalformedMessage: the body is no JSON, or holds no event.
     """
-    try:
-        decoded = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise MalformedMessage("body: not valid JSON") from error
-    items = decoded if isinstance(decoded, list) else [decoded]
-    if not items:
-        raise MalformedMessage("body: no event in it")
-    return tuple(_read_event(item, f"event {index}") for index, item in enumerate(items))
-
-
-def _read_event(item: object, where: str) -> GridEvent | MalformedMessage:
-    try:
-        return _event(item, where)
-    except MalformedMessage as fault:
-        return fault
+    return read_each(body, _event)
 
 
 def _event(item: object, where: str) -> GridEvent:
@@ -72,16 +55,10 @@ def _event(item: object, where: str) -> GridEvent:
         raise MalformedMessage(f"{where}: must be an object")
     is_cloud_event = "specversion" in item
     type_name, time_name = ("type", "time") if is_cloud_event else ("eventType", "eventTime")
-    try:
-        at = parse_time(text(item, time_name, where=where))
-    except MalformedMessage:
-        raise
-    except (ValueError, OverflowError):
-        raise MalformedMessage(f"{where}: '{time_name}' must be an ISO 8601 time") from None
     return GridEvent(
         event_id=text(item, "id", where=where),
         type=text(item, type_name, where=where),
-        at=at,
+        at=moment(item, time_name, where=where),
         # Of other types than ours, data may be anything: a CloudEvent may carry a text.
         data=item["data"] if isinstance(item.get("data"), dict) else {},
     )

@@ -1,7 +1,13 @@
 """Reading of JSON whose members may be missing or of the wrong type: each reader says which member is at fault."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from shared.acs.times import parse_time
+
+T = TypeVar("T")
 
 MAX_TEXT_CHARS = 16_000
 """Longer than any id, context or time is; and short enough for one property of a table's row."""
@@ -9,6 +15,42 @@ MAX_TEXT_CHARS = 16_000
 
 class MalformedMessage(ValueError):
     """A message does not have the shape that its sender documents. The text names the member, never its value."""
+
+
+def read_each(body: bytes, read: Callable[[object, str], T]) -> tuple[T | MalformedMessage, ...]:
+    """Read a JSON array, or a single object, item by item.
+
+    Args:
+        body: the JSON.
+        read: reads one item, and is told how to call it in a fault; what it raises stands for the item.
+
+    Raises:
+        MalformedMessage: the body is no JSON, or holds no item.
+    """
+    try:
+        decoded = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise MalformedMessage("body: not valid JSON") from error
+    items = decoded if isinstance(decoded, list) else [decoded]
+    if not items:
+        raise MalformedMessage("body: no event in it")
+
+    def read_one(index: int, item: object) -> T | MalformedMessage:
+        try:
+            return read(item, f"event {index}")
+        except MalformedMessage as fault:
+            return fault
+
+    return tuple(read_one(index, item) for index, item in enumerate(items))
+
+
+def moment(source: Mapping[str, Any], name: str, *, where: str) -> float:
+    """Return the time `name` of `source` in Unix seconds."""
+    written = text(source, name, where=where)
+    try:
+        return parse_time(written)
+    except (ValueError, OverflowError):
+        raise MalformedMessage(f"{where}: '{name}' must be an ISO 8601 time") from None
 
 
 def text(source: Mapping[str, Any], name: str, *, where: str) -> str:

@@ -184,7 +184,7 @@ class CallAnswerer:
         claim = held.claim
         callback_url, media_url = await self._urls(record)
         self._pods.answered()
-        for last in (False,) * (ANSWER_TRIES - 1) + (True,):
+        for tries in range(1, ANSWER_TRIES + 1):
             try:
                 connection_id = await self._acs.answer(
                     incoming_call_context=ringing.call.context,
@@ -204,7 +204,7 @@ class CallAnswerer:
                 logger.info("a caller gave up", extra={"call_id": claim.call_id, "fault": str(gone)})
                 return await self._close(ringing, held, CallEvent.CALLER_GONE, Outcome.MISSED)
             except AcsUnavailable:
-                if last:
+                if tries == ANSWER_TRIES:
                     raise
                 may_be_answered = True
                 await asyncio.sleep(ANSWER_PAUSE_S)

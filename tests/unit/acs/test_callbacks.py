@@ -41,9 +41,10 @@ def test_a_body_that_holds_no_event_is_refused(body):
     [
         (1, "event 1: must be an object"),
         ({}, "event 1: 'data' must be an object"),
-        ({"data": {}}, "event 1: 'time' must be a non-empty string"),
-        ({"data": {}, "time": "noon"}, "event 1: 'time' must be an ISO 8601 time"),
-        ({"data": {}, "time": "2026-11-20T17:40:54Z"}, "event 1: 'id' must be a non-empty string"),
+        ({"data": {}}, "event 1: 'id' must be a non-empty string"),
+        ({"data": {}, "id": "1"}, "event 1: 'type' must be a non-empty string"),
+        ({"data": {}, "id": "1", "type": "x"}, "event 1: 'time' must be a non-empty string"),
+        ({"data": {}, "id": "1", "type": "x", "time": "noon"}, "event 1: 'time' must be an ISO 8601 time"),
     ],
 )
 def test_a_malformed_event_is_named_and_takes_no_other_along(event, fault):
