@@ -13,13 +13,12 @@ def main() -> int:
     """Run the media gateway and return its exit code."""
     try:
         settings = media_settings()
+        set_up_logs(settings.log_level)
+        uvloop.run(serve(settings))
     except SettingsInvalid as invalid:
         for fault in invalid.faults:
             print(f"media_gateway: {fault}", file=sys.stderr)
         return 2
-    set_up_logs(settings.log_level)
-    try:
-        uvloop.run(serve(settings))
     except OSError as error:
         print(f"media_gateway: cannot listen on {settings.host}:{settings.port}: {error}", file=sys.stderr)
         return 1

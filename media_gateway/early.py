@@ -6,7 +6,7 @@ from media_gateway.timing import EARLY_BYTES
 from shared.acs.media import AudioData, DtmfDigit
 
 TICK_BYTES = 640
-"""What a message without bytes counts for: 20 ms at 16 kHz."""
+"""What a message counts for at least: 20 ms at 16 kHz, so that no flood of tiny ones grows the queue."""
 
 
 class EarlyMedia:
@@ -35,4 +35,6 @@ class EarlyMedia:
 
 
 def _size(message: AudioData | DtmfDigit) -> int:
-    return (isinstance(message, AudioData) and len(message.data or b"")) or TICK_BYTES
+    if isinstance(message, DtmfDigit):
+        return TICK_BYTES
+    return max(TICK_BYTES, len(message.data or b"")) + len(message.participant or "")

@@ -171,6 +171,9 @@ class MediaSocket(WSListener):
     def _on_other_frame(self, kind: WSMsgType, frame: WSFrame) -> None:
         if kind is WSMsgType.BINARY:
             self._owner.on_flaw(Flaw.NOT_TEXT)
+        elif kind is WSMsgType.PING:
+            if self.is_writable and self._transport is not None:
+                self._transport.send_pong(frame.get_payload_as_bytes())
         elif kind in (TEXT, WSMsgType.CONTINUATION):
             self._on_fragment(is_first=kind is TEXT, frame=frame)
 

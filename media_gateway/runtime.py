@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import resource
 import signal
 
 from media_gateway.admission import Admission
@@ -17,10 +18,15 @@ from media_gateway.server import MediaServer
 from media_gateway.ticker import Ticker
 from media_gateway.timing import Timing
 from shared.adapters.connect import connect
-from shared.config import MediaSettings
+from shared.config import MediaSettings, SettingsInvalid
 from shared.security.keyring import MEDIA_KEY_SECRET, Keyring
 
 logger = logging.getLogger(__name__)
+
+DESCRIPTORS_A_CALL = 2
+"""The media socket and the agent's."""
+DESCRIPTORS_BESIDE = 500
+"""Clients, listeners, and sockets that are not yet let in."""
 
 
 class MediaGateway:
@@ -90,12 +96,29 @@ class MediaGateway:
         logger.info("media gateway stopped", extra={"counters": dict(self.pod.counters)})
 
 
+def provide_descriptors(max_calls: int) -> None:
+    """Raise the process's limit of open files to what so many calls need.
+
+    Raises:
+        SettingsInvalid: the system allows fewer; past it not even a call in progress could be hung up.
+    """
+    needed = max_calls * DESCRIPTORS_A_CALL + DESCRIPTORS_BESIDE
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = needed if hard == resource.RLIM_INFINITY else hard
+    if allowed < needed:
+        raise SettingsInvalid((f"MAX_CALLS={max_calls} needs {needed} open files, and the limit is {hard}",))
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+
+
 async def serve(settings: MediaSettings) -> None:
     """Run the process: until SIGTERM or SIGINT.
 
     Raises:
         OSError: the port cannot be had.
+        SettingsInvalid: the system does not let it have as many calls as it is set to.
     """
+    provide_descriptors(settings.max_calls)
     # What was imported stays; a full collection that looks through all of it holds every call up for 16 ms.
     gc.collect()
     gc.freeze()

@@ -23,6 +23,7 @@ from media_gateway.timing import MAX_MESSAGE_BYTES, READ_BUFFER_BYTES
 logger = logging.getLogger(__name__)
 
 HANDSHAKE_TIMEOUT_S = 5
+CLOSE_S = 1.0
 
 
 class MediaServer:
@@ -49,6 +50,8 @@ class MediaServer:
             auto_ping_strategy=WSAutoPingStrategy.PING_PERIODICALLY,
             auto_ping_idle_timeout=half_s,
             auto_ping_reply_timeout=half_s,
+            # Ours: picows's pongs heed no limit of what may wait for a peer that does not read.
+            enable_auto_pong=False,
             max_frame_size=MAX_MESSAGE_BYTES,
             read_buffer_init_size=READ_BUFFER_BYTES,
         )
@@ -59,7 +62,11 @@ class MediaServer:
         """Stop listening. Sockets of calls are the calls' own."""
         if self._server is not None:
             self._server.close()
-            await self._server.wait_closed()
+            try:
+                async with asyncio.timeout(CLOSE_S):
+                    await self._server.wait_closed()
+            except TimeoutError:
+                pass  # a handshake that somebody never finished; picows ends it, or the process does
 
     def _on_request(self, request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
         """Answer a request (called by picows, which takes GET only and cannot wait)."""

@@ -49,12 +49,12 @@ class Timing:
 MAX_MESSAGE_BYTES = 64 * 1024
 """A media message is 1 to 2 KB; one larger than this, fragments together, ends its call."""
 
-WRITE_BUFFER_BYTES = 64 * 1024
-"""What may wait in this process for ACS to read: about 1 s of audio. Past it, audio stays in the playout queue
-until ACS has read on; nothing is dropped before that queue (120 s) is full. A peer that stays away is found by
-the pings."""
+WRITE_BUFFER_BYTES = 24 * 1024
+"""What may wait in this process for ACS to read: about 0.4 s of audio, a little more than is ever due at once. Past
+it, audio stays in the playout queue until ACS has read on; nothing is dropped before that queue (120 s) is full. A
+peer that stays away is found by the pings."""
 
-SOCKET_BUFFER_BYTES = 64 * 1024
+SOCKET_BUFFER_BYTES = 16 * 1024
 """What the kernel may hold beyond that. Its default would swallow a minute of audio before anybody noticed."""
 
 READ_BUFFER_BYTES = 8 * 1024

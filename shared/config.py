@@ -6,6 +6,8 @@ Nothing here opens a connection. Secrets are kept out of `repr`.
 import base64
 import binascii
 import os
+import re
+import secrets
 import socket
 import uuid
 from collections.abc import Callable, Mapping
@@ -19,6 +21,7 @@ T = TypeVar("T")
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 EVENT_GRID_PATIENCE_S = 30
 MAX_RINGING_S = 60
+MAX_GRACE_S = 60
 ACS_ISSUER = "https://acscallautomation.communication.azure.com"
 ACS_OPENID_METADATA_URL = f"{ACS_ISSUER}/calling/.well-known/acsopenidconfiguration"
 DEFAULT_GATEWAY_FILE = Path(__file__).resolve().parent.parent / "gateway.yaml"
@@ -329,17 +332,28 @@ def media_settings(env: Mapping[str, str] = os.environ) -> MediaSettings:
         common=_read_common(reader),
         host=reader.text("MEDIA_HOST", "0.0.0.0"),  # noqa: S104 - the platform's ingress is in front
         port=reader.whole("MEDIA_PORT", 8063, 0, 65535),
-        # Container Apps names each replica; elsewhere the host and the process are unique enough.
-        pod_name=reader.optional("POD_NAME")
-        or reader.optional("CONTAINER_APP_REPLICA_NAME")
-        or f"{socket.gethostname()}-{os.getpid()}",
+        pod_name=_pod_name(reader),
         max_calls=reader.whole("MAX_CALLS", 100, 1, 10_000),
         interruption_grace_s=reader.positive("INTERRUPTION_GRACE_S", 5),
         log_level=reader.choice(
             "LOG_LEVEL", {level: level for level in ("DEBUG", "INFO", "WARNING", "ERROR")}, "INFO"
         ),
     )
+    if settings.interruption_grace_s > MAX_GRACE_S:
+        reader.faults.append(
+            f"INTERRUPTION_GRACE_S must be {MAX_GRACE_S} at most: the caller hears nothing meanwhile"
+        )
     return _checked(reader, settings)
+
+
+def _pod_name(reader: _Reader) -> str:
+    """Return a name that no other process ever has: one that restarts in its replica does not own the old calls."""
+    name = (
+        reader.optional("POD_NAME") or reader.optional("CONTAINER_APP_REPLICA_NAME") or socket.gethostname()
+    )
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", name):
+        reader.faults.append("POD_NAME must be letters, digits, dots, hyphens and underscores, 100 at most")
+    return f"{name}-{secrets.token_hex(4)}"
 
 
 def _checked(reader: _Reader, settings: T) -> T:

@@ -15,7 +15,7 @@ import msgspec
 import yaml
 
 from shared.acs.identifiers import to_raw_id
-from shared.core.profiles import AgentProfile, AudioFormat, Route, Routing
+from shared.core.profiles import MAX_SOUND_S, AgentProfile, AudioFormat, Route, Routing
 
 SCHEMA_FILE = Path(__file__).with_name("gateway.schema.json")
 PROFILE_FIELDS = ("audio_format", "playout_delay_ms", "max_duration_s")
@@ -184,6 +184,11 @@ def _wav_fault(path: Path, rate_hz: int) -> str | None:
         with wave.open(str(path), "rb") as sound:
             if (sound.getnchannels(), sound.getsampwidth(), sound.getframerate()) != (1, 2, rate_hz):
                 return f"must be mono, 16 bit, {rate_hz} Hz"
+            frames = sound.getnframes()
+            if frames > MAX_SOUND_S * rate_hz:
+                return f"is longer than {MAX_SOUND_S} s"
+            if len(sound.readframes(frames)) != frames * 2:
+                return "is cut short"
     except FileNotFoundError:
         return "the file is not there"
     except (OSError, wave.Error, EOFError, RuntimeError):

@@ -22,6 +22,8 @@ BYTES_PER_SAMPLE = 2
 FRAMES_PER_SECOND = 50
 MAX_FRAME_BYTES = 48_000
 """Longest audio of one message that is believed: one second at 24 kHz. ACS sends 20 ms."""
+MAX_PARTICIPANT_CHARS = 256
+"""Longest raw id of a speaker; real ones have about 90 characters."""
 RATES_HZ = frozenset({16_000, 24_000})
 
 
@@ -130,6 +132,8 @@ def decode(message: Payload) -> Message | None:
     if kind == "AudioData":
         audio = envelope.audio
         if audio is None:
+            raise MediaInvalid(Flaw.BAD_MESSAGE)
+        if audio.participant and len(audio.participant) > MAX_PARTICIPANT_CHARS:
             raise MediaInvalid(Flaw.BAD_MESSAGE)
         if audio.data:
             size = len(audio.data)

@@ -9,6 +9,9 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+MAX_SOUND_S = 110
+"""Longest WAV file: it is said in one go, and the playout queue holds 120 s."""
+
 
 class AudioFormat(StrEnum):
     """The PCM formats that ACS media streaming speaks; both are 16-bit little-endian mono."""

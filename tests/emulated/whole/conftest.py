@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from emulator.ports import LOOPBACK, free_ports
 from emulator.processes import Process
+from emulator.routed import routed_addresses
 from emulator.stack import Stack, StackOptions
 from shared.adapters.connect import connect
 from shared.config import common_settings
@@ -84,7 +85,8 @@ async def running() -> AsyncIterator[Running]:
     """One stack for the tests of a module."""
     lines: list[tuple[str, str]] = []
     ports = free_ports()
-    stack = Stack(StackOptions(root=REPOSITORY, ports=ports), lambda part, line: lines.append((part, line)))
+    options = StackOptions(root=REPOSITORY, ports=ports, addresses=routed_addresses(REPOSITORY))
+    stack = Stack(options, lambda part, line: lines.append((part, line)))
     try:
         await stack.start()
         yield Running(stack, f"http://{LOOPBACK}:{ports.emulator}", lines)

@@ -111,9 +111,25 @@ def test_a_fault_is_named_plainly(changes, fault):
         functions_settings({**AZURE, **changes})
 
 
-def test_a_pod_is_named_by_its_replica():
-    assert media_settings({**AZURE, "CONTAINER_APP_REPLICA_NAME": "media--r1"}).pod_name == "media--r1"
+def test_a_pod_is_named_by_its_replica_and_a_restart_is_another_pod():
+    names = [media_settings({**AZURE, "CONTAINER_APP_REPLICA_NAME": "media--r1"}).pod_name for _ in range(2)]
+    assert all(name.startswith("media--r1-") for name in names)
+    assert names[0] != names[1]
     assert media_settings(AZURE).pod_name
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"POD_NAME": "a/b#c"}, "POD_NAME must be letters, digits, dots, hyphens and underscores"),
+        ({"INTERRUPTION_GRACE_S": "99999999"}, "INTERRUPTION_GRACE_S must be 60 at most"),
+        ({"MAX_CALLS": "0"}, "MAX_CALLS must be from 1 to 10000"),
+        ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL must be one of: DEBUG, INFO, WARNING, ERROR"),
+    ],
+)
+def test_a_fault_of_the_media_gateway_is_named_plainly(changes, fault):
+    with pytest.raises(SettingsInvalid, match=fault):
+        media_settings({**AZURE, **changes})
 
 
 def test_secrets_stay_out_of_what_is_printed():

@@ -102,6 +102,18 @@ def test_a_fault_names_its_place(folder, old, new, fault):
     assert fault in faults(folder, GOOD.replace(old, new))
 
 
+def test_a_wav_file_that_is_cut_short_or_too_long_is_found_before_any_call(folder):
+    whole = (folder / "hello.wav").read_bytes()
+    (folder / "hello.wav").write_bytes(whole[:-101])
+    assert "gateway.yaml:7: profiles.menu.greeting: is cut short" in faults(folder, GOOD)
+    with wave.open(str(folder / "hello.wav"), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(16_000)
+        sound.writeframes(bytes(111 * 32_000))
+    assert "gateway.yaml:7: profiles.menu.greeting: is longer than 110 s" in faults(folder, GOOD)
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
