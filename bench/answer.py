@@ -14,17 +14,17 @@ import contextlib
 import os
 import secrets
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-from emulator.azurite import SERVICES, azurite_command, connection_string, listening_service
+from emulator.azurite import azurite_in_memory, connection_string
 from emulator.calls import Call
 from emulator.event_grid.subscriptions import EventSubscription
 from emulator.functions_host.command import READY_LINE
 from emulator.media.line import Line
+from emulator.numbers import CALLED, CALLER
 from emulator.service import Emulator
 from emulator.settings import EmulatorSettings
 from shared.adapters.connect import connect
@@ -37,25 +37,6 @@ from shared.security.keyring import CALLBACK_KEY_SECRET, MEDIA_KEY_SECRET
 ROOT = Path(__file__).resolve().parent.parent
 FAR_FUTURE_S = 3600.0
 PORT = 47071
-
-
-@contextlib.contextmanager
-def azurite() -> Iterator[str]:
-    """Azurite in memory; yields its connection string."""
-    with subprocess.Popen(
-        azurite_command(blob=0, queue=0, table=0), stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            ports: dict[str, int] = {}
-            while set(ports) != set(SERVICES):
-                line = process.stdout.readline() if process.stdout else ""
-                if not line:
-                    raise SystemExit("Azurite ended at its start")
-                if service := listening_service(line):
-                    ports[service[0]] = service[1]
-            yield connection_string(**{name.lower(): port for name, port in ports.items()})
-        finally:
-            process.kill()
 
 
 @contextlib.asynccontextmanager
@@ -82,7 +63,7 @@ async def functions_host(settings: dict[str, str]) -> AsyncIterator[str]:
 async def stack() -> AsyncIterator[Emulator]:
     """Everything up, seeded, and subscribed."""
     async with contextlib.AsyncExitStack() as exits:
-        storage = exits.enter_context(azurite())
+        storage = connection_string(**exits.enter_context(azurite_in_memory()))
         emulator = Emulator(EmulatorSettings())
         await emulator.start()
         exits.push_async_callback(emulator.stop)
@@ -115,7 +96,7 @@ async def stack() -> AsyncIterator[Emulator]:
 async def one_call(emulator: Emulator, waits_ms: list[float]) -> None:
     """Place one call, note how long its answer took, and hang up."""
     line = Line(rate_hz=16_000)
-    call: Call = await emulator.calls.place(to="+18005550199", from_="+14255550100", line=line)
+    call: Call = await emulator.calls.place(to=CALLED, from_=CALLER, line=line)
     answered = asyncio.Event()
     unwatch = call.watch(lambda happening: answered.set() if happening.name == "answered" else None)
     try:

@@ -13,6 +13,8 @@ from urllib.parse import quote, unquote
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 
 _AUTHORIZATION = re.compile(r"HMAC-SHA256 SignedHeaders=(?P<headers>[^&]+)&Signature=(?P<signature>\S+)")
+_AS_RECEIVED = "surrogateescape"
+"""How bytes that are not UTF-8 became text, and become bytes again."""
 _SIGNED_HEADERS = "x-ms-date;host;x-ms-content-sha256"
 
 
@@ -54,14 +56,14 @@ def check_signature(request: SignedRequest, *, access_key: bytes, now: datetime)
     _check_date(date, now)
     content_hash = _header(request, "x-ms-content-sha256")
     if not hmac.compare_digest(
-        content_hash.encode(), base64.b64encode(hashlib.sha256(request.body).digest())
+        content_hash.encode(errors=_AS_RECEIVED), base64.b64encode(hashlib.sha256(request.body).digest())
     ):
         raise SignatureRefused("The x-ms-content-sha256 header does not match the content.")
     # One SDK signs an encoded path segment that its HTTP library sends decoded: try the canonical form too.
     for target in (request.target, _canonical(request.target)):
         text = f"{request.method}\n{target}\n{date};{_header(request, 'Host')};{content_hash}"
-        expected = base64.b64encode(hmac.digest(access_key, text.encode(), hashlib.sha256))
-        if hmac.compare_digest(expected, authorization["signature"].encode()):
+        expected = base64.b64encode(hmac.digest(access_key, text.encode(errors=_AS_RECEIVED), hashlib.sha256))
+        if hmac.compare_digest(expected, authorization["signature"].encode(errors=_AS_RECEIVED)):
             return
     raise SignatureRefused("The signature does not match.")
 
@@ -76,11 +78,12 @@ def _header(request: SignedRequest, name: str) -> str:
 def _check_date(date: str, now: datetime) -> None:
     try:
         signed_at = parsedate_to_datetime(date)
-    except ValueError:
+        if signed_at.tzinfo is None:
+            signed_at = signed_at.replace(tzinfo=UTC)
+        skew = abs(now - signed_at)
+    except (ValueError, OverflowError):
         raise SignatureRefused("The x-ms-date header is not an HTTP date.") from None
-    if signed_at.tzinfo is None:
-        signed_at = signed_at.replace(tzinfo=UTC)
-    if abs(now - signed_at) > MAX_CLOCK_SKEW:
+    if skew > MAX_CLOCK_SKEW:
         raise SignatureRefused(
             "The x-ms-date header is more than 5 minutes away from the time of the service."
         )
@@ -88,4 +91,8 @@ def _check_date(date: str, now: datetime) -> None:
 
 def _canonical(target: str) -> str:
     path, question_mark, query = target.partition("?")
-    return "/".join(quote(unquote(segment), safe="") for segment in path.split("/")) + question_mark + query
+    segments = (
+        quote(unquote(segment, errors=_AS_RECEIVED), safe="", errors=_AS_RECEIVED)
+        for segment in path.split("/")
+    )
+    return "/".join(segments) + question_mark + query

@@ -1,7 +1,11 @@
 """What counts as this machine: there the emulator permits plain http and ws, which Azure never does."""
 
 import ipaddress
+import re
 from urllib.parse import urlsplit
+
+_UNFIT = re.compile(r"[\x00-\x20\x7f\s]")
+"""What no URL has; some parsers drop it silently, and it would go out as it is."""
 
 
 def is_loopback(host: str | None) -> bool:
@@ -18,9 +22,11 @@ def is_loopback(host: str | None) -> bool:
 
 def is_permitted(url: str, *, secure: str, plain: str) -> bool:
     """Whether a URL has the secure scheme, or the plain one on a loopback address."""
+    if _UNFIT.search(url):
+        return False
     try:
         parts = urlsplit(url)
-        host = parts.hostname
+        host, _ = parts.hostname, parts.port  # reading the port checks it
     except ValueError:
         return False
     return bool(host) and (parts.scheme == secure or (parts.scheme == plain and is_loopback(host)))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
+from yarl import URL
 
 from emulator.calls import Call
 from emulator.identity import Identity
@@ -81,10 +82,14 @@ class Callbacks:
         headers = {"Authorization": f"Bearer {self._identity.callback_token()}", "Content-Type": CONTENT_TYPE}
         try:
             async with self._session.post(
-                uri, data=body, headers=headers, timeout=self._timeout, allow_redirects=False
+                URL(uri, encoded=True),
+                data=body,
+                headers=headers,
+                timeout=self._timeout,
+                allow_redirects=False,
             ) as response:
                 return response.status, "" if 200 <= response.status < 300 else "refused"
         except TimeoutError:
             return 0, "timed out"
-        except aiohttp.ClientError:
+        except (aiohttp.ClientError, ValueError):  # ValueError: no host's name
             return 0, "not reachable"

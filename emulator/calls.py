@@ -82,7 +82,7 @@ class Leg(Protocol):
     """The application's side of an answered call."""
 
     async def disconnect(self, end: CallEnd) -> None:
-        """End the call, tell the application, and return when its media has been closed."""
+        """End the call and tell the application; return when its media has been closed."""
 
 
 @dataclass(eq=False)
@@ -91,6 +91,7 @@ class Call:
 
     Attributes:
         to: whom the call rings; changes when the call is redirected.
+        dialled: whom the caller dialled.
         from_: the caller.
         line: what the caller says and hears.
         correlation_id: the same through all redirections.
@@ -100,6 +101,7 @@ class Call:
         forgotten_happenings: how many found no room there.
         streams: counters of every media socket that the call has had, the latest last.
         ended: set when the call is over; `end` then says why.
+        leg: the application's side while there is one.
     """
 
     to: Identifier
@@ -117,8 +119,12 @@ class Call:
     forgotten_happenings: int = 0
     streams: deque["StreamStats"] = field(default_factory=lambda: deque(maxlen=MAX_STREAMS), repr=False)
     leg: Leg | None = field(default=None, repr=False)
+    dialled: Identifier = field(init=False)
     _placed_at: float = field(default_factory=lambda: asyncio.get_running_loop().time(), repr=False)
     _watchers: list[Callable[[Happening], None]] = field(default_factory=list, repr=False)
+
+    def __post_init__(self) -> None:
+        self.dialled = self.to
 
     def note(self, name: str, **detail: Detail) -> None:
         """Record that something happened, and tell those who watch."""
@@ -131,7 +137,7 @@ class Call:
             watcher(happening)
 
     def watch(self, watcher: Callable[[Happening], None]) -> Callable[[], None]:
-        """Call `watcher` with every later happening, until the returned function is called."""
+        """Call `watcher` with every later happening, `ended` at the latest, until the returned function is called."""
         self._watchers.append(watcher)
 
         def unwatch() -> None:
@@ -139,6 +145,10 @@ class Call:
                 self._watchers.remove(watcher)
 
         return unwatch
+
+    def unwatch_all(self) -> None:
+        """Tell nobody any more."""
+        self._watchers.clear()
 
 
 class Calls:
@@ -253,15 +263,17 @@ class Calls:
         call.phase = CallPhase.ENDED
         call.note("ended", end=str(end))
         call.ended.set()
+        # The call stays readable for long, which must not keep alive what has served it.
+        call.leg = None
+        call.unwatch_all()
 
     async def caller_hangs_up(self, call: Call) -> None:
         """The caller is gone; does nothing when the call is over already."""
         await self._end(call, CallEnd.CALLER_HUNG_UP)
 
     async def close(self) -> None:
-        """End every live call as failed."""
-        for call in self:
-            await self._end(call, CallEnd.FAILED)
+        """End every live call as failed, all at the same time."""
+        await asyncio.gather(*(self._end(call, CallEnd.FAILED) for call in self))
 
     async def _end(self, call: Call, end: CallEnd) -> None:
         if call.leg is not None and call.end is None:

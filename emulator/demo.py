@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
+from emulator.numbers import CALLED, CALLER
 from emulator.ports import LOOPBACK, Ports, free_ports
 from emulator.processes import Process
-from emulator.stack import Stack, StackError
+from emulator.stack import Stack, StackError, StackOptions
 from emulator.up import (
     INTERRUPTED,
     add_stack_arguments,
+    default_to,
     interrupted,
     ports_table,
     report,
@@ -21,9 +23,8 @@ from emulator.up import (
     stack_options,
     unless,
 )
+from emulator.waiting import cancel_and_wait
 
-TO = "+18005550199"
-FROM = "+14255550100"
 WORDS = "Hello. Can you hear me?"
 CALL_S = 60
 PLAYERS = ("afplay", "aplay", "paplay", "ffplay -autoexit")
@@ -37,16 +38,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, default=Path("out/demo"), help="folder for the recording (default: %(default)s)"
     )
     parser.add_argument("--say", default=WORDS, metavar="TEXT", help="what the caller says")
-    parser.add_argument("--to", default=TO, help="the number to call (default: %(default)s)")
+    parser.add_argument(
+        "--to", help=f"whom to call (default: {CALLED}, or else the first that gateway.yaml routes)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo; return the exit code."""
-    arguments.out.mkdir(parents=True, exist_ok=True)
     recording = arguments.out.resolve() / "call.wav"
-    recording.unlink(missing_ok=True)
     log = arguments.out.resolve() / "stack.log"
-    with log.open("w", encoding="utf-8") as stream:
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        recording.unlink(missing_ok=True)
+        stream = log.open("w", encoding="utf-8")
+    except OSError as error:
+        return report(StackError(f"the recording cannot be kept there: {error}"))
+    with stream:
         code = asyncio.run(_run(arguments, recording, stream))
     if code == 0:
         _say_where(recording)
@@ -56,21 +63,22 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _run(arguments: argparse.Namespace, recording: Path, log: TextIO) -> int:
-    ports = _ports(arguments)
+    options = stack_options(arguments, _ports(arguments))
+    to = arguments.to or default_to(options.addresses)
 
     def keep(part: str, line: str) -> None:
         log.write(f"{part:<10}| {line}\n")
         log.flush()
 
-    stack = Stack(stack_options(arguments, ports), keep)
+    stack = Stack(options, keep)
     failure = None
     say("starting the local stack ...")
     with interrupted() as stopping:
         try:
             if not await unless(stopping, stack.start()):
                 return INTERRUPTED
-            say(f"{ports_table(ports)}\n\ncalling {arguments.to} ...")
-            call = _call(arguments, ports, recording)
+            say(f"{ports_table(options.ports)}\n\ncalling {to} ...")
+            call = _call(to, arguments.say, options, recording)
             try:
                 await call.start()
                 if not await unless(stopping, _beside(call, stack)):
@@ -96,20 +104,9 @@ def _ports(arguments: argparse.Namespace) -> Ports:
     return free_ports()
 
 
-def _call(arguments: argparse.Namespace, ports: Ports, recording: Path) -> Process:
-    command = [
-        sys.executable,
-        "-m",
-        "emulator",
-        "call",
-        "--to",
-        arguments.to,
-        "--from",
-        FROM,
-        "--say",
-        arguments.say,
-    ]
-    command += ["--record", str(recording), "--url", f"ws://{LOOPBACK}:{ports.emulator}/phone"]
+def _call(to: str, words: str, options: StackOptions, recording: Path) -> Process:
+    command = [sys.executable, "-m", "emulator", "call", f"--to={to}", f"--from={CALLER}", f"--say={words}"]
+    command += ["--record", str(recording), "--url", f"ws://{LOOPBACK}:{options.ports.emulator}/phone"]
     command += ["--max-seconds", str(CALL_S)]
     return Process(
         "call", command, environment=os.environ, folder=Path.cwd(), on_line=lambda line: say(f"  {line}")
@@ -127,9 +124,7 @@ async def _beside(call: Process, stack: Stack) -> None:
         if not ended.done():
             raise StackError(f"the call did not end within {2 * CALL_S} s", call.tail)
     finally:
-        for task in (watch, ended):
-            task.cancel()
-        await asyncio.gather(watch, ended, return_exceptions=True)
+        await cancel_and_wait(watch, ended)
 
 
 def _say_where(recording: Path) -> None:

@@ -2,6 +2,14 @@
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Final
+
+MAX_WAITING: Final = 1_000
+"""Faults that may wait for the requests of one operation."""
+
+
+class TooManyFaults(ValueError):
+    """More faults of one operation would wait than `MAX_WAITING`; none was added."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +31,15 @@ class Faults:
         self._waiting: dict[str, deque[Fault]] = {}
 
     def fail_next(self, operation: str, fault: Fault, *, times: int = 1) -> None:
-        """Let the next `times` requests of an operation fail; the operation is not performed."""
-        self._waiting.setdefault(operation, deque()).extend([fault] * times)
+        """Let the next `times` requests of an operation fail; the operation is not performed.
+
+        Raises:
+            TooManyFaults: too many wait already.
+        """
+        waiting = self._waiting.setdefault(operation, deque())
+        if len(waiting) + times > MAX_WAITING:
+            raise TooManyFaults(f"More than {MAX_WAITING} faults of {operation} would wait.")
+        waiting.extend([fault] * times)
 
     def take(self, operation: str) -> Fault | None:
         """The fault that this request is to be answered with, if any."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import quote
 
 from aiohttp import WSCloseCode, WSMsgType, web
 from multidict import MultiMapping
@@ -18,6 +19,9 @@ from emulator.calls import CALLS, Call, Calls, Happening, UnknownNumber
 from emulator.media.line import Line
 from emulator.media.pacing import Ticker
 from emulator.media.pcm import RATES_HZ
+from emulator.media.stream import stream_faults
+from emulator.numbers import CALLED, CALLER
+from emulator.waiting import cancel_and_wait
 from emulator.wav import interleave
 
 TICKER: Final = web.AppKey("ticker", Ticker)
@@ -27,6 +31,9 @@ DEFAULT_RATE_HZ: Final = 16_000
 MESSAGE_LIMIT_BYTES: Final = 4 << 20
 OUTBOX_FRAMES: Final = 250
 """How much audio, 5 s, may wait for a program that does not read; further frames are dropped and counted."""
+
+OUTBOX_TEXTS: Final = 1_000
+"""How many messages about the call may wait for it; with one more the call ends, since none may be lost."""
 
 HEARTBEAT_S: Final = 20.0
 HANG_UP_TIMEOUT_S: Final = 5.0
@@ -87,11 +94,10 @@ class _PhoneCall:
             on_first_audio=self._on_first_audio,
             on_audio=self._outbox.put_audio if options.tracks == 1 else None,
             on_tracks=self._on_tracks if options.tracks == 2 else None,
-            # The caller's program records, where it wants to: with two tracks it has all of it.
-            recording_limit_ms=0,
         )
         self._calls: Calls | None = None
         self._call: Call | None = None
+        self._ended_at_s = 0.0
 
     async def place(self, calls: Calls) -> None:
         """Dial. Raises what `Calls.place` raises."""
@@ -113,30 +119,32 @@ class _PhoneCall:
         sender = asyncio.create_task(self._outbox.send_to(socket), name="phone sender")
         reader = asyncio.create_task(self._read(socket), name="phone reader")
         over = asyncio.create_task(call.ended.wait(), name="phone end")
-        refusal: str | None = None
+        full = asyncio.create_task(self._outbox.full.wait(), name="phone outbox")
+        code, reason = WSCloseCode.OK, ""
         try:
-            await asyncio.wait({sender, reader, over}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({sender, reader, over, full}, return_when=asyncio.FIRST_COMPLETED)
             error = reader.exception() if reader.done() else None
             if isinstance(error, _Refused):
-                refusal = str(error)
+                code, reason = WSCloseCode.UNSUPPORTED_DATA, str(error)
             elif error is not None:
                 raise error
+            elif full.done():
+                code, reason = WSCloseCode.POLICY_VIOLATION, "messages about the call were not read"
         finally:
-            unwatch()
             self._line.close()
             try:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(HANG_UP_TIMEOUT_S):
                         await calls.caller_hangs_up(call)
             finally:
-                self._outbox.put_text(self._ended(call))
-                self._outbox.close()
+                unwatch()
+                self._outbox.close(self._ended(call))
                 await asyncio.wait({sender}, timeout=CLOSE_TIMEOUT_S)
-                await _cancel(sender, reader, over)
-        if refusal is not None:
-            await socket.close(code=WSCloseCode.UNSUPPORTED_DATA, message=_close_reason(refusal))
-        else:
-            await socket.close()
+                await cancel_and_wait(sender, reader, over, full)
+        # A program that does not read would hold back the close frame too.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2 * CLOSE_TIMEOUT_S):
+                await socket.close(code=code, message=_close_reason(reason))
 
     async def _read(self, socket: web.WebSocketResponse) -> None:
         async for message in socket:
@@ -186,13 +194,19 @@ class _PhoneCall:
             self._call.note(name)
 
     def _on_happening(self, happening: Happening) -> None:
-        if happening.name != "ended":
+        if happening.name == "ended":
+            self._ended_at_s = happening.at
+        else:
             self._outbox.put_text(_state(happening.name, happening.at, **happening.detail))
 
     def _ended(self, call: Call) -> str:
-        at = next((each.at for each in reversed(call.happenings) if each.name == "ended"), 0.0)
-        report = {**self._line.summary(), "phone_dropped_frames": self._outbox.dropped_frames}
-        return _state("ended", at, reason=str(call.end or "failed"), report=report)
+        report = {
+            **self._line.summary(),
+            "phone_dropped_frames": self._outbox.dropped_frames,
+            "phone_dropped_messages": self._outbox.dropped_texts,
+            **stream_faults(call.streams),
+        }
+        return _state("ended", self._ended_at_s, reason=str(call.end or "failed"), report=report)
 
 
 class _Outbox:
@@ -200,10 +214,12 @@ class _Outbox:
 
     def __init__(self) -> None:
         self._items: deque[bytes | str] = deque()
-        self._frames = 0
+        self._frames = self._texts = 0
         self._filled = asyncio.Event()
         self._closed = False
-        self.dropped_frames = 0
+        self.full = asyncio.Event()
+        """Set when a message found no room."""
+        self.dropped_frames = self.dropped_texts = 0
 
     def put_audio(self, frame: bytes) -> None:
         """Queue one frame, or drop it when the program has not read for too long."""
@@ -215,12 +231,19 @@ class _Outbox:
         self._filled.set()
 
     def put_text(self, text: str) -> None:
-        """Queue a message about the call; there are few, so they are never dropped."""
+        """Queue a message about the call; without room for it the outbox is `full`, and the call is to end."""
+        if self._texts >= OUTBOX_TEXTS:
+            self.dropped_texts += 1
+            self.full.set()
+            return
+        self._texts += 1
         self._items.append(text)
         self._filled.set()
 
-    def close(self) -> None:
-        """Let `send_to` return when everything is sent."""
+    def close(self, last: str) -> None:
+        """Queue the last message, which always finds room; `send_to` returns when everything is sent."""
+        self._items.append(last)
+        self._texts += 1
         self._closed = True
         self._filled.set()
 
@@ -233,6 +256,7 @@ class _Outbox:
                 while self._items:
                     item = self._items.popleft()
                     if isinstance(item, str):
+                        self._texts -= 1
                         await socket.send_str(item)
                     else:
                         self._frames -= 1
@@ -243,7 +267,7 @@ def _options(query: MultiMapping[str]) -> PhoneOptions:
     # A plus sign that was not percent-encoded arrives as a space.
     to, from_ = (query.get(name, "").replace(" ", "+") for name in ("to", "from"))
     if not to or not from_:
-        raise _Refused("to and from are required: /phone?to=%2B18005550199&from=%2B14255550100")
+        raise _Refused(f"to and from are required: /phone?to={quote(CALLED)}&from={quote(CALLER)}")
     rate_hz = _number(query, "rate", DEFAULT_RATE_HZ, RATES_HZ)
     tracks = _number(query, "tracks", 1, (1, 2))
     context: dict[str, dict[str, str]] = {}
@@ -267,9 +291,3 @@ def _state(name: str, at_s: float, **detail: Any) -> str:
 
 def _close_reason(text: str) -> bytes:
     return text.encode()[:REASON_LIMIT_BYTES]
-
-
-async def _cancel(*tasks: asyncio.Task[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

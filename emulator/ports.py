@@ -1,10 +1,12 @@
 """The ports of the local stack: one table, shifted or replaced as a whole."""
 
+import argparse
 import random
 import socket
 from dataclasses import dataclass, fields
 
 LOOPBACK = "127.0.0.1"
+MAX_PORT = 65535
 _FREE_FROM, _FREE_TO = 20000, 30000
 _FREE_TRIES = 200
 
@@ -26,7 +28,14 @@ class Ports:
     table: int = 10002
 
     def shifted(self, offset: int) -> "Ports":
-        """Return the table with every port moved by `offset`, so that two stacks can stand side by side."""
+        """Return the table with every port moved by `offset`, so that two stacks can stand side by side.
+
+        Raises:
+            ValueError: a port would not be one any more.
+        """
+        lowest, highest = (limit(port for _, port in self.items()) for limit in (min, max))
+        if not 1 - lowest <= offset <= MAX_PORT - highest:
+            raise ValueError(f"ports can be moved by {1 - lowest} to {MAX_PORT - highest}")
         return Ports(**{name: port + offset for name, port in self.items()})
 
     def items(self) -> list[tuple[str, int]]:
@@ -36,6 +45,17 @@ class Ports:
     def in_use(self) -> list[tuple[str, int]]:
         """Return the entries on which something listens already."""
         return [(name, port) for name, port in self.items() if not is_free(port)]
+
+
+def port_number(text: str) -> int:
+    """Read a port of a command line; 0 stands for a free one.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    if not (text.isascii() and text.isdecimal() and int(text) <= MAX_PORT):
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to {MAX_PORT}")
+    return int(text)
 
 
 def is_free(port: int) -> bool:

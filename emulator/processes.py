@@ -3,22 +3,34 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+from emulator.waiting import cancel_and_wait
 
 TAIL_LINES = 30
 MAX_LINE_BYTES = 16 * 1024
 """A longer line of output is shown in pieces."""
 CLOSE_S = 2.0
 
+_WITH_PARENT = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 15)  # PR_SET_PDEATHSIG, SIGTERM
+if os.getppid() == int(sys.argv[1]):
+    os.execvp(sys.argv[2], sys.argv[2:])
+"""
+"""Has the kernel end the program with its parent. Not a `preexec_fn`: that is unsafe beside threads."""
+
 
 class Process:
     """A child with a name.
 
     It leads a process group, so that a Ctrl-C in the terminal reaches it only through `stop`, and `stop` reaches
-    its own children too.
+    its own children too. On Linux it ends too when this process is killed.
 
     Args:
         name: what the child is called in messages.
@@ -62,11 +74,17 @@ class Process:
         Raises:
             OSError: the program cannot be run.
         """
+        program = shutil.which(self._command[0], path=self._environment.get("PATH"))
+        if program is None:
+            raise FileNotFoundError(f"there is no program {self._command[0]}")
+        command = [program, *self._command[1:]]
+        if sys.platform == "linux":
+            command = [sys.executable, "-ISc", _WITH_PARENT, str(os.getpid()), *command]
         # A pipe of our own: with asyncio's, the end of a child is not seen while a grandchild holds it open.
         reading, writing = os.pipe()
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *self._command,
+                *command,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=writing,
                 stderr=writing,
@@ -101,8 +119,7 @@ class Process:
         self._signal(signal.SIGKILL)
         await self.wait()
         if self._reader is not None:
-            self._reader.cancel()
-            await asyncio.gather(self._reader, return_exceptions=True)
+            await cancel_and_wait(self._reader)
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -7,7 +7,7 @@ import json
 import secrets
 import ssl
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 import aiohttp
 
 from emulator.ports import LOOPBACK, Ports
+from emulator.routed import Addresses
 
 SECRETS = ("media-token-key", "callback-token-key")
 KEY_BYTES = 32
@@ -23,6 +24,11 @@ SUBSCRIPTION = "local-gateway"
 WEBHOOK_PATH = "/mg-genagent-acs/v1/acs-events"
 INCOMING_CALL = "Microsoft.Communication.IncomingCall"
 ACCOUNT_FILE = "account.json"
+DELIVERY_ATTEMPTS = 3
+"""With Event Grid's waits of 10 and 30 s: a caller hears the ringing no longer than that."""
+TTL_MINUTES = 1
+FILTER_VALUES = 25
+"""As many as Event Grid takes in one subscription."""
 ACCOUNT_TIMEOUT_S = 20.0
 
 _KEY_VAULT_API = "7.6"
@@ -66,7 +72,8 @@ async def create_account(root: Path, environment: Mapping[str, str], keep_in: Pa
     Args:
         root: the gateway's folder.
         environment: all of the command's environment, the gateway's settings in it.
-        keep_in: a folder that outlives the stack, as the account does; its credentials are kept there.
+        keep_in: the folder of a storage that outlives the stack, as the account in it does; the credentials are kept
+            there, so that they go when it goes.
 
     Raises:
         SeedingError: the command failed; the text has what it said.
@@ -97,28 +104,42 @@ async def create_account(root: Path, environment: Mapping[str, str], keep_in: Pa
     if process.returncode != 0:
         raise SeedingError(f"the account could not be made: {errors.decode(errors='replace').strip()}")
     if kept is not None:
+        kept.parent.mkdir(exist_ok=True)
         kept.touch(mode=0o600)
         kept.write_bytes(output)
     return _credentials(output.decode())
 
 
-async def subscribe(session: aiohttp.ClientSession, ports: Ports, credentials: Credentials) -> None:
+async def subscribe(
+    session: aiohttp.ClientSession, ports: Ports, credentials: Credentials, addresses: Addresses
+) -> None:
     """Have Event Grid deliver incoming calls to the Functions app, with the account's headers.
 
-    The app must be up: creating a subscription includes the handshake with its webhook.
+    The app must be up: creating a subscription includes the handshake with its webhook. An event that comes too late
+    is about a caller who is gone, and one for somebody else's number is not the app's, hence the limits.
 
     Raises:
         SeedingError: Event Grid or the webhook refused.
     """
-    subscription = {
-        "endpoint": f"http://{LOOPBACK}:{ports.functions}{WEBHOOK_PATH}",
-        "headers": {"asapp-api-id": credentials.api_id, "asapp-api-secret": credentials.api_secret},
-        "filter": {"includedEventTypes": [INCOMING_CALL]},
-    }
-    url = f"http://{LOOPBACK}:{ports.emulator}/eventgrid/subscriptions/{SUBSCRIPTION}"
-    async with session.put(url, json=subscription) as response:
-        if response.status not in (HTTPStatus.OK, HTTPStatus.CREATED):
-            raise SeedingError(f"Event Grid refused the subscription: {await response.text()}")
+    called = addresses.raw_ids
+    for number, start in enumerate(range(0, len(called), FILTER_VALUES), 1):
+        subscription = {
+            "endpoint": f"http://{LOOPBACK}:{ports.functions}{WEBHOOK_PATH}",
+            "headers": {"asapp-api-id": credentials.api_id, "asapp-api-secret": credentials.api_secret},
+            "filter": _filter(called[start : start + FILTER_VALUES]),
+            "maxDeliveryAttempts": DELIVERY_ATTEMPTS,
+            "eventTimeToLiveInMinutes": TTL_MINUTES,
+        }
+        name = SUBSCRIPTION if number == 1 else f"{SUBSCRIPTION}-{number}"
+        url = f"http://{LOOPBACK}:{ports.emulator}/eventgrid/subscriptions/{name}"
+        async with session.put(url, json=subscription) as response:
+            if response.status not in (HTTPStatus.OK, HTTPStatus.CREATED):
+                raise SeedingError(f"Event Grid refused the subscription: {await response.text()}")
+
+
+def _filter(called: Sequence[str]) -> dict[str, object]:
+    to = {"operatorType": "StringIn", "key": "data.to.rawId", "values": list(called)}
+    return {"includedEventTypes": [INCOMING_CALL], "advancedFilters": [to]}
 
 
 def _credentials(text: str) -> Credentials:

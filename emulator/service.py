@@ -1,10 +1,8 @@
 """The emulator as a whole: its two servers, and everything that has to be stopped again."""
 
 import asyncio
-import contextlib
 import logging
 import shutil
-import signal
 import socket
 import ssl
 import tempfile
@@ -25,6 +23,7 @@ from emulator.calls_api import own_routes
 from emulator.event_grid.grid import EventGrid
 from emulator.event_grid.routes import event_grid_routes
 from emulator.faults import Faults
+from emulator.faults_api import fault_routes
 from emulator.identity import Identity, identity_routes
 from emulator.incoming_call import announcer
 from emulator.key_vault.certificate import make_certificate
@@ -122,7 +121,11 @@ class Emulator:
         logger.info("Emulator started")
 
     async def stop(self) -> None:
-        """End all calls as failed, and leave no task, socket, timer or temporary file."""
+        """End all calls as failed, and leave no task, timer, temporary file or listening socket.
+
+        A client of Key Vault that has connected and not finished its TLS handshake keeps that socket until it goes
+        away or asyncio's time limit for handshakes, 60 s, is over.
+        """
         self._started = None
         await self._closing.aclose()
 
@@ -180,6 +183,7 @@ class Emulator:
                 *call_automation_routes(services, self.faults),
                 *event_grid_routes(event_grid),
                 *own_routes(calls),
+                *fault_routes(self.faults),
                 web.get("/phone", phone),
             ],
             calls=calls,
@@ -226,23 +230,3 @@ async def _close_server(runner: web.AppRunner) -> None:
         if transport is not None:
             transport.abort()
     await asyncio.sleep(0)
-
-
-async def serve(settings: EmulatorSettings) -> None:
-    """Run an emulator until the process is interrupted or terminated.
-
-    Raises:
-        OSError: a port is taken, or the CA file cannot be written.
-        SubscriptionRefused: the endpoint of a subscription of the settings does not consent.
-    """
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # not on Windows: there an interrupt cancels this task
-            loop.add_signal_handler(number, stopped.set)
-    emulator = Emulator(settings)
-    await emulator.start()
-    try:
-        await stopped.wait()
-    finally:
-        await emulator.stop()

@@ -4,14 +4,16 @@ import base64
 import binascii
 import re
 import uuid
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, get_type_hints
 
 import msgspec
 
 from emulator.event_grid.subscriptions import EventSubscription, SubscriptionRefused, read_subscription
 from emulator.wire.identifiers import PHONE_PREFIX
+from emulator.wire.json_text import NotJson, decode_json
 
 DEFAULT_RESOURCE_ID: Final = "11111111-1111-1111-1111-111111111111"
 
@@ -20,11 +22,23 @@ WELL_KNOWN_ACCESS_KEY: Final = base64.b64encode(b"acs-emulator: public, not a se
 
 DEFAULT_TOKEN_ISSUER: Final = "https://acscallautomation.communication.azure.com"  # noqa: S105 - an issuer's name
 
+MAX_PORT: Final = 65_535
+
 _PHONE_NUMBER = re.compile(r"\+\d{2,15}")
 
 
 class SettingsError(ValueError):
-    """Settings are wrong; the text lists every fault."""
+    """Settings are wrong; the text lists every fault.
+
+    Attributes:
+        faults: one by one.
+    """
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__(
+            "The emulator's settings are wrong:\n" + "\n".join(f"- {fault}" for fault in self.faults)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,9 +96,7 @@ class EmulatorSettings:
             except SubscriptionRefused as refusal:
                 faults.append(f"subscription {subscription.name}: {refusal}")
         if faults:
-            raise SettingsError(
-                "The emulator's settings are wrong:\n" + "\n".join(f"- {fault}" for fault in faults)
-            )
+            raise SettingsError(faults)
 
     @property
     def access_key_bytes(self) -> bytes:
@@ -128,7 +140,67 @@ class EmulatorSettings:
     def _number_faults(self) -> list[str]:
         positive = ("ring_seconds", "request_timeout_seconds", "time_scale")
         not_negative = ("port", "key_vault_port", "connect_seconds", "media_reconnect_tries")
+        ports = ("port", "key_vault_port")
         return [
+            *(f"{name} must not be above {MAX_PORT}" for name in ports if getattr(self, name) > MAX_PORT),
             *(f"{name} must be greater than 0" for name in positive if getattr(self, name) <= 0),
             *(f"{name} must not be negative" for name in not_negative if getattr(self, name) < 0),
         ]
+
+
+def read_settings(path: Path) -> EmulatorSettings:
+    """Read settings from a file: a JSON object whose members are named as the fields of `EmulatorSettings`.
+
+    Subscriptions are as in `PUT /eventgrid/subscriptions/{name}`, each with its `name`. What the file does not name
+    has its default.
+
+    Raises:
+        OSError: the file cannot be read.
+        SettingsError: with every fault of the file.
+    """
+    try:
+        content = decode_json(path.read_bytes())
+    except NotJson as error:
+        raise SettingsError([f"{path.name} cannot be read: {error}"]) from None
+    if not isinstance(content, dict):
+        raise SettingsError([f"{path.name} is not a JSON object"])
+    kinds = get_type_hints(EmulatorSettings)
+    known = {each.name for each in fields(EmulatorSettings)}
+    faults = [f"{name} is not a setting" for name in content if name not in known]
+    read: dict[str, Any] = {}
+    for name in (name for name in content if name in known):
+        try:
+            if name == "subscriptions":
+                read[name] = _read_subscriptions(content[name])
+            else:
+                read[name] = msgspec.convert(content[name], kinds[name], dec_hook=_read_path)
+        except msgspec.ValidationError as error:
+            faults.append(f"{name}: {error}")
+        except SettingsError as error:
+            faults.extend(error.faults)
+    try:
+        settings = EmulatorSettings(**read)
+    except SettingsError as error:
+        faults.extend(error.faults)
+    if faults:
+        raise SettingsError(faults)
+    return settings
+
+
+def _read_subscriptions(content: object) -> tuple[EventSubscription, ...]:
+    read, faults = [], []
+    for index, subscription in enumerate(msgspec.convert(content, list[dict[str, Any]]), 1):
+        try:
+            read.append(read_subscription(subscription.get("name", ""), subscription))
+        except SubscriptionRefused as refusal:
+            faults.append(f"subscriptions: number {index}: {refusal}")
+    if faults:
+        raise SettingsError(faults)
+    return tuple(read)
+
+
+def _read_path(_: type, content: object) -> Path:
+    """Paths are the only values of the settings that JSON does not have."""
+    if not isinstance(content, str):
+        raise TypeError("Expected a path")
+    return Path(content)

@@ -6,8 +6,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ from emulator.azurite import AzuriteMissingError, azurite_command
 from emulator.environment import gateway_environment
 from emulator.ports import LOOPBACK, Ports
 from emulator.processes import Process
+from emulator.routed import Addresses
 from emulator.seeding import SeedingError, create_account, put_signing_keys, subscribe
+from emulator.waiting import cancel_and_wait
 
 START_S = 30.0
 """How long a part may take until it is healthy."""
@@ -53,14 +55,14 @@ class StackOptions:
         data: a folder for storage, to outlive the stack, and for Key Vault's authority, to be found by programs
             beside the stack; None keeps storage in memory.
         real_func: serve the Functions app by `func start` of Azure Functions Core Tools.
-        phone_numbers: E.164 numbers that can be called.
+        addresses: what can be called.
     """
 
     root: Path
     ports: Ports
     data: Path | None = None
     real_func: bool = False
-    phone_numbers: tuple[str, ...] = ("+18005550199", "+18005550198")
+    addresses: Addresses = field(default_factory=Addresses)
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,7 @@ class Stack:
         if taken:
             listed = ", ".join(f"{port} ({name})" for name, port in taken)
             raise StackError(f"in use already: port {listed}; stop what listens there, or use --port-offset")
-        if options.data is not None:
-            options.data.mkdir(parents=True, exist_ok=True)
+        self._make_data_folder()
         session = await self._closing.enter_async_context(
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REQUEST_S))
         )
@@ -123,10 +124,10 @@ class Stack:
             await _together(self._bring_up(azurite, session), self._bring_up(emulator, session))
             _, credentials = await _together(
                 put_signing_keys(session, ports, ca_file),
-                create_account(options.root, self._environment, options.data),
+                create_account(options.root, self._environment, self._storage),
             )
             await _together(self._bring_up(functions, session), self._bring_up(media, session))
-            await subscribe(session, ports, credentials)
+            await subscribe(session, ports, credentials, options.addresses)
         except (AzuriteMissingError, SeedingError, aiohttp.ClientError, TimeoutError) as error:
             raise StackError(str(error) or type(error).__name__) from error
 
@@ -141,7 +142,7 @@ class Stack:
             done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             raise _ended(waits[done.pop()])
         finally:
-            await _cancel(waits)
+            await cancel_and_wait(*waits)
 
     async def stop(self) -> None:
         """Stop every part and leave nothing behind: no process, no temporary file."""
@@ -180,21 +181,34 @@ class Stack:
             if fault is not None:
                 raise StackError(f"{part.name}: {fault}", process.tail)
         finally:
-            await _cancel((ended, healthy))
+            await cancel_and_wait(ended, healthy)
+
+    @property
+    def _storage(self) -> Path | None:
+        """Where Azurite keeps what it stores, and what belongs to that beside it."""
+        return self._options.data / "azurite" if self._options.data else None
+
+    def _make_data_folder(self) -> None:
+        if self._options.data is not None:
+            try:
+                self._options.data.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StackError(f"storage cannot be kept there: {error}") from error
 
     def _azurite(self) -> _Part:
-        ports, data = self._options.ports, self._options.data
-        command = azurite_command(
-            blob=ports.blob, queue=ports.queue, table=ports.table, data=data / "azurite" if data else None
-        )
+        ports = self._options.ports
+        command = azurite_command(blob=ports.blob, queue=ports.queue, table=ports.table, data=self._storage)
         return _Part(AZURITE, command, f"http://{LOOPBACK}:{ports.table}/", any_answer=True)
 
     def _emulator(self, ca_file: Path) -> _Part:
         ports = self._options.ports
         command = [sys.executable, "-m", "emulator", "serve", "--port", str(ports.emulator)]
         command += ["--key-vault-port", str(ports.key_vault), "--key-vault-ca-file", str(ca_file)]
-        for number in self._options.phone_numbers:
+        addresses = self._options.addresses
+        for number in addresses.phone_numbers:
             command += ["--phone-number", number]
+        for identity in addresses.identities:
+            command += ["--identity", identity]
         return _Part("emulator", command, f"http://{LOOPBACK}:{ports.emulator}/emulator/health")
 
     def _functions(self) -> _Part:
@@ -259,10 +273,4 @@ async def _together(*parts: Coroutine[Any, Any, Any]) -> list[Any]:
     try:
         return await asyncio.gather(*tasks)
     finally:
-        await _cancel(tasks)
-
-
-async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    for task in (waiting := list(tasks)):
-        task.cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
+        await cancel_and_wait(*tasks)

@@ -9,8 +9,11 @@ from collections.abc import Awaitable, Iterator, Mapping
 from pathlib import Path
 
 from emulator.environment import as_exports
+from emulator.numbers import CALLED
 from emulator.ports import LOOPBACK, Ports, free_ports
+from emulator.routed import Addresses, routed_addresses
 from emulator.stack import Stack, StackError, StackOptions
+from emulator.waiting import cancel_and_wait
 
 INTERRUPTED = 130
 READY = "ready:"
@@ -42,26 +45,53 @@ def add_stack_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, metavar="DIR", help="keep storage here (default: in memory)")
     parser.add_argument("--func", action="store_true", help="serve the app by `func start` of Core Tools")
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--port-offset", type=int, default=0, metavar="N", help="move every port by N")
+    where.add_argument("--port-offset", type=_offset, default=0, metavar="N", help="move every port by N")
     where.add_argument(
         "--free-ports", action="store_true", help="listen on free ports instead of the usual ones"
+    )
+    add_address_arguments(parser, "those that gateway.yaml routes")
+
+
+def add_address_arguments(parser: argparse.ArgumentParser, otherwise: str) -> None:
+    """Declare the options that say what can be called."""
+    parser.add_argument(
+        "--phone-number",
+        action="append",
+        default=[],
+        dest="phone_numbers",
+        metavar="NUMBER",
+        help=f"a number that can be called, E.164; may be repeated (default: {otherwise})",
+    )
+    parser.add_argument(
+        "--identity",
+        action="append",
+        default=[],
+        dest="identities",
+        metavar="RAW_ID",
+        help=f"an ACS user that can be called, 8:acs:...; may be repeated (default: {otherwise})",
     )
 
 
 def stack_options(arguments: argparse.Namespace, ports: Ports) -> StackOptions:
     """Turn a command's options into the stack's."""
+    root = arguments.root.resolve()
     data = arguments.data.resolve() if arguments.data else None
-    return StackOptions(root=arguments.root.resolve(), ports=ports, data=data, real_func=arguments.func)
+    routed = routed_addresses(root)
+    addresses = Addresses(
+        tuple(arguments.phone_numbers) or routed.phone_numbers,
+        tuple(arguments.identities) or routed.identities,
+    )
+    return StackOptions(root=root, ports=ports, data=data, real_func=arguments.func, addresses=addresses)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Bring the stack up and keep it up; return the exit code."""
     ports = free_ports() if arguments.free_ports else Ports().shifted(arguments.port_offset)
-    stack = Stack(stack_options(arguments, ports), lambda part, line: say(f"{part:<10}| {line}"))
-    return asyncio.run(_run(stack, ports, show_settings=arguments.env))
+    return asyncio.run(_run(stack_options(arguments, ports), show_settings=arguments.env))
 
 
-async def _run(stack: Stack, ports: Ports, *, show_settings: bool) -> int:
+async def _run(options: StackOptions, *, show_settings: bool) -> int:
+    stack = Stack(options, lambda part, line: say(f"{part:<10}| {line}"))
     failure = None
     with interrupted() as stopping:
         try:
@@ -69,11 +99,9 @@ async def _run(stack: Stack, ports: Ports, *, show_settings: bool) -> int:
                 return INTERRUPTED
             if show_settings:
                 say(as_exports(stack.settings))
-            say(ports_table(ports))
-            where = "" if ports == Ports() else f" --url ws://{LOOPBACK}:{ports.emulator}/phone"
-            say(
-                f"{READY} `python -m emulator call{where} --say 'Hello there'` places a call; Ctrl-C stops all"
-            )
+            say(ports_table(options.ports))
+            call = f"python -m emulator call{_where(options)} --say 'Hello there'"
+            say(f"{READY} `{call}` places a call; Ctrl-C stops all")
             await unless(stopping, stack.watch())
         except StackError as error:
             failure = error
@@ -84,15 +112,18 @@ async def _run(stack: Stack, ports: Ports, *, show_settings: bool) -> int:
 
 @contextlib.contextmanager
 def interrupted() -> Iterator[asyncio.Event]:
-    """Give an event that Ctrl-C or a SIGTERM sets, in place of their usual effect."""
+    """Give an event that Ctrl-C, a SIGTERM or the terminal's closing sets, in place of their usual effect."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under `nohup`
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
         loop.add_signal_handler(number, stopping.set)
     try:
         yield stopping
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in numbers:
             loop.remove_signal_handler(number)
 
 
@@ -109,9 +140,30 @@ async def unless(stopping: asyncio.Event, work: Awaitable[object]) -> bool:
             await task
         return task.done()
     finally:
-        for waiting in (task, stop):
-            waiting.cancel()
-        await asyncio.gather(task, stop, return_exceptions=True)
+        await cancel_and_wait(task, stop)
+
+
+def default_to(addresses: Addresses) -> str:
+    """Return whom to call when nobody is named: the usual number where it can be called."""
+    return (
+        CALLED if CALLED in addresses.phone_numbers else (*addresses.phone_numbers, *addresses.identities)[0]
+    )
+
+
+def _where(options: StackOptions) -> str:
+    """What the `call` command needs to be told."""
+    to = default_to(options.addresses)
+    url = "" if options.ports == Ports() else f" --url ws://{LOOPBACK}:{options.ports.emulator}/phone"
+    return url + ("" if to == CALLED else f" --to {to}")
+
+
+def _offset(text: str) -> int:
+    offset = int(text)
+    try:
+        Ports().shifted(offset)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return offset
 
 
 def ports_table(ports: Ports) -> str:

@@ -1,7 +1,6 @@
 """WAV files of telephone audio. All of it blocks: call it from a thread, or where nothing else waits."""
 
 import wave
-from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -34,6 +33,8 @@ def read_wav(path: Path, rate_hz: int) -> bytes:
         raise WavError(f"not a PCM WAV file: {error}") from error
     if parameters.sampwidth != SAMPLE_BYTES:
         raise WavError(f"samples must have 16 bits, these have {parameters.sampwidth * 8}")
+    if parameters.framerate <= 0:
+        raise WavError("the sample rate is 0")
     if parameters.nchannels not in (1, 2):
         raise WavError(f"one or two channels are understood, this file has {parameters.nchannels}")
     whole = len(data) // (SAMPLE_BYTES * parameters.nchannels) * SAMPLE_BYTES * parameters.nchannels
@@ -53,16 +54,6 @@ def resample(pcm: bytes, from_hz: int, to_hz: int) -> bytes:
 def interleave(left: bytes, right: bytes) -> bytes:
     """Return two equally long tracks as one of two channels."""
     return np.column_stack((np.frombuffer(left, "<i2"), np.frombuffer(right, "<i2"))).tobytes()
-
-
-def write_wav(path: Path, tracks: Sequence[bytes], rate_hz: int) -> None:
-    """Write one track, or two equally long ones as left and right.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    with WavWriter(path, rate_hz, channels=len(tracks)) as writer:
-        writer.write(tracks[0] if len(tracks) == 1 else interleave(tracks[0], tracks[1]))
 
 
 class WavWriter:

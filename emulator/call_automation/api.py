@@ -91,7 +91,7 @@ class _Operations:
         return Answer(200, msgspec.json.encode(self._leg(request).properties()))
 
     async def hang_up(self, request: web.Request, _: bytes) -> Answer:
-        await self._leg(request).disconnect(CallEnd.GATEWAY_HUNG_UP)
+        self._leg(request).hang_up()
         return Answer(204)
 
     async def start_media_streaming(self, request: web.Request, body: bytes) -> Answer:

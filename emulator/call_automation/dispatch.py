@@ -11,6 +11,7 @@ from emulator.access_key import SignatureRefused, SignedRequest, check_signature
 from emulator.call_automation.operations import Operation
 from emulator.call_automation.repeatability import Answer, Repeatability
 from emulator.faults import Faults
+from emulator.request_body import BodyRefused, read_body
 from emulator.settings import EmulatorSettings
 from emulator.wire.errors import AcsError, bad_argument, signature_refused, token_refused
 
@@ -49,7 +50,10 @@ class Dispatcher:
         return web.route(operation.method, operation.path, handle)
 
     async def _answer(self, operation: Operation, perform: Perform, request: web.Request) -> Answer:
-        body = await request.read()
+        try:
+            body = await read_body(request)
+        except BodyRefused as refusal:
+            raise AcsError(refusal.status, refusal.code, str(refusal)) from None
         self._authenticate(request, body)
         api_version(request)
 

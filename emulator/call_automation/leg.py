@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from emulator.call_automation.media_streaming import RECONNECT_PAUSE_SECONDS, MediaCall, MediaStreaming
+from emulator.call_automation.media_streaming import MediaCall, MediaStreaming
 from emulator.callbacks import Callbacks, CallbackTarget
 from emulator.calls import Call, CallEnd, CallPhase, Calls
 from emulator.identity import Identity
@@ -69,7 +69,6 @@ class ApplicationLeg:
         self._services = services
         self._id = str(uuid.uuid4())
         self._target = CallbackTarget(call, self._id, api_version)
-        self._answered_for = call.to
         self._connecting: asyncio.Task[None] | None = None
         self._media = self._media_streaming()
         self._transcription_id = str(uuid.uuid4())
@@ -84,13 +83,13 @@ class ApplicationLeg:
         return CallConnectionProperties(
             call_connection_id=self._id,
             server_call_id=self._call.server_call_id,
-            targets=(self._answered_for,),
+            targets=(self._call.to,),
             call_connection_state=_WIRE_STATES[self._call.phase],
             callback_uri=self._request.callback_uri,
             source=self._call.from_,
             correlation_id=self._call.correlation_id,
             answered_by=CommunicationUser(self._application_id()),
-            answered_for=self._answered_for.phone_number,
+            answered_for=self._call.dialled.phone_number,
             media_streaming_subscription=self._media.subscription() if self._media else None,
             transcription_subscription=self._transcription(),
         )
@@ -111,18 +110,29 @@ class ApplicationLeg:
         """
         self._configured_media().stop(operation)
 
+    def hang_up(self) -> None:
+        """The application ends the call; its media is closed in the background."""
+        self._end(CallEnd.GATEWAY_HUNG_UP)
+
     async def disconnect(self, end: CallEnd) -> None:
-        """End the call: close its media and tell the application; once."""
+        """End the call, and return when its media is closed; that goes on when this is cancelled."""
+        closing = self._end(end)
+        if closing is not None:
+            await asyncio.wait([closing])
+
+    def _end(self, end: CallEnd) -> asyncio.Task[None] | None:
+        """End the call and tell the application; the task then closes the media, for which the gateway has time."""
         connected = self._call.phase is CallPhase.CONNECTED
         self._services.calls.finish(self._call, end)
         if self._connecting is not None:
             self._connecting.cancel()
         if not connected and end is CallEnd.CALLER_HUNG_UP:
             self._tell("AnswerFailed", _CALLER_GONE)
-            return
-        if self._media is not None:
-            await self._media.end()
+            return None
         self._tell("CallDisconnected", self._disconnect_result(end))
+        if self._media is None:
+            return None
+        return self._services.tasks.start(self._media.end(), name="media-streaming-end")
 
     async def _connect(self) -> None:
         await asyncio.sleep(self._services.settings.connect_seconds)
@@ -162,7 +172,7 @@ class ApplicationLeg:
                 tasks=self._services.tasks,
                 send=self._send,
                 reconnect_tries=settings.media_reconnect_tries,
-                reconnect_pause_seconds=RECONNECT_PAUSE_SECONDS * settings.time_scale,
+                time_scale=settings.time_scale,
             )
         )
 
@@ -178,8 +188,8 @@ class ApplicationLeg:
     def _application_id(self) -> str:
         if self._request.answered_by is not None:
             return self._request.answered_by.id
-        if self._answered_for.communication_user is not None:
-            return self._answered_for.communication_user.id
+        if self._call.to.communication_user is not None:
+            return self._call.to.communication_user.id
         return self._services.settings.application_id
 
     def _disconnect_result(self, end: CallEnd) -> ResultInformation:

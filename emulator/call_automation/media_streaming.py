@@ -1,7 +1,6 @@
 """Media streaming of one answered call: opening the socket, losing it, reopening it, and the events about it."""
 
 import asyncio
-import contextlib
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +19,9 @@ from emulator.wire.requests import AudioChannelType, MediaStreamingOptions, Medi
 RECONNECT_PAUSE_SECONDS: Final = 1.0
 """Before each try to reopen a lost socket; the real tries and pauses are not documented."""
 
+STABLE_SECONDS: Final = 5.0
+"""How long a socket must have lived for its loss to get all tries again."""
+
 _EVENT_CONTENT_TYPE: Final = "Audio"  # upper case in events, although requests say "audio"
 
 _COMPLETED: Final = ResultInformation(200, 0, "Action completed successfully.")
@@ -37,7 +39,12 @@ SendEvent = Callable[[CallbackEvent, str | None], None]
 
 @dataclass(frozen=True)
 class MediaCall:
-    """The call whose audio is streamed, and what that takes."""
+    """The call whose audio is streamed, and what that takes.
+
+    Attributes:
+        reconnect_tries: how often a lost socket is opened anew until one has lived for `STABLE_SECONDS`.
+        time_scale: factor on the pauses between tries and on `STABLE_SECONDS`.
+    """
 
     call: Call
     call_connection_id: str
@@ -46,7 +53,7 @@ class MediaCall:
     tasks: Tasks
     send: SendEvent
     reconnect_tries: int
-    reconnect_pause_seconds: float
+    time_scale: float
 
 
 class MediaStreaming:
@@ -57,6 +64,8 @@ class MediaStreaming:
         self._id = str(uuid.uuid4())
         self._state = SubscriptionState.INACTIVE
         self._streaming: asyncio.Task[None] | None = None
+        self._stopping: asyncio.Task[None] | None = None
+        self._started_told = False
 
     def subscription(self) -> MediaStreamingSubscription:
         """The subscription as call properties show it."""
@@ -70,7 +79,10 @@ class MediaStreaming:
         """
         if self._streaming is not None:
             raise media_operation_active("Media streaming is already started.")
-        self._streaming = self._of.tasks.start(self._stream(operation), name="media-streaming")
+        self._started_told = False
+        self._streaming = self._of.tasks.start(
+            self._stream(operation, after=self._stopping), name="media-streaming"
+        )
 
     def stop(self, operation: MediaStreamingRequest) -> None:
         """Begin to close the socket; MediaStreamingStopped says when it is closed.
@@ -81,32 +93,46 @@ class MediaStreaming:
         streaming = self._take()
         if streaming is None:
             raise invalid_in_this_state("Media streaming is not started.")
-        self._of.tasks.start(self._stop(streaming, operation), name="media-streaming-stop")
+        self._stopping = self._of.tasks.start(
+            self._stop(streaming, operation, after=self._stopping), name="media-streaming-stop"
+        )
 
     async def end(self) -> None:
-        """The call is over: close the socket if there is one, and say so."""
+        """The call is over: close the socket if there is one, and say so if it was said that there is one."""
         streaming = self._take()
         if streaming is not None:
-            await self._stop(streaming, MediaStreamingRequest())
+            await _cancelled(streaming)
+        if self._stopping is not None:
+            await asyncio.wait([self._stopping])
+        if streaming is not None and self._started_told:
+            self._tell("Stopped", "subscriptionStopped", _COMPLETED, MediaStreamingRequest())
 
     def _take(self) -> asyncio.Task[None] | None:
         streaming, self._streaming = self._streaming, None
         self._state = SubscriptionState.INACTIVE
         return streaming
 
-    async def _stop(self, streaming: asyncio.Task[None], operation: MediaStreamingRequest) -> None:
-        streaming.cancel()
-        await asyncio.wait([streaming])
+    async def _stop(
+        self,
+        streaming: asyncio.Task[None],
+        operation: MediaStreamingRequest,
+        *,
+        after: asyncio.Task[None] | None,
+    ) -> None:
+        await _cancelled(streaming)
+        if after is not None:
+            await asyncio.wait([after])
         self._tell("Stopped", "subscriptionStopped", _COMPLETED, operation)
 
-    async def _stream(self, operation: MediaStreamingRequest) -> None:
-        """Stream until cancelled, refused at first, or lost for good."""
+    async def _stream(self, operation: MediaStreamingRequest, *, after: asyncio.Task[None] | None) -> None:
+        """Once the stop before is done, stream until cancelled, refused at first, or lost for good."""
+        if after is not None:
+            await asyncio.wait([after])
         url = self._of.options.transport_url
         if url and not is_permitted(url, secure="wss", plain="ws"):
             self._of.call.note("media_failed", details="initialWebSocketConnectionFailed", status=0)
             self._failed("initialWebSocketConnectionFailed", operation)
             return
-        connection: _Connection | None
         try:
             connection = await self._connect("subscriptionStarted", operation)
         except MediaConnectFailed as failure:
@@ -114,9 +140,7 @@ class MediaStreaming:
             return
         # What happens from here on is no longer part of the operation that started the stream.
         later = MediaStreamingRequest(operation_context=operation.operation_context)
-        while connection is not None:
-            await self._until_lost(connection)
-            connection = await self._reconnect(later)
+        await self._until_lost_for_good(connection, later)
         self._failed("streamConnectionInterrupted", later)
 
     async def _connect(self, details: str, operation: MediaStreamingRequest) -> "_Connection":
@@ -153,10 +177,32 @@ class MediaStreaming:
             await stream.close()
             raise
         self._state = SubscriptionState.ACTIVE
+        self._started_told = True
         self._of.call.streams.append(stream.stats)
         self._of.call.note("media_connected", details=details)
         self._tell("Started", details, _COMPLETED, operation)
         return _Connection(stream, lost)
+
+    async def _until_lost_for_good(self, connection: "_Connection", operation: MediaStreamingRequest) -> None:
+        """Reopen the socket as often as the tries allow.
+
+        Only a socket that has lived for a while brings the tries back: a server that accepts every socket and
+        closes it at once is given up like one that refuses.
+        """
+        loop = asyncio.get_running_loop()
+        tries_left = self._of.reconnect_tries
+        while True:
+            opened_at = loop.time()
+            await self._until_lost(connection)
+            if loop.time() - opened_at >= STABLE_SECONDS * self._of.time_scale:
+                tries_left = self._of.reconnect_tries
+            reopened = None
+            while reopened is None:
+                if tries_left == 0:
+                    return
+                tries_left -= 1
+                reopened = await self._reopen(operation)
+            connection = reopened
 
     async def _until_lost(self, connection: "_Connection") -> None:
         try:
@@ -166,12 +212,12 @@ class MediaStreaming:
             await connection.stream.close()
         self._of.call.note("media_lost", code=end.code)
 
-    async def _reconnect(self, operation: MediaStreamingRequest) -> "_Connection | None":
-        for _ in range(self._of.reconnect_tries):
-            await asyncio.sleep(self._of.reconnect_pause_seconds)
-            with contextlib.suppress(MediaConnectFailed):
-                return await self._connect("streamConnectionReestablished", operation)
-        return None
+    async def _reopen(self, operation: MediaStreamingRequest) -> "_Connection | None":
+        await asyncio.sleep(RECONNECT_PAUSE_SECONDS * self._of.time_scale)
+        try:
+            return await self._connect("streamConnectionReestablished", operation)
+        except MediaConnectFailed:
+            return None
 
     def _failed(self, details: str, operation: MediaStreamingRequest) -> None:
         self._streaming = None
@@ -191,6 +237,11 @@ class MediaStreaming:
             ),
         )
         self._of.send(event, operation.operation_callback_uri)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 @dataclass(frozen=True)

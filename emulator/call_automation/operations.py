@@ -61,3 +61,15 @@ NOT_EMULATED = (
     Operation("pauseRecording", "POST", _RECORDING + ":pause"),
     Operation("resumeRecording", "POST", _RECORDING + ":resume"),
 )
+
+ALL = (
+    ANSWER,
+    REDIRECT,
+    REJECT,
+    GET_CALL,
+    HANG_UP,
+    TERMINATE,
+    START_MEDIA_STREAMING,
+    STOP_MEDIA_STREAMING,
+    *NOT_EMULATED,
+)

@@ -1,8 +1,11 @@
 """The caller's end of the phone socket."""
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
@@ -18,6 +21,9 @@ SILENCE_TIMEOUT_S: Final = 10.0
 """The emulator sends 50 frames a second; one that sends nothing for so long hangs."""
 
 CLOSE_TIMEOUT_S: Final = 2.0
+POLL_S: Final = 0.2
+
+SUBSCRIPTIONS_PATH: Final = "/eventgrid/subscriptions"
 
 Timeline = Callable[[float, str, Mapping[str, Any]], None]
 """Told each happening: ms since the call was placed, name, details."""
@@ -25,6 +31,10 @@ Timeline = Callable[[float, str, Mapping[str, Any]], None]
 
 class EmulatorUnreachable(Exception):
     """No phone socket at that address; the text is meant for the user."""
+
+
+class _NoPhone(Exception):
+    """The other side does not speak the phone socket's protocol."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +75,52 @@ async def place_call(
                 timeout=aiohttp.ClientWSTimeout(ws_receive=SILENCE_TIMEOUT_S, ws_close=CLOSE_TIMEOUT_S),
             )
         except aiohttp.WSServerHandshakeError as error:
-            what = f"what listens at {dialling.url} is not the emulator's phone (HTTP {error.status})"
-            raise EmulatorUnreachable(what) from error
+            raise EmulatorUnreachable(f"{_not_the_phone(dialling.url)} (HTTP {error.status})") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             what = f"no emulator at {dialling.url}; start it with: python -m emulator up"
             raise EmulatorUnreachable(what) from error
         async with socket:
-            return await _Caller(socket, plan, timeline, record).run()
+            try:
+                return await _Caller(socket, plan, timeline, record).run()
+            except _NoPhone as error:
+                raise EmulatorUnreachable(_not_the_phone(dialling.url)) from error
+
+
+async def until_ready(url: str, wait_s: float) -> None:
+    """Wait until the emulator answers and an application has subscribed to its calls: the last that a stack does.
+
+    Args:
+        url: the phone socket without its query.
+        wait_s: how long to wait.
+
+    Raises:
+        EmulatorUnreachable: not in time.
+    """
+    why = f"no emulator at {url}"
+    timeout = aiohttp.ClientTimeout(total=CONNECT_TIMEOUT_S)
+    try:
+        address = URL(url).with_scheme("https" if url.startswith("wss:") else "http")
+        async with asyncio.timeout(wait_s), aiohttp.ClientSession(timeout=timeout) as session:
+            while True:
+                try:
+                    async with session.get(address.with_path(SUBSCRIPTIONS_PATH)) as response:
+                        if response.status != HTTPStatus.OK:
+                            return  # no emulator, which dialling tells
+                        subscriptions = (await response.json())["value"]
+                    if any(each["provisioningState"] == "Succeeded" for each in subscriptions):
+                        return
+                    why = f"no application has subscribed to the calls of {url}"
+                except (aiohttp.ClientConnectionError, TimeoutError):
+                    pass  # not up yet
+                await asyncio.sleep(POLL_S)
+    except TimeoutError:
+        raise EmulatorUnreachable(f"{why} within {wait_s:g} s") from None
+    except (aiohttp.ClientError, ValueError, KeyError, TypeError) as error:
+        raise EmulatorUnreachable(_not_the_phone(url)) from error
+
+
+def _not_the_phone(url: str) -> str:
+    return f"what listens at {url} is not the emulator's phone"
 
 
 class _Caller:
@@ -102,26 +151,35 @@ class _Caller:
                 for action in self._hear(message.data):
                     await self._act(action)
             elif message.type is aiohttp.WSMsgType.TEXT:
-                if self._learn(json.loads(message.data)):
+                if self._learn(message.data):
                     return self._outcome
+            elif not self._outcome.states:
+                raise _NoPhone
             else:
                 self._outcome.message = "the emulator closed the phone socket in mid-call"
                 return self._outcome
 
     def _hear(self, tracks: bytes) -> list[Action]:
+        try:
+            said, heard = np.frombuffer(tracks, "<i2").reshape(-1, 2).T
+        except ValueError as error:
+            raise _NoPhone from error
         if self._record is not None:
             self._record(tracks)
-        said, heard = np.frombuffer(tracks, "<i2").reshape(-1, 2).T
         audible = is_audible(heard.tobytes())
         if audible:
             self._outcome.heard_ms += FRAME_MS
         return self._script.tick(said=is_audible(said.tobytes()), heard=audible)
 
-    def _learn(self, message: dict[str, Any]) -> bool:
+    def _learn(self, text: str) -> bool:
         """Take a message about the call; True when it was the last."""
-        if message.pop("type", None) != "state":
-            return False
-        name, at_ms = str(message.pop("state")), float(message.pop("at_ms"))
+        try:
+            message: dict[str, Any] = json.loads(text)
+            if message.pop("type") != "state":
+                return False
+            name, at_ms = str(message.pop("state")), float(message.pop("at_ms"))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise _NoPhone from error
         self._outcome.states.append((name, at_ms))
         self._script.state(name)
         if name != "ended":
@@ -136,11 +194,19 @@ class _Caller:
     async def _act(self, action: Action) -> None:
         match action:
             case Say(pcm):
-                await self._socket.send_bytes(pcm)
+                await self._send(pcm)
             case Press(digit):
-                await self._socket.send_str(json.dumps({"type": "dtmf", "digit": digit}))
+                await self._send(json.dumps({"type": "dtmf", "digit": digit}))
             case HangUp(why):
                 self._timeline(self._script.now_ms, "hanging_up", {"why": why})
-                await self._socket.send_str('{"type":"hangup"}')
+                await self._send('{"type":"hangup"}')
             case Remark(name):
                 self._timeline(self._script.now_ms, name, {})
+
+    async def _send(self, message: str | bytes) -> None:
+        # When the socket is lost, what has arrived before is still to be read; its end comes after that.
+        with suppress(ConnectionError, aiohttp.ClientConnectionError):
+            if isinstance(message, str):
+                await self._socket.send_str(message)
+            else:
+                await self._socket.send_bytes(message)

@@ -8,26 +8,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from emulator.caller.client import Dialling, EmulatorUnreachable, place_call
+from emulator.caller.client import Dialling, EmulatorUnreachable, place_call, until_ready
 from emulator.caller.report import ExitCode, Limits, Outcome, as_json, as_text, judge
 from emulator.caller.script import Plan
 from emulator.caller.voice import recorded, spoken
 from emulator.media.line import DIGITS
 from emulator.media.pcm import RATES_HZ
+from emulator.numbers import CALLED, CALLER
 from emulator.ports import Ports
 from emulator.speech import SpeechError
 from emulator.wav import WavError, WavWriter
 
 DEFAULT_URL: Final = f"ws://127.0.0.1:{Ports().emulator}/phone"
-DEFAULT_TO: Final = "+18005550199"
-DEFAULT_FROM: Final = "+14255550100"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("--to", default=DEFAULT_TO, help="number or identity to call (default %(default)s)")
+    parser.add_argument("--to", default=CALLED, help="number or identity to call (default %(default)s)")
     parser.add_argument(
-        "--from", dest="from_", default=DEFAULT_FROM, help="the caller's number (default %(default)s)"
+        "--from", dest="from_", default=CALLER, help="the caller's number (default %(default)s)"
     )
     words = parser.add_mutually_exclusive_group()
     words.add_argument("--say", metavar="TEXT", help="say this, by an offline speech engine")
@@ -78,6 +77,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--url", default=DEFAULT_URL, help="the emulator's phone socket (default %(default)s)"
+    )
+    parser.add_argument(
+        "--wait",
+        metavar="S",
+        type=_not_negative,
+        default=0.0,
+        help="wait up to this long for the emulator, and for an application that has subscribed to its calls",
     )
     gates = parser.add_argument_group("gates", f"exit code {ExitCode.GATE_FAILED:d} when one does not hold")
     gates.add_argument("--max-answer-ms", metavar="MS", type=_positive, help="from dialling to the answer")
@@ -141,6 +147,8 @@ async def _call(arguments: argparse.Namespace, timeline_to: TextIO) -> Outcome:
 
     recorder = _Recorder(arguments.record, arguments.rate) if arguments.record is not None else None
     try:
+        if arguments.wait:
+            await until_ready(arguments.url, arguments.wait)
         return await place_call(
             Dialling(arguments.url, arguments.to, arguments.from_, context),
             plan,

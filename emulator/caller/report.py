@@ -1,5 +1,7 @@
 """How a call went: figures, gates, exit code."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -138,6 +140,11 @@ def as_text(outcome: Outcome, gates: list[Gate], code: ExitCode, recording: str 
         for name in ("playout_overflow_ms", "speech_overflow_ms")
         if outcome.measured.get(name)
     ]
+    rows += [
+        (name.replace("_", " "), _counts(outcome.measured[name]))
+        for name in ("bad_messages", "unknown_kinds", "ignored_messages", "frames_dropped")
+        if outcome.measured.get(name)
+    ]
     if recording is not None:
         rows.append(("recording", f"{recording} (left: caller, right: agent)"))
     rows += [
@@ -146,6 +153,13 @@ def as_text(outcome: Outcome, gates: list[Gate], code: ExitCode, recording: str 
     ]
     rows.append(("result", code.name.lower().replace("_", " ")))
     return "\n".join(f"{name:<20} {text}" for name, text in rows)
+
+
+def _counts(counted: int | Mapping[str, int]) -> str:
+    if isinstance(counted, int):
+        return str(counted)
+    # Names are the gateway's: quoted, since anything may be in them.
+    return ", ".join(f"{count} x {json.dumps(name)}" for name, count in counted.items())
 
 
 def _ms(value: float | None) -> str:

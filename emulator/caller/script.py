@@ -93,8 +93,8 @@ class Script:
 
     @property
     def now_ms(self) -> int:
-        """The phone's time since the call was placed."""
-        return self._now * 1000 // FRAMES_PER_S
+        """The phone's time since the call was placed: the last tick's beginning, as the phone ticks at its end."""
+        return max(0, self._now - 1) * 1000 // FRAMES_PER_S
 
     def state(self, name: str) -> None:
         """Take note of what happened to the call."""

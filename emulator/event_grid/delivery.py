@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import aiohttp
+from yarl import URL
 
 from emulator.event_grid.events import CLOUD_EVENTS_VERSION, METADATA_VERSION, DeliverySchema, Event
 from emulator.event_grid.handshake import JSON_CONTENT_TYPE, ORIGIN
@@ -143,7 +144,7 @@ class Delivery:
     ) -> Attempt:
         try:
             async with self._session.post(
-                subscription.endpoint,
+                URL(subscription.endpoint, encoded=True),
                 data=_body(subscription, events),
                 headers=_headers(subscription, events[0], attempts_made),
                 timeout=self._timeout,
@@ -152,7 +153,7 @@ class Delivery:
                 return Attempt.answered(response.status)
         except TimeoutError:
             return TIMED_OUT
-        except aiohttp.ClientError:
+        except (aiohttp.ClientError, ValueError):  # ValueError: no host's name
             return SOCKET_ERROR
 
 
@@ -164,7 +165,7 @@ def _body(subscription: EventSubscription, events: Sequence[Event]) -> bytes:
 
 def _headers(subscription: EventSubscription, event: Event, attempts_made: int) -> dict[str, str]:
     headers = {
-        **subscription.headers,
+        **subscription.sent_headers,
         "aeg-event-type": "Notification",
         "aeg-subscription-name": subscription.name.upper(),
         "aeg-delivery-count": str(attempts_made),

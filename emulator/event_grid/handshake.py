@@ -8,9 +8,11 @@ from typing import Final
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from emulator.event_grid.events import METADATA_VERSION, TOPIC, DeliverySchema
 from emulator.event_grid.subscriptions import EventSubscription, SubscriptionRefused
+from emulator.wire.json_text import NotJson, decode_json
 from emulator.wire.timestamps import event_grid_time
 
 ORIGIN: Final = "eventgrid.azure.net"
@@ -81,7 +83,7 @@ class Handshake:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return await ask(subscription, validation)
-            except (aiohttp.ClientError, TimeoutError) as error:
+            except (aiohttp.ClientError, TimeoutError, ValueError) as error:  # ValueError: no host's name
                 problem = (
                     "did not answer in time" if isinstance(error, TimeoutError) else "could not be reached"
                 )
@@ -101,7 +103,7 @@ class Handshake:
             "dataVersion": _DATA_VERSION,
         }
         headers = {
-            **subscription.headers,
+            **subscription.sent_headers,
             "Content-Type": JSON_CONTENT_TYPE,
             "aeg-event-type": "SubscriptionValidation",
             "aeg-subscription-name": subscription.name.upper(),
@@ -110,7 +112,7 @@ class Handshake:
             "aeg-metadata-version": METADATA_VERSION,
         }
         async with self._session.post(
-            subscription.endpoint,
+            URL(subscription.endpoint, encoded=True),
             data=json.dumps([event]).encode(),
             headers=headers,
             timeout=self._timeout,
@@ -128,13 +130,16 @@ class Handshake:
 
     async def _ask_for_permission(self, subscription: EventSubscription, validation: Validation) -> bool:
         headers = {
-            **subscription.headers,
+            **subscription.sent_headers,
             "WebHook-Request-Origin": ORIGIN,
             "WebHook-Request-Callback": validation.url(self._base_url),
             "WebHook-Request-Rate": REQUESTS_PER_MINUTE,
         }
         async with self._session.options(
-            subscription.endpoint, headers=headers, timeout=self._timeout, allow_redirects=False
+            URL(subscription.endpoint, encoded=True),
+            headers=headers,
+            timeout=self._timeout,
+            allow_redirects=False,
         ) as response:
             allowed = response.headers.get("WebHook-Allowed-Origin")
         # Consent is the header; the status only tells a refusal from an endpoint that may still consent.
@@ -151,8 +156,8 @@ class Handshake:
 
 def _validation_response(content: bytes) -> str | None:
     try:
-        return msgspec.json.decode(content, type=ValidationAnswer).validation_response
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return msgspec.convert(decode_json(content), ValidationAnswer).validation_response
+    except (NotJson, msgspec.ValidationError):
         return None
 
 

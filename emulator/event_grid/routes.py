@@ -1,5 +1,6 @@
 """The HTTP side of the emulated Event Grid: subscriptions, publishing, dead letters, late consent."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -9,6 +10,8 @@ from emulator.event_grid.events import PublishedEvent
 from emulator.event_grid.grid import EventGrid, LiveSubscription
 from emulator.event_grid.handshake import VALIDATION_PATH
 from emulator.event_grid.subscriptions import SubscriptionRefused, read_subscription
+from emulator.request_body import BodyRefused, read_body
+from emulator.wire.json_text import NotJson, decode_json
 
 
 def event_grid_routes(grid: EventGrid) -> list[web.RouteDef]:
@@ -17,10 +20,10 @@ def event_grid_routes(grid: EventGrid) -> list[web.RouteDef]:
     subscription = "/eventgrid/subscriptions/{name}"
     return [
         web.get("/eventgrid/subscriptions", handlers.list_subscriptions),
-        web.put(subscription, handlers.put_subscription),
+        web.put(subscription, _readable(handlers.put_subscription)),
         web.get(subscription, handlers.get_subscription),
         web.delete(subscription, handlers.delete_subscription),
-        web.post("/eventgrid/publish", handlers.publish),
+        web.post("/eventgrid/publish", _readable(handlers.publish)),
         web.get("/eventgrid/deadletters", handlers.list_dead_letters),
         web.get(VALIDATION_PATH, handlers.validate),
     ]
@@ -37,7 +40,7 @@ class _Handlers:
         name = request.match_info["name"]
         existed = self._grid.find(name) is not None
         try:
-            definition = read_subscription(name, _json(await request.read()))
+            definition = read_subscription(name, decode_json(await read_body(request)))
         except SubscriptionRefused as refusal:
             return _error(400, "InvalidRequest", str(refusal))
         try:
@@ -56,7 +59,7 @@ class _Handlers:
         return web.Response(status=204)
 
     async def publish(self, request: web.Request) -> web.Response:
-        content = _json(await request.read())
+        content = decode_json(await read_body(request))
         try:
             published = msgspec.convert(
                 content if isinstance(content, list) else [content], list[PublishedEvent]
@@ -87,11 +90,20 @@ def _shown(live: LiveSubscription) -> dict[str, Any]:
     return {**msgspec.to_builtins(live.definition), "provisioningState": str(live.state)}
 
 
-def _json(body: bytes) -> object:
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
+def _readable(
+    handler: Callable[[web.Request], Awaitable[web.Response]],
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """The handler, with an answer to bodies that cannot be read or are not JSON."""
+
+    async def handle(request: web.Request) -> web.Response:
+        try:
+            return await handler(request)
+        except BodyRefused as refusal:
+            return _error(refusal.status, refusal.code, str(refusal))
+        except NotJson as error:
+            return _error(400, "InvalidRequest", f"The request's body is not valid: {error}.")
+
+    return handle
 
 
 def _no_such_subscription() -> web.Response:

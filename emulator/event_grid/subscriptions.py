@@ -1,8 +1,9 @@
 """Event subscriptions: who wants which events, in which envelope, and how hard Event Grid is to try."""
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
@@ -13,6 +14,29 @@ from emulator.event_grid.filters import EventFilter
 MAX_HEADERS = 10
 MAX_HEADER_BYTES = 4096
 
+WELL_KNOWN_HEADERS: Final = frozenset(
+    {
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "keep-alive",
+        "origin",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "webhook-request-callback",
+        "webhook-request-origin",
+        "webhook-request-rate",
+    }
+)
+"""Headers that belong to the request itself: dropped silently, as Event Grid does with malformed well-known ones."""
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
 _NAME = re.compile(r"[A-Za-z0-9-]{3,64}")
 
 
@@ -52,6 +76,11 @@ class EventSubscription(
     copies: Annotated[int, msgspec.Meta(ge=1, le=10)] = 1
 
     @property
+    def sent_headers(self) -> Mapping[str, str]:
+        """`headers` without those that are dropped."""
+        return {name: value for name, value in self.headers.items() if name.lower() not in WELL_KNOWN_HEADERS}
+
+    @property
     def ttl_seconds(self) -> int:
         """How old an event may be when its next attempt is due."""
         return self.event_time_to_live_in_minutes * 60
@@ -86,6 +115,10 @@ def _faults(subscription: EventSubscription) -> list[str]:
     for header, value in subscription.headers.items():
         if header.lower().startswith("aeg-"):
             found.append(f"header {header}: the aeg- prefix is Event Grid's own")
-        if len(value.encode()) > MAX_HEADER_BYTES:
+        if not _HEADER_NAME.fullmatch(header):
+            found.append("a header's name has a character that no name may have")
+        if not _HEADER_VALUE.fullmatch(value):
+            found.append(f"header {header} has a line break or another control character")
+        elif len(value.encode()) > MAX_HEADER_BYTES:
             found.append(f"header {header} is longer than {MAX_HEADER_BYTES} bytes")
     return found

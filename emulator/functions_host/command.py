@@ -10,7 +10,7 @@ from pathlib import Path
 
 from emulator.functions_host.host import FunctionsHost, Keys
 from emulator.functions_host.settings import ProjectError, apply_local_settings
-from emulator.ports import Ports
+from emulator.ports import Ports, port_number
 
 READY_LINE = "Functions host is listening on"
 """How the line begins that says that the host is ready; its URL follows."""
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument(
         "--port",
-        type=int,
+        type=port_number,
         default=Ports.functions,
         help="port to listen on, 0 for a free one (default: %(default)s)",
     )
@@ -47,9 +47,15 @@ def run(arguments: argparse.Namespace) -> int:
         _stand_in(root)
         asyncio.run(_serve(FunctionsHost(root, keys=keys), arguments.host, arguments.port, added))
     except (ProjectError, OSError) as error:
-        print(f"functions host: {error}", file=sys.stderr)  # noqa: T201 - the command's own message
-        return 1
+        return _fail(str(error))
+    except UnicodeError:
+        return _fail("the host is no address to listen on")
     return 0
+
+
+def _fail(text: str) -> int:
+    print(f"functions host: {text}", file=sys.stderr)  # noqa: T201 - the command's own message
+    return 1
 
 
 def _stand_in(root: Path) -> None:

@@ -27,7 +27,7 @@ class Invoker:
     def __init__(self) -> None:
         count = os.environ.get(_THREADS_SETTING, "")
         # Without the setting the executor's own default holds, as in the worker: min(32, CPUs + 4) threads.
-        self._threads = ThreadPoolExecutor(int(count) if count.isdigit() else None, "function")
+        self._threads = ThreadPoolExecutor(max(1, int(count)) if count.isdecimal() else None, "function")
         self._thread_local = threading.local()
 
     def close(self) -> None:

@@ -44,7 +44,7 @@ def apply_local_settings(root: Path, environ: MutableMapping[str, str]) -> list[
     A name that the environment holds already keeps its value, as with `func start`.
 
     Raises:
-        ProjectError: the file is not JSON, is encrypted, or has a value that is not a string.
+        ProjectError: the file is not JSON, is encrypted, or its values are not an object of strings.
     """
     content = _read_object(root / "local.settings.json")
     if content is None:
@@ -52,6 +52,8 @@ def apply_local_settings(root: Path, environ: MutableMapping[str, str]) -> list[
     if content.get("IsEncrypted"):
         raise ProjectError("local.settings.json is encrypted; `func settings decrypt` makes it readable")
     values = content.get("Values") or {}
+    if not isinstance(values, dict):
+        raise ProjectError("local.settings.json: Values must be an object")
     wrong = [name for name, value in values.items() if not isinstance(value, str)]
     if wrong:
         raise ProjectError(f"local.settings.json: values must be strings: {', '.join(sorted(wrong))}")

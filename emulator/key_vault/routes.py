@@ -16,11 +16,25 @@ from emulator.key_vault.store import (
     SecretVersion,
     VaultError,
 )
+from emulator.request_body import BodyRefused, read_body
+from emulator.wire.json_text import NotJson, decode_json, without_nulls
 
 TENANT_ID: Final = "72f988bf-0000-0000-0000-2d7cd011db47"
 """Tenant that the challenge names; made up."""
 
 CHALLENGE: Final = f'Bearer authorization="https://login.microsoftonline.com/{TENANT_ID}", resource="https://vault.azure.net"'
+
+OPERATIONS: Final = (
+    "setSecret",
+    "listSecrets",
+    "listSecretVersions",
+    "getSecret",
+    "updateSecret",
+    "deleteSecret",
+    "getDeletedSecret",
+    "purgeDeletedSecret",
+)
+"""Names of all operations."""
 
 _BEARER: Final = "Bearer "
 _NAME: Final = re.compile(r"[0-9A-Za-z-]{1,127}")
@@ -172,8 +186,10 @@ def _name(request: web.Request) -> str:
 
 async def _sent(request: web.Request) -> SentSecret:
     try:
-        return msgspec.json.decode(await request.read(), type=SentSecret)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return msgspec.convert(without_nulls(decode_json(await read_body(request))), SentSecret)
+    except BodyRefused as refusal:
+        raise VaultError(refusal.status, refusal.code, str(refusal)) from None
+    except (NotJson, msgspec.ValidationError) as error:
         raise VaultError(400, "BadParameter", f"The request's body is not valid: {error}.") from None
 
 

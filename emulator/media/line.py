@@ -14,7 +14,6 @@ from emulator.media.pcm import (
     size_of,
 )
 from emulator.media.playout import PLAYOUT_LIMIT_MS, Gaps, Playout
-from emulator.media.recording import RECORDING_LIMIT_MS, Recording
 from emulator.media.resample import Resampler
 
 SPEECH_LIMIT_MS: Final = 60_000
@@ -46,7 +45,6 @@ class Line:
         on_first_audio: called once, when the caller first hears something that is not silence.
         ticker: the clock to run by; share one among all lines of a process. One of its own by default.
         playout_limit_ms: how much agent audio may wait to be played.
-        recording_limit_ms: how much of the call is kept in memory; 0 keeps nothing.
     """
 
     def __init__(
@@ -59,7 +57,6 @@ class Line:
         on_first_audio: Callable[[], None] | None = None,
         ticker: Ticker | None = None,
         playout_limit_ms: int = PLAYOUT_LIMIT_MS,
-        recording_limit_ms: int = RECORDING_LIMIT_MS,
     ) -> None:
         if rate_hz not in RATES_HZ:
             raise ValueError(f"rate must be one of {', '.join(map(str, RATES_HZ))}")
@@ -80,18 +77,17 @@ class Line:
         self._playout_limit_ms = playout_limit_ms
         self._playout = Playout(rate_hz, self.gaps, limit_ms=playout_limit_ms)
         self._played_ms = 0.0
-        self._recording = Recording(rate_hz, limit_ms=recording_limit_ms)
         self._listener: Listener | None = None
         self._to_listener = _Direction(rate_hz, rate_hz)
         self._to_caller = _Direction(rate_hz, rate_hz)
 
     def start(self) -> None:
-        """Start the line's time: the recording begins here."""
+        """Start the line's time."""
         self._started = not self._closed
         self._set_ticking()
 
     def close(self) -> None:
-        """Stop for good, with whatever is still queued. What was recorded and counted stays readable."""
+        """Stop for good, with whatever is still queued. What was counted stays readable."""
         self._closed = True
         self._speech.clear()
         self._playout.stop()
@@ -155,10 +151,6 @@ class Line:
         if self._on_clear is not None:
             self._on_clear()
 
-    def recording(self) -> Recording:
-        """Return both directions so far."""
-        return self._recording
-
     @property
     def played_ms(self) -> float:
         """How much agent audio, silent or not, has been played to the caller."""
@@ -194,7 +186,6 @@ class Line:
         if self._listener is not None:
             self._listener.caller_frame(self._to_listener.frame(said), now_s, late_s)
         heard = self._to_caller.frame(self._playout.frame())
-        self._recording.add(said, heard)
         if heard is not None and self._on_first_audio is not None and is_audible(heard):
             on_first_audio, self._on_first_audio = self._on_first_audio, None
             on_first_audio()

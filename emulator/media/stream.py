@@ -1,6 +1,7 @@
 """One media stream: the WebSocket that ACS opens to the gateway for one call."""
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
@@ -82,6 +83,27 @@ class StreamStats:
     def summary(self) -> dict[str, object]:
         """Return the counters as they appear in reports, fit for JSON."""
         return {**asdict(self), "pacing": self.pacing.summary()}
+
+
+def stream_faults(streams: Iterable[StreamStats]) -> dict[str, object]:
+    """Return, over all streams of a call, the counters that a sound gateway leaves at nothing; only what is counted.
+
+    `bad_messages` and `unknown_kinds` are objects of counts, `ignored_messages` and `frames_dropped` are counts.
+    """
+    bad, unknown = Counter[str](), Counter[str]()
+    ignored = dropped = 0
+    for stats in streams:
+        bad.update(stats.bad_messages)
+        unknown.update(stats.unknown_kinds)
+        ignored += stats.ignored_messages
+        dropped += stats.frames_dropped
+    counted: dict[str, object] = {
+        "bad_messages": dict(bad),
+        "unknown_kinds": dict(unknown),
+        "ignored_messages": ignored,
+        "frames_dropped": dropped,
+    }
+    return {name: value for name, value in counted.items() if value}
 
 
 class MediaStream:

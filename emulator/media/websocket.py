@@ -1,6 +1,7 @@
 """A WebSocket client on picows: whole text messages in, close handshakes answered, sends bounded."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from picows import (
     WSInvalidURL,
     WSListener,
     WSMsgType,
+    WSProtocolError,
     WSTransport,
     ws_connect,
 )
@@ -25,6 +27,8 @@ SEND_LIMIT_BYTES: Final = 256 << 10
 """How much may wait to be sent to a peer that does not read, some 4 s of audio; then frames are dropped."""
 
 CLOSE_TIMEOUT_S: Final = 2.0
+
+logger = logging.getLogger(__name__)
 
 
 class ConnectError(Exception):
@@ -41,7 +45,11 @@ class ConnectError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SocketEnd:
-    """How a connection ended. `code` is the peer's, 1005 for a close frame without one, 1006 without a frame."""
+    """How a connection ended.
+
+    `code` is the peer's, 1005 for a close frame without one, 1006 without a frame; or ours, when the peer broke the
+    protocol or sent too much.
+    """
 
     code: int
     reason: str
@@ -70,6 +78,7 @@ class ClientSocket(WSListener):
         self._first = b""
         self._transport: WSTransport | None = None
         self._disconnected = asyncio.Event()
+        self._watch: asyncio.Task[None] | None = None
         self._closing = False
         self._congested = False
         self._part_type = WSMsgType.TEXT
@@ -92,7 +101,7 @@ class ClientSocket(WSListener):
         connected = False
         try:
             async with asyncio.timeout(timeout_s):
-                await ws_connect(
+                transport, _ = await ws_connect(
                     lambda: self,
                     url,
                     extra_headers=headers,
@@ -101,6 +110,9 @@ class ClientSocket(WSListener):
                     max_redirects=0,
                 )
             connected = self._transport is not None or self._disconnected.is_set()
+            if connected:
+                self._watch = asyncio.create_task(transport.wait_disconnected(), name="media socket end")
+                self._watch.add_done_callback(self._ended)
         except WSHandshakeError as error:
             status = int(error.response.status) if error.response is not None else None
             raise ConnectError(str(error), status) from error
@@ -125,17 +137,18 @@ class ClientSocket(WSListener):
     async def close(self) -> None:
         """Close normally; the peer has `CLOSE_TIMEOUT_S` to answer. Idempotent, also after the end."""
         self._closing = True
-        if self._transport is None:
-            return
-        transport = self._transport
-        transport.send_close(WSCloseCode.OK)
-        try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                    await self._disconnected.wait()
-        finally:
-            transport.disconnect(graceful=False)
-        await self._disconnected.wait()
+        if self._transport is not None:
+            transport = self._transport
+            transport.send_close(WSCloseCode.OK)
+            try:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                        await self._disconnected.wait()
+            finally:
+                transport.disconnect(graceful=False)
+            await self._disconnected.wait()
+        if self._watch is not None:
+            await asyncio.wait({self._watch})
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """Send the first message (called by picows)."""
@@ -160,12 +173,9 @@ class ClientSocket(WSListener):
             self._message(kind, frame.get_payload_as_bytes())
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002 - picows' signature
-        """Tell the owner, unless it closed the connection itself (called by picows)."""
+        """Note that the connection is gone (called by picows); why is known right after, in `_ended`."""
         self._transport = None
         self._disconnected.set()
-        if not self._closing:
-            self._closing = True
-            self._on_end(self._end)
 
     def pause_writing(self) -> None:
         """Drop frames from here on: the peer does not read (called by picows)."""
@@ -174,6 +184,17 @@ class ClientSocket(WSListener):
     def resume_writing(self) -> None:
         """Send again (called by picows)."""
         self._congested = False
+
+    def _ended(self, watch: asyncio.Task[None]) -> None:
+        """Tell the owner, unless it closed the connection itself."""
+        error = None if watch.cancelled() else watch.exception()
+        if isinstance(error, WSProtocolError):
+            self._end = SocketEnd(int(error.code), str(error))
+        elif error is not None:
+            logger.error("The media socket failed", exc_info=error)
+        if not self._closing:
+            self._closing = True
+            self._on_end(self._end)
 
     def _abandon(self) -> None:
         # After a cancellation the handshake may still succeed: `on_ws_connected` comes back here then.
@@ -188,7 +209,8 @@ class ClientSocket(WSListener):
         self._parts_bytes += frame.payload_size
         if self._parts_bytes > MESSAGE_LIMIT_BYTES:
             self._parts.clear()
-            transport.send_close(WSCloseCode.MESSAGE_TOO_BIG, "message too big")
+            self._end = SocketEnd(int(WSCloseCode.MESSAGE_TOO_BIG.value), "message too big")
+            transport.send_close(WSCloseCode.MESSAGE_TOO_BIG, self._end.reason)
             transport.disconnect()
         elif frame.fin:
             message = b"".join(self._parts)

@@ -34,8 +34,15 @@ class Engine:
         """
         if not any(map(str.isalnum, text)):
             raise SpeechError("the text has nothing that can be spoken")
+        if not _is_unicode(text):
+            raise SpeechError("the text is not valid UTF-8")
         pcm, native_hz = self._synthesise(text)
         return resample(pcm, native_hz, rate_hz)
+
+
+def _is_unicode(text: str) -> bool:
+    """Bytes of a command line that could not be decoded are surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 _LOADERS: Final[tuple[tuple[str, Callable[[], Synthesise]], ...]] = (

@@ -1,4 +1,7 @@
-"""Bodies that Call Automation clients send, with their required members, enums and limits."""
+"""Bodies that Call Automation clients send, with their required members, enums and limits.
+
+A member that is null counts as one that is missing.
+"""
 
 import re
 from enum import StrEnum
@@ -8,6 +11,7 @@ import msgspec
 
 from emulator.wire.errors import bad_argument
 from emulator.wire.identifiers import CommunicationUser, Identifier
+from emulator.wire.json_text import NotJson, decode_json, without_nulls
 
 _MISSING_MEMBER = re.compile(r"missing required field `(?P<member>\w+)`")
 _AT_PATH = re.compile(r"at `\$\.?(?P<path>[^`]*)`")
@@ -125,11 +129,11 @@ def decode(body: bytes, shape: type[Body]) -> Body:
         AcsError: 400 with the member at fault as its target.
     """
     try:
-        return msgspec.json.decode(body or b"{}", type=shape)
+        return msgspec.convert(without_nulls(decode_json(body or b"{}")), shape)
     except msgspec.ValidationError as error:
         raise bad_argument(f"The request is not valid: {error}.", _member_at_fault(str(error))) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise bad_argument("The request is not valid: its body is not JSON.") from None
+    except NotJson as error:
+        raise bad_argument(f"The request's body is not valid: {error}.") from None
 
 
 def _member_at_fault(message: str) -> str | None:

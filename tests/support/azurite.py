@@ -3,13 +3,12 @@
 Tests share its tables and containers, so each uses names or partitions of its own.
 """
 
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
-from emulator.azurite import SERVICES, azurite_command, connection_string, listening_service
+from emulator.azurite import azurite_in_memory, connection_string
 
 
 @dataclass(frozen=True)
@@ -23,20 +22,8 @@ class Azurite:
 @pytest.fixture(scope="session")
 def azurite() -> Iterator[Azurite]:
     """The storage emulator, on free ports; it starts in about a second and forgets all at the end."""
-    command = azurite_command(blob=0, queue=0, table=0)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            ports = {}
-            while set(ports) != set(SERVICES):
-                line = process.stdout.readline()
-                assert line, "Azurite ended at its start"
-                if service := listening_service(line):
-                    ports[service[0]] = service[1]
-            named = {name.lower(): port for name, port in ports.items()}
-            yield Azurite(connection_string(**named), named)
-        finally:
-            # In memory: there is nothing that an orderly end would save.
-            process.kill()
+    with azurite_in_memory() as ports:
+        yield Azurite(connection_string(**ports), ports)
 
 
 @pytest.fixture

@@ -188,6 +188,7 @@ class Exchange:
 
     def __init__(self) -> None:
         self.manner = "answer"
+        self.on_answer = lambda call: None
         self.agents = []
         self.url = ""
         self.calls = Calls(addresses=("4:+18005550199",), ring_seconds=0.3, announce=self._announce)
@@ -219,6 +220,7 @@ class Exchange:
         self.agents.append(agent)
         self.calls.answer(call, call_connection_id=f"connection-{len(self.agents)}", leg=agent)
         call.note("connected")
+        self.on_answer(call)
         if self.manner == "answer":
             call.line.attach(agent, rate_hz=call.line.rate_hz)
             call.note("media_connected")

@@ -51,6 +51,7 @@ async def test_local_settings_fill_the_environment_without_replacing_it(app_fold
         ("{", "not JSON"),
         ('{"IsEncrypted": true, "Values": {}}', "encrypted"),
         ('{"Values": {"PORT": 7071}}', "values must be strings: PORT"),
+        ('{"Values": ["PORT"]}', "Values must be an object"),
     ],
 )
 async def test_local_settings_that_cannot_be_read_stop_the_host(app_folder, content, message):
@@ -58,6 +59,13 @@ async def test_local_settings_that_cannot_be_read_stop_the_host(app_folder, cont
     code, errors = await run_to_end("--root", str(app_folder), "--port", "0")
     assert code == 1
     assert message in errors
+    assert "Traceback" not in errors
+
+
+async def test_an_address_that_is_none_is_said_plainly():
+    code, errors = await run_to_end("--root", str(BEHAVIOUR), "--port", "0", "--host", f"{'a' * 64}.test")
+    assert (code, errors.splitlines()[-1]) == (1, "functions host: the host is no address to listen on")
+    assert "Traceback" not in errors
 
 
 async def test_a_folder_without_host_json_is_said_plainly(tmp_path):
@@ -95,7 +103,9 @@ async def test_an_app_from_elsewhere_is_not_served_in_silence(tmp_path, function
     assert "function_app came from" in host.banner[0]
 
 
-@pytest.mark.parametrize(("threads", "seconds", "met"), [("3", 0.3, False), ("4", 10, True)])
+@pytest.mark.parametrize(
+    ("threads", "seconds", "met"), [("0", 0.3, False), ("3", 0.3, False), ("4", 10, True)]
+)
 async def test_sync_handlers_share_the_worker_s_threads(functions_process, http, threads, seconds, met):
     host = await functions_process(BEHAVIOUR, PYTHON_THREADPOOL_THREAD_COUNT=threads)
     url = f"{host.url}/v1/meet?seconds={seconds}"

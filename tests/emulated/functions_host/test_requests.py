@@ -181,6 +181,18 @@ async def test_the_header_key_wins_over_the_query(functions_host, http):
         assert response.status == 401
 
 
+@pytest.mark.parametrize("key", ["schlüssel".encode(), "schlüssel".encode("latin-1")])
+async def test_a_key_that_is_not_ascii_is_a_wrong_key(functions_host, key):
+    host = await functions_host(SAMPLE_APPS / "behaviour", keys=Keys("function-key", "master-key"))
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(host.url.rpartition(":")[2]))
+    writer.write(
+        b"GET /v1/keyed HTTP/1.1\r\nHost: a\r\nConnection: close\r\nx-functions-key: " + key + b"\r\n\r\n"
+    )
+    answer = await reader.read()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 401 ")
+
+
 async def test_the_admin_endpoints_list_functions_and_faults(host, http):
     functions = {function["name"]: function for function in await get(http, f"{host.url}/admin/functions")}
     assert functions["b_item"]["invoke_url_template"] == f"{host.url}/v1/items/{{id}}"

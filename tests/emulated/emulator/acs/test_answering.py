@@ -65,6 +65,28 @@ async def test_call_to_an_identity_is_answered_by_that_identity(aio_client, plac
     assert answered.answered_for is None
 
 
+async def test_number_that_was_dialled_stays_the_one_answered_for(aio_client, place_call, application):
+    call = await place_call()
+    await aio_client("redirect_call", call.incoming_call_context, CommunicationUserIdentifier(ACS_USER))
+
+    answered = await aio_client.answer(call, application)
+
+    assert [target.raw_id for target in answered.targets] == [ACS_USER]
+    assert answered.answered_for.properties["value"] == "+18005550199"
+
+
+async def test_call_to_an_identity_that_comes_to_a_number_is_answered_for_no_number(
+    aio_client, place_call, application
+):
+    call = await place_call(to=ACS_USER)
+    await aio_client("redirect_call", call.incoming_call_context, PhoneNumberIdentifier("+18005550199"))
+
+    answered = await aio_client.answer(call, application)
+
+    assert [target.raw_id for target in answered.targets] == ["4:+18005550199"]
+    assert answered.answered_for is None
+
+
 async def test_rejected_call_ends(client, place_call):
     call = await place_call()
 

@@ -124,3 +124,13 @@ async def test_callback_uri_must_be_https_or_on_this_machine(aio_client, place_c
         await aio_client("answer_call", call.incoming_call_context, uri)
 
     assert (refused.value.status_code, refused.value.error.target) == (400, "callbackUri")
+
+
+async def test_callback_uri_goes_out_exactly_as_it_was_given(aio_client, place_call, application):
+    call = await place_call()
+    path = "/callbacks/%7Ea%2Fb?token=a%2Bb+c%3D=&x=%41"
+
+    await aio_client("answer_call", call.incoming_call_context, application.base_url + path)
+
+    await application.event("CallConnected")
+    assert {callback.method for callback in application.callbacks} == {path}

@@ -188,6 +188,10 @@ async def test_validation_needs_its_token(acs_emulator, application, http):
         ("gateway", {"endpoint": "https://gw.example.com", "eventTimeToLiveInMinutes": 0}, "eventTimeToLive"),
         ("gateway", {"endpoint": "https://gw.example.com", "headers": {"aeg-x": "1"}}, "aeg-"),
         ("gateway", {"endpoint": "https://gw.example.com", "headers": {"x": "1" * 4097}}, "4096"),
+        ("gateway", {"endpoint": "https://gw.example.com", "headers": {"x": "1\r\ny: 2"}}, "line break"),
+        ("gateway", {"endpoint": "https://gw.example.com", "headers": {"x": "1\n"}}, "line break"),
+        ("gateway", {"endpoint": "https://gw.example.com", "headers": {"x y": "1"}}, "name"),
+        ("gateway", {"endpoint": "https://gw.example.com\r\n/"}, "https://"),
         ("gateway", {"endpoint": "https://gw.example.com", "retries": 1}, "retries"),
         ("g", {"endpoint": "https://gw.example.com"}, "name"),
         (
@@ -221,3 +225,57 @@ async def test_subscriptions_are_listed_and_deleted(acs_emulator, application, h
         assert response.status == 404
     async with http.get(url) as response:
         assert [each["name"] for each in (await response.json())["value"]] == ["second"]
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+async def test_headers_of_the_request_itself_are_dropped_silently(acs_emulator, application, http, schema):
+    headers = {
+        "Host": "a",
+        "content-length": "1",
+        "Content-Encoding": "gzip",
+        "content-type": "a/b",
+        "x": "1",
+    }
+
+    status, created = await subscribe(
+        http, acs_emulator, application.events_url, schema=schema, headers=headers
+    )
+    async with http.post(acs_emulator.base_url + "/eventgrid/publish", json={"type": "t"}) as response:
+        assert response.status == 200
+    await application.until(lambda: application.deliveries)
+
+    assert status == 201
+    assert created["headers"] == headers
+    for received in (*application.handshakes, *application.deliveries):
+        assert received.headers["x"] == "1"
+        assert received.headers["Host"] == application.base_url.removeprefix("http://")
+        assert "Content-Encoding" not in received.headers
+    assert application.deliveries[0].headers.getall("Content-Type") != ["a/b"]
+    assert application.deliveries[0].json
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+async def test_endpoint_goes_out_exactly_as_it_was_given(acs_emulator, http, schema):
+    asked = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.raw_path)
+        if request.method == "OPTIONS":
+            return web.Response(headers={"WebHook-Allowed-Origin": "*"})
+        [event] = await request.json()
+        return web.json_response({"validationResponse": event["data"].get("validationCode")})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    path = "/%7Ea%2Fb?code=a%2Bb+c%3D%3D&x=%41"
+
+    status, _ = await subscribe(
+        http, acs_emulator, f"http://127.0.0.1:{runner.addresses[0][1]}{path}", schema=schema
+    )
+
+    assert status == 201
+    assert asked == [path]
+    await runner.cleanup()

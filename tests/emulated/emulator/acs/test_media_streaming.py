@@ -1,9 +1,12 @@
 """When ACS opens, loses, reopens and closes the media socket, and what it says about it."""
 
+import asyncio
 import base64
+from contextlib import asynccontextmanager
 
 import jwt
 import pytest
+from aiohttp import web
 from azure.communication.callautomation import (
     AudioFormat,
     MediaStreamingAudioChannelType,
@@ -32,6 +35,34 @@ def streaming(url: str | None, **changes) -> MediaStreamingOptions:
         }
         | changes
     )
+
+
+@asynccontextmanager
+async def gateway(accept):
+    """Serve WebSockets as `accept` does; yields their URL."""
+    app = web.Application()
+    app.router.add_get("/media", accept)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"ws://127.0.0.1:{runner.addresses[0][1]}/media"
+    await runner.cleanup()
+
+
+@asynccontextmanager
+async def gateway_that_never_says_goodbye():
+    """Yields its URL; close frames get no answer."""
+    released = asyncio.Event()
+
+    async def accept(request):
+        socket = web.WebSocketResponse(autoclose=False)
+        await socket.prepare(request)
+        await released.wait()
+        return socket
+
+    async with gateway(accept) as url:
+        yield url
+        released.set()
 
 
 def assert_event_shape(event, name: str) -> None:
@@ -231,6 +262,103 @@ async def test_socket_that_cannot_be_reopened_fails_streaming(aio_client, place_
     assert call.phase is CallPhase.CONNECTED
     names = [happening.name for happening in call.happenings if happening.name.startswith("media")]
     assert names == ["media_connected", "media_lost", "media_failed", "media_failed", "media_failed"]
+
+
+async def test_server_that_closes_every_socket_at_once_is_given_up(start_emulator, make_client, application):
+    emulator = await start_emulator(time_scale=0.1, media_reconnect_tries=2)
+    client = await make_client(emulator)
+    call = await emulator.calls.place(to="+18005550199", from_="+14255550100", line=Line(rate_hz=16_000))
+    await client.answer(call, application, media_streaming=streaming(application.media_url))
+
+    for index in range(3):
+        await application.until(lambda index=index: len(application.sockets) > index)
+        await application.sockets[index].response.close()
+
+    failed = (await application.event("MediaStreamingFailed"))["data"]
+    assert failed["mediaStreamingUpdate"]["mediaStreamingStatusDetails"] == "streamConnectionInterrupted"
+    assert len(application.sockets) == 3
+    assert call.phase is CallPhase.CONNECTED
+
+
+async def test_socket_that_has_lived_for_a_while_may_be_lost_any_number_of_times(
+    acs_emulator, aio_client, place_call, application, happened
+):
+    call = await place_call()
+    await aio_client.answer(call, application, media_streaming=streaming(application.media_url))
+
+    for count in range(1, 6):
+        await application.media_sockets(count)
+        await application.until(
+            lambda: len(application.sockets[-1].messages) > 3
+        )  # 40 ms, eight times as long
+        await application.sockets[-1].response.close()
+
+    await application.media_sockets(6)
+    assert "MediaStreamingFailed" not in application.event_types()
+    await acs_emulator.calls.caller_hangs_up(call)
+
+
+async def test_restarted_streaming_waits_for_the_socket_before_to_be_closed(
+    aio_client, place_call, application, happened
+):
+    call = await place_call()
+    async with gateway_that_never_says_goodbye() as url:
+        answered = await aio_client.answer(call, application, media_streaming=streaming(url))
+        await application.event("MediaStreamingStarted")
+
+        await aio_client.on_call(answered.call_connection_id, "stop_media_streaming")
+        await aio_client.on_call(answered.call_connection_id, "start_media_streaming")
+
+        await application.until(lambda: application.event_types().count("MediaStreamingStarted") == 2)
+        media = [name for name in application.event_types() if name.startswith("Media")]
+        assert sorted(media[:2]) == ["MediaStreamingStarted", "MediaStreamingStopped"]
+        noted = [each for each in call.happenings if each.name == "media_connected"]
+        assert noted[1].at - noted[0].at > 1.9  # the first one was given its time to say goodbye
+
+
+async def test_call_that_ends_while_its_socket_is_being_opened_does_not_say_stopped(
+    acs_emulator, aio_client, place_call, application
+):
+    asked, released = asyncio.Event(), asyncio.Event()
+
+    async def accept(_):
+        asked.set()
+        await released.wait()
+        return web.Response(status=503)
+
+    call = await place_call()
+    async with gateway(accept) as url:
+        await aio_client.answer(call, application, media_streaming=streaming(url))
+        await asyncio.wait_for(asked.wait(), 5)
+
+        await acs_emulator.calls.caller_hangs_up(call)
+
+        await application.until(lambda: len(application.event_types()) >= 3)
+        released.set()
+    assert set(application.event_types()) == {"CallConnected", "ParticipantsUpdated", "CallDisconnected"}
+
+
+async def test_hanging_up_does_not_wait_for_the_gateway(acs_emulator, aio_client, place_call, application):
+    call = await place_call()
+    async with gateway_that_never_says_goodbye() as url:
+        answered = await aio_client.answer(call, application, media_streaming=streaming(url))
+        await application.event("MediaStreamingStarted")
+
+        async with asyncio.timeout(1.5):  # the gateway has 2 s
+            await aio_client.on_call(answered.call_connection_id, "hang_up", is_for_everyone=True)
+            await application.event("CallDisconnected")
+
+        await application.event("MediaStreamingStopped")
+
+
+async def test_stop_waits_for_all_gateways_at_once(acs_emulator, aio_client, place_call, application):
+    async with gateway_that_never_says_goodbye() as url:
+        for _ in range(3):
+            await aio_client.answer(await place_call(), application, media_streaming=streaming(url))
+        await application.until(lambda: application.event_types().count("MediaStreamingStarted") == 3)
+
+        async with asyncio.timeout(5.5):  # 2 s each, one after another, would be 6
+            await acs_emulator.stop()
 
 
 async def test_end_of_the_call_closes_the_socket_and_says_so(

@@ -74,6 +74,40 @@ async def test_invalid_answer_is_refused_naming_the_member(acs_emulator, http, b
     assert (sent["error"]["code"], sent["error"]["target"]) == ("8523", target)
 
 
+async def test_optional_members_may_be_null(acs_emulator, http, place_call, application):
+    call = await place_call()
+    options = dict.fromkeys(
+        ["transportUrl", "contentType", "startMediaStreaming", "enableBidirectional", "audioFormat"]
+    )
+    request = {
+        "incomingCallContext": call.incoming_call_context,
+        "callbackUri": application.callback_url,
+        "operationContext": None,
+        "transcriptionOptions": None,
+        "answeredBy": None,
+        "callIntelligenceOptions": {"cognitiveServicesEndpoint": None},
+        "mediaStreamingOptions": {"transportType": "websocket", "audioChannelType": "mixed", **options},
+    }
+
+    status, _ = await send(
+        http, acs_emulator, "POST", "/callConnections:answer", json.dumps(request).encode()
+    )
+
+    assert status == 200
+
+
+async def test_reason_of_a_rejection_may_be_null(acs_emulator, http, place_call):
+    call = await place_call()
+    request = {"incomingCallContext": call.incoming_call_context, "callRejectReason": None}
+
+    status, _ = await send(
+        http, acs_emulator, "POST", "/callConnections:reject", json.dumps(request).encode()
+    )
+
+    assert status == 204
+    assert call.happenings[-2].detail == {"reason": "none"}
+
+
 @pytest.mark.parametrize(
     "target",
     [

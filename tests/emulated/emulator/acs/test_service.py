@@ -1,8 +1,7 @@
 """Starting and stopping the whole emulator, its settings, and its own API."""
 
 import asyncio
-import os
-import signal
+import json
 import socket
 from pathlib import Path
 
@@ -13,8 +12,8 @@ from azure.core.credentials import AzureKeyCredential
 from emulator.calls import MAX_HAPPENINGS, MAX_KEPT_CALLS, CallEnd, Calls
 from emulator.event_grid.subscriptions import EventSubscription, SubscriptionRefused
 from emulator.media.line import Line
-from emulator.service import Emulator, serve
-from emulator.settings import EmulatorSettings, SettingsError
+from emulator.service import Emulator
+from emulator.settings import EmulatorSettings, SettingsError, read_settings
 from tests.emulated.emulator.acs.test_media_streaming import streaming
 from tests.support.acs_emulator import fast_settings
 
@@ -119,19 +118,6 @@ async def test_listening_on_every_address_still_tells_a_usable_one(start_emulato
         assert await response.json() == {"status": "ok", "liveCalls": 0}
 
 
-async def test_serving_ends_with_the_process_signal(tmp_path: Path):
-    ca_file = tmp_path / "ca.pem"
-    serving = asyncio.create_task(serve(fast_settings(key_vault_ca_file=ca_file)))
-    async with asyncio.timeout(5):
-        while not ca_file.exists():
-            await asyncio.sleep(0.01)
-        await asyncio.sleep(0.1)
-
-    os.kill(os.getpid(), signal.SIGTERM)
-
-    await asyncio.wait_for(serving, 5)
-
-
 def test_wrong_settings_are_all_listed():
     with pytest.raises(SettingsError) as wrong:
         EmulatorSettings(
@@ -154,6 +140,77 @@ def test_wrong_settings_are_all_listed():
         "subscription gateway",
     ):
         assert name in str(wrong.value)
+
+
+@pytest.mark.parametrize("name", ["port", "key_vault_port"])
+def test_port_must_be_one(name):
+    with pytest.raises(SettingsError, match=f"{name} must not be above 65535"):
+        EmulatorSettings(**{name: 65_536})
+
+
+def test_settings_are_read_from_a_file(tmp_path):
+    file = tmp_path / "settings.json"
+    subscription = {"name": "gateway", "endpoint": "https://gw.example.com/events", "maxDeliveryAttempts": 2}
+    content = {
+        "port": 8061,
+        "ring_seconds": 5,
+        "entra_token": None,
+        "key_vault_ca_file": "out/ca.pem",
+        "phone_numbers": ["+18005550188"],
+        "subscriptions": [subscription],
+    }
+    file.write_text(json.dumps(content))
+
+    settings = read_settings(file)
+
+    assert settings == EmulatorSettings(
+        port=8061,
+        ring_seconds=5.0,
+        key_vault_ca_file=Path("out/ca.pem"),
+        phone_numbers=("+18005550188",),
+        subscriptions=(
+            EventSubscription(
+                name="gateway", endpoint="https://gw.example.com/events", max_delivery_attempts=2
+            ),
+        ),
+    )
+
+
+def test_faults_of_a_settings_file_are_all_listed(tmp_path):
+    file = tmp_path / "settings.json"
+    content = {
+        "port": "8061",
+        "key_vault_port": 65_536,
+        "key_vault_ca_file": 1,
+        "phone_numbers": ["18005550188"],
+        "nonsense": 1,
+        "subscriptions": [{"endpoint": "x"}, {"name": 1}, {"name": "gateway", "endpoint": "https://a.b"}],
+    }
+    file.write_text(json.dumps(content))
+
+    with pytest.raises(SettingsError) as wrong:
+        read_settings(file)
+
+    for fault in (
+        "nonsense is not a setting",
+        "port: Expected `int`",
+        "key_vault_ca_file: Expected a path",
+        "subscriptions: number 1",
+        "subscriptions: number 2",
+        "phone_numbers: number 1",
+        "key_vault_port must not be above 65535",
+    ):
+        assert sum(fault in each for each in wrong.value.faults) == 1, fault
+    assert len(wrong.value.faults) == 7
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff"])
+def test_settings_file_must_be_a_json_object(tmp_path, content):
+    file = tmp_path / "settings.json"
+    file.write_bytes(content)
+
+    with pytest.raises(SettingsError, match=r"settings\.json"):
+        read_settings(file)
 
 
 def test_secrets_are_not_shown_with_the_settings():
@@ -204,6 +261,20 @@ async def test_only_so_many_ended_calls_are_kept():
     assert len(list(calls)) == MAX_KEPT_CALLS + 1
     assert calls.find(live.correlation_id) is live
     await calls.close()
+
+
+async def test_ended_call_keeps_nothing_of_what_served_it(aio_client, place_call, application, happened):
+    call = await place_call()
+    answered = await aio_client.answer(call, application, media_streaming=streaming(application.media_url))
+    await application.media_sockets()
+    heard = []
+    call.watch(lambda happening: heard.append(happening.name))
+
+    await aio_client.on_call(answered.call_connection_id, "hang_up", is_for_everyone=False)
+    call.note("callback")
+
+    assert call.leg is None
+    assert heard[-1] == "ended"
 
 
 async def test_only_so_many_happenings_are_remembered():

@@ -3,12 +3,22 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from emulator.environment import as_exports, gateway_environment
 from emulator.ports import Ports
 from shared.config import functions_settings, media_settings
 from tests.support.functions_host import REPOSITORY
 
 CA_FILE = Path("out/stack/key-vault-ca.pem")
+
+
+@pytest.fixture(autouse=True)
+def ca_file(tmp_path, monkeypatch):
+    """The file that the settings name, beneath the current folder."""
+    monkeypatch.chdir(tmp_path)
+    CA_FILE.parent.mkdir(parents=True)
+    CA_FILE.touch()
 
 
 def test_both_processes_accept_them():

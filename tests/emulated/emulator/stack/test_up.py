@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from emulator.__main__ import main
+from emulator.functions_host.host import DRAIN_S
 from emulator.ports import LOOPBACK, Ports
+from emulator.stack import GRACE_S
 from emulator.up import READY
 from tests.support.functions_host import REPOSITORY
 
@@ -102,7 +105,11 @@ async def test_everything_comes_up_and_ctrl_c_leaves_nothing(command, http, tmp_
     async with http.get(subscriptions) as response:
         [subscription] = (await response.json())["value"]
     assert subscription["provisioningState"] == "Succeeded"
-    account = json.loads((tmp_path / "data" / "account.json").read_text())
+    assert (subscription["maxDeliveryAttempts"], subscription["eventTimeToLiveInMinutes"]) == (3, 1)
+    [wanted] = subscription["filter"]["advancedFilters"]
+    assert (wanted["key"], wanted["values"]) == ("data.to.rawId", ["4:+18005550199", "4:+18005550198"])
+    kept = tmp_path / "data" / "azurite" / "account.json"
+    account = json.loads(kept.read_text())
     assert subscription["headers"]["asapp-api-id"] == account["api_id"]
     assert account["api_secret"] not in "\n".join(command.lines)
     assert await command.end(signal.SIGINT) == 0
@@ -112,9 +119,28 @@ async def test_everything_comes_up_and_ctrl_c_leaves_nothing(command, http, tmp_
 
     await command.start("up", "--free-ports", "--data", str(tmp_path / "data"))
     await command.until(READY)
-    assert json.loads((tmp_path / "data" / "account.json").read_text()) == account
+    assert json.loads(kept.read_text()) == account
+    assert await command.end(signal.SIGHUP) == 0
+    assert command.left() == []
+
+    # Without the tables that its account was in, the stack makes both anew.
+    shutil.rmtree(tmp_path / "data" / "azurite")
+    await command.start("up", "--free-ports", "--data", str(tmp_path / "data"))
+    await command.until(READY)
+    assert json.loads(kept.read_text())["api_id"] != account["api_id"]
     assert await command.end(signal.SIGTERM) == 0
     assert command.left() == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="by Linux's parent-death signal")
+async def test_a_stack_that_is_killed_leaves_nothing(command):
+    await command.start("up", "--free-ports")
+    await command.until(READY)
+    command.process.kill()
+    await command.process.wait()
+    async with asyncio.timeout(END_S):
+        while command.left():
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the part's process by /proc")
@@ -145,6 +171,33 @@ async def test_a_port_in_use_is_said_before_anything_starts(command):
     assert line.startswith("stopped: in use already: port ")
     assert f"{taken} (media)" in line
     assert line.endswith("; stop what listens there, or use --port-offset")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("up", "--data"), "stopped: storage cannot be kept there: "),
+        (("demo", "--out"), "stopped: the recording cannot be kept there: "),
+    ],
+)
+async def test_a_file_where_a_folder_should_be_is_said_plainly(command, tmp_path, arguments, message):
+    (tmp_path / "file").write_text("")
+    await command.start(*arguments, str(tmp_path / "file"), "--free-ports")
+    assert await command.end() == 1
+    [line] = command.lines
+    assert line.startswith(message)
+
+
+@pytest.mark.parametrize("offset", ["-7071", "55534", "1e3"])
+def test_an_offset_that_leads_out_of_the_ports_is_refused(offset, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["up", f"--port-offset={offset}"])
+    assert exit_.value.code == 2
+    assert "argument --port-offset: " in capsys.readouterr().err
+
+
+def test_the_functions_host_ends_by_itself_before_the_stack_would_kill_it():
+    assert DRAIN_S < GRACE_S
 
 
 async def test_core_tools_that_are_missing_are_said_plainly(command, monkeypatch, tmp_path):

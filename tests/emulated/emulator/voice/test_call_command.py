@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import json
 import signal
 import sys
@@ -9,10 +10,12 @@ import wave
 from array import array
 
 import pytest
+from aiohttp import web
 
 from emulator.caller.main import add_arguments, main
 from emulator.media.pcm import is_audible
-from emulator.wav import write_wav
+from emulator.media.stream import StreamStats
+from emulator.wav import WavWriter
 from tests.support.voice import ramp, sounds
 
 
@@ -30,7 +33,8 @@ def call(exchange):
 @pytest.fixture
 def words(tmp_path):
     path = tmp_path / "words.wav"
-    write_wav(path, [ramp(1, 6400)], 16000)
+    with WavWriter(path, 16000, channels=1) as writer:
+        writer.write(ramp(1, 6400))
     return str(path)
 
 
@@ -132,9 +136,99 @@ async def test_something_else_on_the_port_is_exit_code_3(exchange, capsys):
     assert "not the emulator's phone (HTTP 404)" in capsys.readouterr().err
 
 
+@pytest.fixture
+async def serve():
+    """Start a small server: `url = await serve({"/phone": handler})`."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def start(handlers) -> str:
+            application = web.Application()
+            application.add_routes([web.get(path, handler) for path, handler in handlers.items()])
+            runner = web.AppRunner(application)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            return f"ws://127.0.0.1:{runner.addresses[0][1]}/phone"
+
+        yield start
+
+
+def websocket(*messages, drop=False):
+    """A handler that sends these and closes, or drops the connection."""
+
+    async def handle(request):
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        for message in messages:
+            await (socket.send_bytes(message) if isinstance(message, bytes) else socket.send_str(message))
+        if drop:
+            request.transport.close()
+        await socket.close()
+        return socket
+
+    return handle
+
+
+@pytest.mark.parametrize(
+    "messages", [(), ("welcome",), ("[]",), ('{"hello": 1}',), ('{"type": "state"}',), (b"\1\2\3",)]
+)
+async def test_a_websocket_server_that_is_no_phone_is_one_plain_line_and_exit_code_3(serve, capsys, messages):
+    url = await serve({"/phone": websocket(*messages)})
+    assert await asyncio.to_thread(main, ["--url", url]) == 3
+    assert capsys.readouterr().err == f"call: what listens at {url} is not the emulator's phone\n"
+
+
+async def test_a_phone_that_is_lost_with_frames_under_way_is_exit_code_1(serve, words, capsys):
+    states = [
+        json.dumps({"type": "state", "state": name, "at_ms": 1.0}) for name in ("answered", "media_connected")
+    ]
+    url = await serve({"/phone": websocket(*states, *[bytes(1280)] * 200, drop=True)})
+    assert await asyncio.to_thread(main, ["--url", url, "--wav", words, "--say-after", "0", "--json"]) == 1
+    assert (
+        json.loads(capsys.readouterr().out)["message"] == "the emulator closed the phone socket in mid-call"
+    )
+
+
+async def test_waiting_ends_when_an_application_has_subscribed(serve, capsys):
+    answers = [[], [{"provisioningState": "AwaitingManualAction"}], [{"provisioningState": "Succeeded"}]]
+
+    async def subscriptions(request):
+        return web.json_response({"value": answers.pop(0)})
+
+    url = await serve({"/eventgrid/subscriptions": subscriptions})
+    assert await asyncio.to_thread(main, ["--url", url, "--wait", "10"]) == 3
+    assert "(HTTP 404)" in capsys.readouterr().err
+    assert answers == []
+
+
+async def test_waiting_ends_at_its_time(serve, capsys):
+    async def subscriptions(request):
+        return web.json_response({"value": []})
+
+    url = await serve({"/eventgrid/subscriptions": subscriptions})
+    assert await asyncio.to_thread(main, ["--url", url, "--wait", "0.3"]) == 3
+    assert (
+        capsys.readouterr().err == f"call: no application has subscribed to the calls of {url} within 0.3 s\n"
+    )
+    assert await asyncio.to_thread(main, ["--url", "ws://127.0.0.1:1/phone", "--wait", "0.3"]) == 3
+    assert capsys.readouterr().err == "call: no emulator at ws://127.0.0.1:1/phone within 0.3 s\n"
+
+
+async def test_what_the_gateway_sent_wrongly_is_reported_to_the_caller(call, exchange, words, capsys):
+    stats = StreamStats(unknown_kinds={"Mark": 2}, frames_dropped=1)
+    exchange.on_answer = lambda call: call.streams.extend([stats, StreamStats(bad_messages={"odd size": 3})])
+    await call("--json", "--wav", words, "--say-after", "0", "--hangup-after", "0.3")
+    report = json.loads(capsys.readouterr().out)
+    assert (report["bad_messages"], report["unknown_kinds"], report["frames_dropped"]) == (
+        {"odd size": 3}, {"Mark": 2}, 1,
+    )  # fmt: skip
+    assert "ignored_messages" not in report
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("--say", "caf\udce9"), "not valid UTF-8"),
         (("--wav", "missing.wav"), "missing.wav"),
         (("--wav", __file__), "not a PCM WAV"),
         (("--record", "missing/dir/a.wav"), "no directory"),
@@ -152,6 +246,7 @@ async def test_files_that_cannot_be_used_are_exit_code_2(call, capsys, arguments
         ["--dtmf", "12x"],
         ["--hangup-after", "0"],
         ["--say-after", "-1"],
+        ["--wait", "-1"],
         ["--max-gap-ms", "-1"],
         ["--voip", "nothing"],
         ["--rate", "44100"],

@@ -84,6 +84,23 @@ def test_the_text_form_says_what_matters():
     assert "120.0 ms dropped" in text
 
 
+def test_what_the_gateway_sent_wrongly_is_named():
+    faults = {
+        "bad_messages": {"odd size": 3, "not JSON": 1},
+        "unknown_kinds": {"Mark": 2},
+        "frames_dropped": 7,
+    }
+    seen = outcome(measured={**outcome().measured, **faults})
+    judged = judge(seen, Limits())
+    text = as_text(seen, *judged, None)
+    assert 'bad messages         3 x "odd size", 1 x "not JSON"' in text
+    assert 'unknown kinds        2 x "Mark"' in text
+    assert "frames dropped       7" in text
+    assert "ignored messages" not in text
+    report = as_json(seen, *judged, None)
+    assert {name: report[name] for name in faults} == faults
+
+
 def test_the_text_form_of_a_call_that_never_was():
     seen = Outcome(end="unknown_number", message="this number does not belong to the resource")
     text = as_text(seen, *judge(seen, Limits()), None)

@@ -93,6 +93,14 @@ def test_a_call_that_only_rings_is_left_at_the_maximum_duration():
     assert Phone(max_s=5).run(300).hung_up() == (250, "maximum duration")
 
 
+def test_its_clock_is_never_ahead_of_the_emulators():
+    phone = Phone()
+    assert phone.script.now_ms == 0
+    phone.run(1)  # the first tick comes up to 20 ms after the call was placed
+    assert phone.script.now_ms == 0
+    assert phone.run(1).script.now_ms == 20
+
+
 def test_after_hanging_up_nothing_more_is_done():
     phone = (
         Phone(max_s=1, speech=ramp(0, 99_000), say_after_ms=0).state("answered", "media_connected").run(200)

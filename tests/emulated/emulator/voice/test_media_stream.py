@@ -1,6 +1,7 @@
 """The media stream against a real WebSocket server."""
 
 import asyncio
+import gc
 import json
 
 import picows
@@ -9,6 +10,7 @@ import pytest
 
 from emulator.media.line import Line
 from emulator.media.stream import MediaConnectFailed, MediaStream, StreamEnd, StreamOptions
+from emulator.media.websocket import MESSAGE_LIMIT_BYTES
 from tests.support.voice import MediaGateway, ramp, sounds, tone
 
 HEADERS = {
@@ -237,6 +239,36 @@ async def test_a_lost_connection_is_told_once(media_gateway, connect, until):
     media_gateway.drop()
     await until(lambda: caller.ends)
     assert caller.ends == [StreamEnd(1006, "")]
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (b"\xff\x00", 1002),  # reserved bits and an opcode that there is not
+        (b"\x82\x7f" + (MESSAGE_LIMIT_BYTES + 1).to_bytes(8, "big"), 1009),
+    ],
+)
+async def test_a_gateway_that_breaks_the_protocol_is_closed_and_it_is_told_why(
+    media_gateway, connect, until, caplog, sent, code
+):
+    caller = await connect()
+    media_gateway._transport.underlying_transport.write(sent)
+    await until(lambda: caller.ends)
+    (end,) = caller.ends
+    assert end.code == code
+    assert end.reason
+    assert not end.clean
+    await caller.stream.close()
+    gc.collect()  # a future whose exception nobody looked at complains when it goes
+    assert "never retrieved" not in caplog.text
+
+
+async def test_a_message_in_too_many_fragments_is_too_big(media_gateway, connect, until):
+    caller = await connect()
+    media_gateway.send_raw(bytes(MESSAGE_LIMIT_BYTES - 1), fin=False)
+    media_gateway.send_raw(bytes(2), picows.WSMsgType.CONTINUATION, fin=False)
+    await until(lambda: caller.ends)
+    assert caller.ends == [StreamEnd(1009, "message too big")]
 
 
 async def test_a_second_stream_takes_the_line_over(media_gateway, connect, until):

@@ -6,6 +6,7 @@ import json
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from emulator import phone as phone_module
 from emulator.calls import CallEnd
@@ -257,6 +258,57 @@ async def test_a_program_that_does_not_read_loses_frames_and_it_is_counted(
     await phone.socket.send_json({"type": "hangup"})
     report = (await phone.until()).ended()["report"]
     assert report["phone_dropped_frames"] >= 2
+
+
+async def test_a_program_that_reads_no_messages_loses_the_call(dial, exchange, until, monkeypatch):
+    monkeypatch.setattr(phone_module, "OUTBOX_TEXTS", 5)
+    stuck, send_bytes = asyncio.Event(), web.WebSocketResponse.send_bytes
+
+    async def wait_and_send(self, data):
+        await stuck.wait()
+        await send_bytes(self, data)
+
+    monkeypatch.setattr(web.WebSocketResponse, "send_bytes", wait_and_send)
+    phone = await dial()
+    await until(lambda: exchange.agents and exchange.call.line.pacing.frames >= 2)
+    for _ in range(8):
+        exchange.call.note("callback")
+    async with asyncio.timeout(5):
+        await exchange.call.ended.wait()
+    stuck.set()
+    await phone.until()
+    assert phone.ended()["reason"] == "caller_hung_up"
+    assert phone.ended()["report"]["phone_dropped_messages"] >= 3
+    assert phone.close == (1008, "messages about the call were not read")
+
+
+async def test_a_program_that_never_reads_again_does_not_hold_the_phone(exchange, until, monkeypatch):
+    monkeypatch.setattr(phone_module, "OUTBOX_TEXTS", 5)
+    monkeypatch.setattr(phone_module, "CLOSE_TIMEOUT_S", 0.1)
+    host, port = exchange.url.removeprefix("ws://").removesuffix("/phone").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    writer.write(f"GET /phone?to={TO}&from={FROM} HTTP/1.1\r\nHost: {host}\r\n{upgrade}{key}".encode())
+    await reader.readuntil(b"\r\n\r\n")
+    writer.transport.pause_reading()
+    await until(lambda: exchange.agents)
+    for _ in range(900):  # more than what sockets hold
+        exchange.call.note("callback", text="x" * 100_000)
+        await asyncio.sleep(0)
+    await until(lambda: exchange.call.end)
+    await until(lambda: not [task for task in asyncio.all_tasks() if task.get_name().startswith("phone ")])
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+
+
+async def test_the_end_has_its_time_however_much_happened_before(dial, exchange, monkeypatch):
+    monkeypatch.setattr("emulator.calls.MAX_HAPPENINGS", 2)
+    phone = await (await dial()).until_state("media_connected")
+    await phone.socket.send_json({"type": "hangup"})
+    ended = (await phone.until()).ended()
+    assert ended["at_ms"] >= phone.messages[-2]["at_ms"] > 0
 
 
 async def test_phones_do_not_hear_one_another(dial):

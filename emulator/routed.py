@@ -1,0 +1,50 @@
+"""Whom the local stack's callers can call: what the gateway file routes."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from emulator.numbers import CALLED
+from emulator.settings import DEFAULT_RESOURCE_ID
+from emulator.wire.identifiers import PHONE_PREFIX
+
+GATEWAY_FILE = "gateway.yaml"
+
+_NUMBER = re.compile(r"\+\d{3,15}")
+_IDENTITY_PREFIX = f"8:acs:{DEFAULT_RESOURCE_ID}_"
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """What can be called: E.164 numbers, and raw ids of ACS users of the emulated resource."""
+
+    phone_numbers: tuple[str, ...] = (CALLED,)
+    identities: tuple[str, ...] = ()
+
+    @property
+    def raw_ids(self) -> tuple[str, ...]:
+        """All of them as events name them."""
+        return (*(PHONE_PREFIX + number for number in self.phone_numbers), *self.identities)
+
+
+def routed_addresses(root: Path) -> Addresses:
+    """Return what the routes of the gateway file name, in its order; the example number when they name nobody.
+
+    Left out is what the emulated resource cannot have: `*`, bots, and users of other resources. A file that cannot
+    be read names nobody: the gateway itself says what is wrong with it.
+    """
+    try:
+        content = yaml.safe_load((root / GATEWAY_FILE).read_text(encoding="utf-8"))
+        called = [str(route["to"]) for route in content["routes"]]
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        return Addresses()
+    numbers = tuple(filter(_NUMBER.fullmatch, _unique(to.removeprefix(PHONE_PREFIX) for to in called)))
+    identities = tuple(to for to in _unique(called) if to.startswith(_IDENTITY_PREFIX))
+    return Addresses(numbers, identities) if numbers or identities else Addresses()
+
+
+def _unique(texts: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(texts))
