@@ -16,6 +16,7 @@ from picows import WSCloseCode
 from media_gateway.agents.contract import CallInfo
 from media_gateway.call_end import CallEnding, CallParts
 from media_gateway.early import EarlyMedia
+from media_gateway.hang_up import hang_up
 from media_gateway.media_socket import CLOSE_CODES, MediaSocket
 from media_gateway.pod import Pod
 from media_gateway.row import OwnedRow, Written, take_row
@@ -26,7 +27,7 @@ from shared.core.call import CallRecord
 from shared.core.call_state import CallEvent
 from shared.core.ownership import MediaRefused, Refusal
 from shared.core.playout import PlayoutLedger
-from shared.errors import NotFound, StoreUnavailable
+from shared.errors import NotFound
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class Call:
         self._caller = ""
         self._silence = b""
         self._parts: CallParts | None = None
-        self._stopping = False
+        self._stop_by: float | None = None
         self._reason: EndReason | None = None
         self._ended = asyncio.Event()
 
@@ -95,9 +96,9 @@ class Call:
 
     def stop(self) -> None:
         """End the call because the process stops, waiting no longer than it must."""
-        self._stopping = True
+        self._stop_by = asyncio.get_running_loop().time() + self._pod.timing.stop_s
         if self._parts is not None:
-            self._parts.stopping = True
+            self._parts.stop_by = self._stop_by
         self.end(EndReason(CallEvent.PROCESS_STOPPING))
 
     def on_open(self) -> None:
@@ -133,33 +134,72 @@ class Call:
         self.end(EndReason(CallEvent.MEDIA_LOST))
 
     async def _take_ownership(self) -> CallRecord | None:
-        """Make this pod the call's owner, or close the socket and return None."""
-        admitted, code = self._admitted, WSCloseCode.POLICY_VIOLATION
+        """Make this pod the call's owner, or close the socket and return None.
+
+        A row that is late may be ours all the same, and then nobody else would end the call. So the socket is
+        closed in time, and the row still waited for; what comes of it is a call that has lost its media.
+        """
+        admitted, timing = self._admitted, self._pod.timing
+        taking = asyncio.create_task(
+            take_row(
+                self._pod.rows,
+                self.call_id,
+                jti=admitted.jti,
+                call_connection_id=admitted.call_connection_id,
+                pod=self._pod.name,
+                timing=timing,
+            ),
+            name=f"row of call {self.call_id}",
+        )
         try:
-            async with asyncio.timeout(self._pod.timing.ownership_s):
-                record = await take_row(
-                    self._pod.rows,
-                    self.call_id,
-                    jti=admitted.jti,
-                    call_connection_id=admitted.call_connection_id,
-                    pod=self._pod.name,
-                )
+            await asyncio.wait((taking,), timeout=timing.ownership_s)
+            if not taking.done():
+                self.end(EndReason(CallEvent.MEDIA_LOST, "store_unavailable"))
+                self._refuse("store_unavailable", WSCloseCode.TRY_AGAIN_LATER)
+                await asyncio.wait((taking,), timeout=timing.ownership_doubt_s)
+        finally:
+            taking.cancel()
+        await asyncio.wait((taking,), timeout=timing.cut_off_s)
+        record = None
+        if not taking.done() or taking.cancelled():
+            await self._hang_up_without_row()
+        else:
+            record = await self._taken(taking)
+        if record is None:
+            await self.socket.closed.wait()
+        return record
+
+    async def _taken(self, taking: asyncio.Task[CallRecord]) -> CallRecord | None:
+        try:
+            record = taking.result()
+        except MediaRefused as refused:
+            self._refuse(refused.reason)
+        except NotFound:
+            self._refuse("no_such_call")
+        except Exception:
+            logger.exception("a call's row failed in an unexpected way", extra={"call_id": self.call_id})
+            self._refuse("internal", WSCloseCode.INTERNAL_ERROR)
+            await self._hang_up_without_row()
+        else:
             if self._calls.own(self):
                 return record
-            refusal: str = Refusal.TOKEN_USED
-        except MediaRefused as refused:
-            refusal = refused.reason
-        except NotFound:
-            refusal = "no_such_call"
-        except (StoreUnavailable, TimeoutError):
-            refusal, code = "store_unavailable", WSCloseCode.TRY_AGAIN_LATER
-        self._pod.counters["sockets_refused_after_upgrade"] += 1
-        logger.warning(
-            "a media socket lost its call", extra={"call_id": self.call_id, "reason": str(refusal)}
-        )
-        self.socket.close(code, refusal)
-        await self.socket.closed.wait()
+            self._refuse(Refusal.TOKEN_USED)
         return None
+
+    def _refuse(self, reason: str, code: WSCloseCode = WSCloseCode.POLICY_VIOLATION) -> None:
+        self._pod.counters["sockets_refused_after_upgrade"] += 1
+        logger.warning("a media socket lost its call", extra={"call_id": self.call_id, "reason": str(reason)})
+        self.socket.close(code, reason)
+
+    async def _hang_up_without_row(self) -> None:
+        """End a call whose row says nothing: its token was good, and its caller hears nobody."""
+        if not self._calls.own(self):  # another socket of it has got through
+            return
+        outcome = await hang_up(self._pod, self._admitted.call_connection_id, stop_by=lambda: self._stop_by)
+        self._pod.counters["calls_without_row"] += 1
+        logger.error(
+            "a call without its row was hung up", extra={"call_id": self.call_id, "hang_up": outcome.value}
+        )
 
     async def _live(self, record: CallRecord) -> None:
         self._parts = parts = self._make_parts(record)
@@ -199,9 +239,9 @@ class Call:
             row=OwnedRow(pod.rows, record, pod.timing, clock=pod.clock),
             socket=self.socket,
             speaker=speaker,
-            agent=SupervisedAgent(lambda: pod.make_agent(profile.agent), speaker, self.end),
+            agent=SupervisedAgent(lambda: pod.make_agent(profile.agent), speaker, self.end, pod.abandon),
             received=self._received,
-            stopping=self._stopping,
+            stop_by=self._stop_by,
         )
 
     async def _connect_agent(self, parts: CallParts, record: CallRecord) -> None:

@@ -1,4 +1,4 @@
-"""The end of a call, from whatever side it comes: in order, in bounded time, with one last write of its row.
+"""The end of a call, from whatever side it comes: in order, in bounded time, with a last write of its row.
 
 | who ends it              | what is done                                                        | cause          |
 |--------------------------|---------------------------------------------------------------------|----------------|
@@ -11,36 +11,32 @@
 | the process stops        | the call is hung up                                                 | PROCESS_STOPPED|
 | another pod              | everything here is let go; nothing is written or hung up            | its own        |
 
-The row, the log line and the state machine say the same, whatever fails on the way.
+First the row says that the call ends, then the call is hung up, then the row says that it has ended: so a pod
+that lost the call finds out before it hangs anybody up, and one that dies in between leaves the truth. Of a lost
+socket the row says INTERRUPTED until the hang-up has told whether there still was a call. Where the hang-up fails,
+the row stays at ENDING. The row, the log line and the state machine say the same, whatever fails on the way.
 """
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import TypeVar
 
 from picows import WSCloseCode
 
+from media_gateway.hang_up import HangUp, hang_up
 from media_gateway.media_socket import MediaSocket
 from media_gateway.pod import Pod
 from media_gateway.row import OwnedRow, Written
 from media_gateway.speaker import Speaker
 from media_gateway.supervised import EndReason, SupervisedAgent
-from shared.core.call_state import CallEvent, Cause
-from shared.errors import AcsUnavailable, CallGone
+from shared.core.call_state import CallEvent, CallState, Cause
 
 logger = logging.getLogger(__name__)
 
 
-class HangUp(StrEnum):
-    """What became of our hang-up; in the log line of every call."""
-
-    NOT_NEEDED = "not_needed"
-    DONE = "done"
-    GONE = "gone"
-    """ACS did not know the call any more: it had ended before."""
-    FAILED = "failed"
-    """ACS stayed away. Without media the call has nothing to say, but the caller may still be in it."""
+T = TypeVar("T")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,8 +49,13 @@ class CallParts:
     agent: SupervisedAgent
     received: dict[str, int]
     """Counts of what came in on the socket, by name."""
-    stopping: bool = False
-    """The process stops: whatever is waited for is not worth the wait any more."""
+    stop_by: float | None = None
+    """The loop time by which all must be over, once the process stops."""
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the process stops: whatever is waited for is not worth the wait any more."""
+        return self.stop_by is not None
 
 
 class CallEnding:
@@ -66,7 +67,7 @@ class CallEnding:
         self._timing = pod.timing
         self._detail = ""
         self._hang_up = HangUp.NOT_NEEDED
-        self._written = Written.FAILED
+        self._is_ours = True
 
     async def run(self, reason: EndReason) -> None:
         """Do all that the end takes. Never raises; if it is cancelled, the log line is still written."""
@@ -80,33 +81,82 @@ class CallEnding:
             self._log()
 
     async def _end(self, event: CallEvent) -> None:
-        row, agent = self._parts.row, self._parts.agent
+        row = self._parts.row
         if event is CallEvent.AGENT_ENDED:
-            await self._let_the_goodbye_be_heard()
+            await self._in_spite_of_errors(self._let_the_goodbye_be_heard(), None)
         elif event is CallEvent.MEDIA_LOST:
-            event = await self._tell_a_hang_up_from_a_lost_socket()
-        if event is not CallEvent.CALL_DISCONNECTED:
-            self._hang_up = await self._try_to_hang_up()
-        if event is CallEvent.INTERRUPTION_EXPIRED and self._hang_up is HangUp.GONE:
-            # The call had ended; only its callback is late.
-            event = CallEvent.CALL_DISCONNECTED
-        row.note(event)
-        if not row.record.state.is_final:
-            row.note(CallEvent.HUNG_UP)
+            event = await self._in_spite_of_errors(
+                self._tell_a_hang_up_from_a_lost_socket(), CallEvent.INTERRUPTION_EXPIRED
+            )
+        if event is CallEvent.INTERRUPTION_EXPIRED and row.record.state is CallState.STREAMING:
+            row.note(CallEvent.MEDIA_LOST)  # what looks into it has failed before it could say so
         row.note_first_agent_audio(self._parts.speaker.first_audio_at)
-        _, _, self._written = await asyncio.gather(
-            agent.close(row.record.cause or Cause.MEDIA_LOST, timeout_s=self._timing.agent_close_s),
-            self._close_socket(),
-            row.write(self._timing.row_write_tries),
+        if event is not CallEvent.INTERRUPTION_EXPIRED:
+            row.note(event)
+        cause = row.record.cause or Cause.MEDIA_LOST
+        await asyncio.gather(
+            self._in_spite_of_errors(self._close_agent(cause), None), self._hang_up_and_write(event)
         )
 
+    async def _hang_up_and_write(self, event: CallEvent) -> None:
+        row = self._parts.row
+        if event is not CallEvent.CALL_DISCONNECTED:
+            await self._write_before_the_hang_up()
+            if not self._is_ours:
+                await self._let_socket_go()
+                return
+            # Taking the row has bound the id.
+            self._hang_up = await self._in_spite_of_errors(
+                hang_up(
+                    self._pod,
+                    row.record.call_connection_id or "",
+                    stop_by=lambda: self._parts.stop_by,
+                ),
+                HangUp.FAILED,
+            )
+        if event is CallEvent.INTERRUPTION_EXPIRED:
+            # Where the call is gone, it had ended; only its callback is late.
+            row.note(CallEvent.CALL_DISCONNECTED if self._hang_up is HangUp.GONE else event)
+        if self._hang_up is not HangUp.FAILED and not row.record.state.is_final:
+            row.note(CallEvent.HUNG_UP)
+        await asyncio.gather(self._in_spite_of_errors(self._close_socket(), None), self._write_the_rest())
+
+    async def _write_before_the_hang_up(self) -> None:
+        """Write what was noted, in one short try, and find out whether the call is still ours."""
+        await self._write(tries=1, try_s=self._timing.row_write_short_s)
+
+    async def _write_the_rest(self) -> None:
+        if self._parts.row.has_unwritten:
+            await self._write(self._timing.row_write_tries)
+
+    async def _write(self, tries: int, *, try_s: float | None = None) -> None:
+        row = self._parts.row
+        written = await self._in_spite_of_errors(row.write(tries, try_s=try_s), Written.FAILED)
+        if written is Written.NOT_OURS:
+            self._is_ours = False
+
     async def _let_go(self) -> None:
-        self._written = Written.NOT_OURS
-        self._parts.socket.close(WSCloseCode.POLICY_VIOLATION, "ownership_lost")
+        self._is_ours = False
         await asyncio.gather(
-            self._parts.agent.close(Cause.MEDIA_LOST, timeout_s=self._timing.agent_close_s),
-            self._parts.socket.closed.wait(),
+            self._in_spite_of_errors(self._close_agent(Cause.MEDIA_LOST), None), self._let_socket_go()
         )
+
+    async def _let_socket_go(self) -> None:
+        self._parts.socket.close(WSCloseCode.POLICY_VIOLATION, "ownership_lost")
+        await self._parts.socket.closed.wait()
+
+    async def _close_agent(self, cause: Cause) -> None:
+        await self._parts.agent.close(cause, timeout_s=self._timing.agent_close_s)
+
+    async def _in_spite_of_errors(self, step: Awaitable[T], otherwise: T) -> T:
+        """Do a step of the end; an error of our own in it must not keep the others from being done."""
+        try:
+            return await step
+        except Exception:
+            logger.exception(
+                "a step of a call's end failed", extra={"call_id": self._parts.row.record.call_id}
+            )
+            return otherwise
 
     async def _let_the_goodbye_be_heard(self) -> None:
         """Wait until the caller has heard all that was said, is gone, or has had `goodbye_s`."""
@@ -126,8 +176,11 @@ class CallEnding:
             return CallEvent.CALL_DISCONNECTED
         self._pod.counters["media_lost"] += 1
         row.note(CallEvent.MEDIA_LOST)
-        await row.write(tries=1)
-        if await self._disconnected_within(self._timing.interruption_grace_s):
+        _, is_disconnected = await asyncio.gather(
+            self._write_before_the_hang_up(),
+            self._disconnected_within(self._timing.interruption_grace_s),
+        )
+        if is_disconnected:
             return CallEvent.CALL_DISCONNECTED
         return CallEvent.PROCESS_STOPPING if self._parts.stopping else CallEvent.INTERRUPTION_EXPIRED
 
@@ -143,26 +196,6 @@ class CallEnding:
                 return False
             await asyncio.sleep(min(left, self._timing.events_step_s))
 
-    async def _try_to_hang_up(self) -> HangUp:
-        connection_id = self._parts.row.record.call_connection_id
-        if connection_id is None:  # taking the row has bound it
-            return HangUp.FAILED
-        for attempt in range(self._timing.hang_up_tries):
-            if attempt:
-                await asyncio.sleep(self._timing.retry_step_s * 2 ** (attempt - 1))
-            try:
-                async with asyncio.timeout(self._timing.hang_up_s):
-                    await self._pod.acs.hang_up(connection_id, for_everyone=True)
-            except CallGone:
-                return HangUp.GONE
-            except (AcsUnavailable, TimeoutError):
-                continue
-            except Exception:
-                logger.exception("a hang-up failed in an unexpected way")  # the row is written all the same
-                continue
-            return HangUp.DONE
-        return HangUp.FAILED
-
     async def _close_socket(self) -> None:
         """Let ACS close its socket, as it does at the end of a call; after a while, close it ourselves."""
         socket = self._parts.socket
@@ -172,10 +205,11 @@ class CallEnding:
 
     def _log(self) -> None:
         parts, record = self._parts, self._parts.row.record
-        if self._written is Written.FAILED:
+        written = Written.FAILED if parts.row.has_unwritten else Written.WRITTEN
+        if not self._is_ours:
+            written = Written.NOT_OURS
+        if written is Written.FAILED:
             self._pod.counters["rows_not_written"] += 1
-        if self._hang_up is HangUp.FAILED:
-            self._pod.counters["hang_ups_failed"] += 1
         self._pod.counters["calls_ended"] += 1
         logger.info(
             "call ended",
@@ -186,7 +220,7 @@ class CallEnding:
                 "cause": record.cause and record.cause.value,
                 "detail": self._detail,
                 "epoch": record.epoch,
-                "row": self._written.value,
+                "row": written.value,
                 "hang_up": self._hang_up.value,
                 "close_code": parts.socket.end.code,
                 "seconds": round(self._pod.clock() - record.times.created, 3),

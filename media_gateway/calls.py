@@ -59,7 +59,9 @@ class Calls:
             task.cancel()
         if late:
             logger.error("calls did not end in time and were cut off", extra={"calls": len(late)})
-            await asyncio.wait(late)
+            _, stuck = await asyncio.wait(late, timeout=self._pod.timing.cut_off_s)
+            if stuck:
+                logger.error("calls could not be cut off and were left", extra={"calls": len(stuck)})
 
     def _forget(self, call: Call) -> None:
         task = self._tasks.pop(call)

@@ -66,14 +66,24 @@ class OwnedRow:
         """Set when the agent was first heard of (Unix seconds)."""
         self._first_agent_audio = at
 
-    async def write(self, tries: int) -> Written:
-        """Store what was noted. Never raises; a failure is logged."""
+    @property
+    def has_unwritten(self) -> bool:
+        """Whether the row lacks something that was noted."""
+        return bool(self._unwritten)
+
+    async def write(self, tries: int, *, try_s: float | None = None) -> Written:
+        """Store what was noted, and find out whether the call is still ours. Never raises; a failure is logged.
+
+        Args:
+            tries: How often it is tried.
+            try_s: For one try; `Timing.row_write_s` where it is None.
+        """
         for attempt in range(tries):
             if attempt:
                 await asyncio.sleep(self._timing.retry_step_s * 2 ** (attempt - 1))
             events = tuple(self._unwritten)
             try:
-                async with asyncio.timeout(self._timing.row_write_s):
+                async with asyncio.timeout(self._timing.row_write_s if try_s is None else try_s):
                     written = await self._rows.change(
                         self.record.call_id, partial(self._brought_up_to_date, events)
                     )
@@ -81,6 +91,9 @@ class OwnedRow:
                 continue
             except (OwnershipLost, NotFound):
                 return Written.NOT_OURS
+            except Exception:
+                logger.exception("a row's write failed in an unexpected way")  # the call ends all the same
+                continue
             del self._unwritten[: len(events)]
             self.record = _replayed(written, self._unwritten)
             return Written.WRITTEN
@@ -88,13 +101,16 @@ class OwnedRow:
         return Written.FAILED
 
     async def is_disconnected(self) -> bool:
-        """Whether ACS has told the end of the call by callback; False where storage does not say."""
+        """Whether ACS has told the end of the call by callback; False where storage does not say. Never raises."""
         try:
-            async with asyncio.timeout(self._timing.row_write_s):
+            async with asyncio.timeout(self._timing.row_write_short_s):
                 events = await self._rows.events(self.record.call_id)
+            return any(EVENT_OF_CALLBACK.get(event.name) is CallEvent.CALL_DISCONNECTED for event in events)
         except (StoreUnavailable, TimeoutError):
             return False
-        return any(EVENT_OF_CALLBACK.get(event.name) is CallEvent.CALL_DISCONNECTED for event in events)
+        except Exception:
+            logger.exception("a call's events could not be read in an unexpected way")
+            return False
 
     def _brought_up_to_date(self, events: Sequence[TimedEvent], record: CallRecord) -> CallRecord:
         record = _replayed(require_epoch(record, self.record.epoch), events)
@@ -113,14 +129,16 @@ def _replayed(record: CallRecord, events: Sequence[TimedEvent]) -> CallRecord:
 
 
 async def take_row(
-    rows: CallRows, call_id: str, *, jti: str, call_connection_id: str, pod: str
+    rows: CallRows, call_id: str, *, jti: str, call_connection_id: str, pod: str, timing: Timing
 ) -> CallRecord:
     """Make this pod the owner of a call, by one conditional update of its row.
+
+    While storage is away it is tried again, without end: the caller decides when to cancel. It has to be this
+    one that goes on, for only it knows an update of its own whose reply was lost.
 
     Raises:
         MediaRefused: the token was used before, is not the call's, or the call is over.
         NotFound: there is no such call.
-        StoreUnavailable: storage did not answer.
     """
     taken_epoch: int | None = None
 
@@ -133,7 +151,11 @@ async def take_row(
         taken_epoch = taken.epoch
         return taken
 
-    try:
-        return await rows.change(call_id, take)
-    except StoreUnavailable:
-        return await rows.change(call_id, take)
+    pause_s = timing.retry_step_s
+    while True:
+        try:
+            async with asyncio.timeout(timing.row_write_s):
+                return await rows.change(call_id, take)
+        except (StoreUnavailable, TimeoutError):
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, timing.row_write_short_s)

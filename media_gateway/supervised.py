@@ -1,15 +1,23 @@
-"""The agent of one call, supervised: what it raises, or does not do in time, ends its call and only that."""
+"""The agent of one call, supervised: what it raises, or does not do in time, ends its call and only that.
+
+`open` and `close` run in tasks of their own, so that an adapter that is slow to be cancelled, or will not be, holds
+nobody up; and so that its own CancelledError cannot be taken for the call's.
+"""
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 
 from media_gateway.agents.contract import Agent, CallInfo
 from media_gateway.speaker import Speaker
 from shared.core.call_state import CallEvent, Cause
 
 logger = logging.getLogger(__name__)
+
+FAILURES = (Exception, asyncio.CancelledError)
+"""What is an adapter's failure. Where nothing is awaited, or a task of its own, no cancellation is the call's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,34 +36,43 @@ class SupervisedAgent:
         make: Makes the adapter.
         speaker: What it speaks through.
         on_end: Ends the call; of several reasons the call keeps the first.
+        on_abandoned: Takes over tasks that go on though they were cancelled.
     """
 
     def __init__(
-        self, make: Callable[[], Agent], speaker: Speaker, on_end: Callable[[EndReason], None]
+        self,
+        make: Callable[[], Agent],
+        speaker: Speaker,
+        on_end: Callable[[EndReason], None],
+        on_abandoned: Callable[[Collection[asyncio.Task[None]]], None],
     ) -> None:
         self._make = make
         self._speaker = speaker
         self._on_end = on_end
+        self._on_abandoned = on_abandoned
         self._agent: Agent | None = None
+        self._opening: asyncio.Task[None] | None = None
         self._muted = False
 
     async def open(self, call: CallInfo, *, timeout_s: float) -> bool:
         """Make and connect the agent; False where it failed, which has ended the call."""
         try:
             self._agent = self._make()
-            async with asyncio.timeout(timeout_s):
-                await self._agent.open(call, self)
-        except Exception as error:  # noqa: BLE001 - whatever an adapter raises is its failure, not the call's
+        except FAILURES as error:
             self.failed(error)
             return False
-        return True
+        self._opening = opening = _start(partial(self._agent.open, call, self))
+        await asyncio.wait((opening,), timeout=timeout_s)
+        if (failure := _failure(opening)) is not None:
+            self.failed(failure)
+        return failure is None
 
     def send_audio(self, pcm: bytes) -> None:
         """Give the agent what the caller said."""
         if self._agent is not None:
             try:
                 self._agent.send_audio(pcm)
-            except Exception as error:  # noqa: BLE001 - as in `open`
+            except FAILURES as error:
                 self.failed(error)
 
     def send_dtmf(self, digit: str) -> None:
@@ -63,20 +80,39 @@ class SupervisedAgent:
         if self._agent is not None:
             try:
                 self._agent.send_dtmf(digit)
-            except Exception as error:  # noqa: BLE001 - as in `open`
+            except FAILURES as error:
                 self.failed(error)
 
     async def close(self, reason: Cause, *, timeout_s: float) -> None:
-        """Close the agent if it was made; a failure is logged only."""
+        """Close the agent if it was made, an `open` that is under way cancelled first; a failure is logged only.
+
+        Args:
+            reason: Why the call ends.
+            timeout_s: For the cancelled `open` to end, and again for `close`; what goes on then is abandoned.
+        """
         self.mute()
         agent, self._agent = self._agent, None
         if agent is None:
             return
+        opening, closing = self._opening, None
         try:
-            async with asyncio.timeout(timeout_s):
-                await agent.close(reason)
-        except Exception as error:  # noqa: BLE001 - as in `open`; the call is over anyway
-            logger.warning("an agent could not be closed", extra={"error": type(error).__name__})
+            if opening is not None:
+                opening.cancel()
+                await asyncio.wait((opening,), timeout=timeout_s)
+                _failure(opening)  # looked at, or asyncio logs it with all it says
+            closing = _start(partial(agent.close, reason))
+            await asyncio.wait((closing,), timeout=timeout_s)
+            if (error := _failure(closing)) is not None:
+                logger.warning("an agent could not be closed", extra={"error": type(error).__name__})
+                closing.cancel()
+                await asyncio.wait((closing,), timeout=timeout_s)
+        finally:
+            if closing is not None:
+                closing.cancel()
+            left = [task for task in (opening, closing) if task is not None and not task.done()]
+            if left:
+                logger.error("an agent goes on though it was cancelled, and is abandoned")
+                self._on_abandoned(left)
 
     def mute(self) -> None:
         """Take nothing more from the agent."""
@@ -96,7 +132,10 @@ class SupervisedAgent:
             return
         for cut in self._speaker.clear():
             if self._agent is not None:
-                self._agent.heard(cut.item_id, cut.heard_ms)
+                try:
+                    self._agent.heard(cut.item_id, cut.heard_ms)
+                except FAILURES as error:
+                    self.failed(error)
 
     def end(self) -> None:
         """End the call (called by the agent)."""
@@ -104,8 +143,22 @@ class SupervisedAgent:
             self.mute()
             self._on_end(EndReason(CallEvent.AGENT_ENDED))
 
-    def failed(self, error: Exception) -> None:
+    def failed(self, error: BaseException) -> None:
         """End the call because the agent cannot go on (called by the agent)."""
         if not self._muted:
             self.mute()
             self._on_end(EndReason(CallEvent.AGENT_FAILED, type(error).__name__))
+
+
+def _start(method: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+    async def run() -> None:
+        await method()
+
+    return asyncio.create_task(run(), name="agent")
+
+
+def _failure(task: asyncio.Task[None]) -> BaseException | None:
+    """Return how an adapter's task failed: by being late, by being cancelled from within, or as it says."""
+    if not task.done():
+        return TimeoutError()
+    return asyncio.CancelledError() if task.cancelled() else task.exception()

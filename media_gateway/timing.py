@@ -9,14 +9,21 @@ class Timing:
 
     ownership_s: float = 4.0
     """For taking the call by its row; meanwhile its audio is kept."""
+    ownership_doubt_s: float = 10.0
+    """After that, to find out whether the row is ours, so that the call can be ended in order."""
     metadata_s: float = 5.0
     """AudioMetadata is the first message of a socket."""
     agent_open_s: float = 10.0
     agent_close_s: float = 2.0
+    """For the agent's `close`; as long before it for an `open` that is cancelled. Then it is abandoned."""
     goodbye_s: float = 60.0
     """At most, for the caller to hear what the agent said before it ended the call."""
     hang_up_s: float = 8.0
-    """For one try; there are `hang_up_tries`."""
+    """For one try."""
+    hang_up_for_s: float = 30.0
+    """How long ACS is asked again, while it is away; when the process stops, what is left of `stop_s`."""
+    hang_up_step_max_s: float = 4.0
+    """The longest pause between two tries; it begins at `retry_step_s` and doubles."""
     socket_close_s: float = 2.0
     """For ACS to close its socket after the hang-up, or to answer our close frame."""
     disconnect_wait_s: float = 1.0
@@ -29,6 +36,8 @@ class Timing:
     """How often they are read otherwise: a call may end without its socket noticing."""
     row_write_s: float = 10.0
     """For one try at writing the call's row; there are `row_write_tries`."""
+    row_write_short_s: float = 2.0
+    """For a try that the hang-up waits for: a caller in silence counts more than the row."""
     retry_step_s: float = 0.25
     """Before the second try; doubled for each further one."""
     heartbeat_s: float = 1.0
@@ -38,11 +47,12 @@ class Timing:
     keys_check_s: float = 15.0
     stop_s: float = 25.0
     """For all calls to end in order after SIGTERM; Container Apps kills after 30 s by default."""
+    cut_off_s: float = 1.0
+    """For those that did not, to be cancelled."""
     ping_s: float = 20.0
     tick_s: float = 0.05
     """The playout ticker's step: a quarter of the 200 ms that are kept at ACS."""
 
-    hang_up_tries: int = 3
     row_write_tries: int = 4
 
 

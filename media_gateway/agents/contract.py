@@ -57,13 +57,16 @@ class AgentSink(Protocol):
 
 
 class Agent(Protocol):
-    """One agent in one call. An exception from any method ends the call, with cause `agent_failed`."""
+    """One agent in one call. An exception from any method ends the call, with cause `agent_failed`.
+
+    A `CancelledError` of the agent's own (of a task or future that it awaits) is an exception like others.
+    """
 
     async def open(self, call: CallInfo, sink: AgentSink) -> None:
         """Connect. It may use the sink from the beginning; audio of the caller comes after it returns.
 
         The caller's audio until then is kept and follows in order. Cancelled when it takes too long, or when
-        the call ends meanwhile; `close` is called all the same.
+        the call ends meanwhile; `close` is called all the same. It runs in a task of its own.
         """
 
     def send_audio(self, pcm: bytes) -> None:

@@ -115,7 +115,9 @@ def applied(record: CallRecord, event: CallbackEvent, *, dead_owner: str | None)
         record = bind_connection(record, event.call_connection_id)
     meaning = EVENT_OF_CALLBACK.get(event.name)
     has_live_owner = record.owner is not None and record.owner != dead_owner
-    if meaning is None or has_live_owner:
+    # An owner that could not hang up leaves the row at ENDING and the call to ACS, whose last word this then is.
+    is_last_word = meaning is CallEvent.CALL_DISCONNECTED and record.state is CallState.ENDING
+    if meaning is None or (has_live_owner and not is_last_word):
         return record
     if any(entry.event is meaning and entry.at == event.at for entry in record.history):
         return record

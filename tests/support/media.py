@@ -7,7 +7,7 @@ import asyncio
 import base64
 import json
 import uuid
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -32,6 +32,8 @@ KEY = SigningKey("version-1", b"k" * 32)
 STARTED_AT = 1_700_000_000.0
 
 QUICK = Timing(
+    ownership_s=2,
+    ownership_doubt_s=0.3,
     interruption_grace_s=0.3,
     disconnect_wait_s=0.2,
     events_step_s=0.02,
@@ -39,11 +41,15 @@ QUICK = Timing(
     socket_close_s=0.5,
     retry_step_s=0.01,
     row_write_s=1,
+    row_write_short_s=0.5,
     row_write_tries=3,
     hang_up_s=1,
+    hang_up_for_s=0.5,
+    hang_up_step_max_s=0.05,
     heartbeat_s=0.05,
     keys_retry_s=0.02,
     stop_s=5,
+    cut_off_s=0.2,
     tick_s=0.02,
 )
 """Durations of the tests: those that a good call waits out are short, those that end a bad one are long."""
@@ -60,6 +66,8 @@ class MemoryCalls:
         self.lost_replies = 0
         self.gate = asyncio.Event()
         self.gate.set()
+        self.reply_gate = asyncio.Event()
+        self.reply_gate.set()
 
     async def change(self, call_id, mutate):
         await asyncio.sleep(0)
@@ -73,6 +81,7 @@ class MemoryCalls:
         if after is not before:
             self.rows[call_id] = after
             self.written.append(after)
+        await self.reply_gate.wait()
         if self.lost_replies:
             self.lost_replies -= 1
             raise StoreUnavailable("table storage did not answer")
@@ -137,15 +146,21 @@ class MemoryAcs:
         self.sockets = {}
         self.gone = set()
         self.is_away = False
+        self.tries = 0
+        self.on_hang_up = None
+        """Called with the connection id when a call is hung up."""
         self.closes_sockets = True
 
     async def hang_up(self, call_connection_id, *, for_everyone):
         await asyncio.sleep(0)
+        self.tries += 1
         if self.is_away:
             raise AcsUnavailable("ACS did not answer")
         if call_connection_id in self.gone:
             raise CallGone("ACS answered 404/8522")
         assert for_everyone
+        if self.on_hang_up is not None:
+            self.on_hang_up(call_connection_id)
         self.hung_up.append(call_connection_id)
         self.gone.add(call_connection_id)
         if self.closes_sockets and call_connection_id in self.sockets:
@@ -164,6 +179,9 @@ class RecordingAgent:
         self.closed_for = []
         self.fails_in = None
         self.hangs_in = None
+        self.cancels_itself_in = None
+        self.ignores_cancellation_in = None
+        self.released = asyncio.Event()
 
     async def open(self, call, sink):
         self.info, self.sink = call, sink
@@ -179,6 +197,7 @@ class RecordingAgent:
 
     def heard(self, item_id, heard_ms):
         self.heard_items.append((item_id, heard_ms))
+        self._fail("heard")
 
     async def close(self, reason):
         self.closed_for.append(reason)
@@ -188,6 +207,11 @@ class RecordingAgent:
         self._fail(where)
         if self.hangs_in == where:
             await asyncio.Event().wait()
+        if self.cancels_itself_in == where:
+            raise asyncio.CancelledError
+        while self.ignores_cancellation_in == where and not self.released.is_set():
+            with suppress(asyncio.CancelledError):
+                await self.released.wait()
 
     def _fail(self, where):
         if self.fails_in == where:

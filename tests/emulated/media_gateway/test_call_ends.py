@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from media_gateway.call_end import CallEnding
 from shared.core.call_state import CallEvent, CallState, Cause
 from shared.core.playout import PlayoutLedger
 from tests.support.media import QUICK, running_gateway
@@ -180,7 +181,7 @@ async def test_process_that_stops_waits_for_no_lost_socket(agent):
         gateway.assert_ended(call, Cause.PROCESS_STOPPED, hung_up=True)
 
 
-async def test_call_that_does_not_end_in_time_is_cut_off(agent):
+async def test_call_that_does_not_end_in_time_is_cut_off(agent, caplog):
     agent.hangs_in = "close"
     async with running_gateway(timing=replace(QUICK, agent_close_s=60, stop_s=0.2)) as gateway:
         call = await gateway.place()
@@ -188,7 +189,7 @@ async def test_call_that_does_not_end_in_time_is_cut_off(agent):
         gateway.stop.set()
         await gateway.until_over(seconds=3)
 
-        assert gateway.acs.hung_up == [call.call_connection_id]
+        gateway.assert_ended(call, Cause.PROCESS_STOPPED, hung_up=True, caplog=caplog)
 
 
 async def test_maximum_duration_ends_the_call(gateway, agent):
@@ -198,61 +199,15 @@ async def test_maximum_duration_ends_the_call(gateway, agent):
     gateway.assert_ended(call, Cause.MAX_DURATION, hung_up=True)
 
 
-@pytest.mark.parametrize("where", ["open", "send_audio", "send_dtmf"])
-async def test_agent_that_fails_ends_its_call_only(gateway, agent, caplog, where):
-    agent.fails_in = where
-    call = await gateway.place()
-    other = gateway.answer()
-    call.socket.send_audio(b"\1\0" * 480)
-    call.socket.press("1")
-    await gateway.until_over()
-
-    gateway.assert_ended(call, Cause.AGENT_FAILED, hung_up=True, caplog=caplog)
-    assert agent.closed_for == [Cause.AGENT_FAILED]
-    agent.fails_in = None
-    socket = await gateway.open_socket(other)
-    socket.send_metadata(24_000)
-    await gateway.until_streaming(other)
-
-
-async def test_agent_that_says_it_failed_ends_its_call(gateway, agent):
-    call = await gateway.place()
-    await gateway.until_streaming(call)
-    agent.sink.failed(ConnectionError("gone"))
-    await gateway.until_over()
-
-    gateway.assert_ended(call, Cause.AGENT_FAILED, hung_up=True)
-
-
-async def test_agent_that_says_half_a_sample_ends_its_call(gateway, agent):
-    call = await gateway.place()
-    await gateway.until_streaming(call)
-    agent.sink.audio("item", b"\0\0\0")
-    await gateway.until_over()
-
-    gateway.assert_ended(call, Cause.AGENT_FAILED, hung_up=True)
-
-
-async def test_agent_that_does_not_connect_in_time_ends_its_call(agent):
-    agent.hangs_in = "open"
-    async with running_gateway(timing=replace(QUICK, agent_open_s=0.1)) as gateway:
-        call = await gateway.place()
-        await gateway.until_over()
-
-        gateway.assert_ended(call, Cause.AGENT_FAILED, hung_up=True)
-        assert agent.closed_for == [Cause.AGENT_FAILED]
-
-
-@pytest.mark.parametrize("how", ["fails_in", "hangs_in"])
-async def test_agent_that_cannot_be_closed_is_left(agent, how):
-    setattr(agent, how, "close")
-    async with running_gateway(timing=replace(QUICK, agent_close_s=0.1)) as gateway:
+async def test_storage_that_hangs_does_not_hold_the_process_up_when_it_stops(agent):
+    async with running_gateway(timing=replace(QUICK, stop_s=1.5, row_write_s=60)) as gateway:
         call = await gateway.place()
         await gateway.until_streaming(call)
-        agent.sink.end()
-        await gateway.until_over()
+        gateway.calls.gate.clear()
+        gateway.stop.set()
+        await gateway.until_over(seconds=4)
 
-        gateway.assert_ended(call, Cause.AGENT_ENDED, hung_up=True)
+        assert gateway.acs.hung_up == [call.call_connection_id]
 
 
 async def test_caller_who_hangs_up_while_the_agent_connects_ends_the_call(gateway, agent):
@@ -285,12 +240,49 @@ async def test_acs_that_is_away_at_the_end_is_tried_again_and_then_left(gateway,
     agent.sink.end()
     await gateway.until_over()
 
-    gateway.assert_ended(call, Cause.AGENT_ENDED, hung_up=False, caplog=caplog)
-    assert gateway.core.pod.counters["hang_ups_failed"] == 1
+    assert_stays_at_ending(gateway, call, caplog)
+    assert gateway.acs.tries > 3
     assert call.socket.close_code == 1000
 
 
-async def test_odd_error_of_the_hang_up_leaves_no_row_unwritten(gateway, agent, monkeypatch):
+def assert_stays_at_ending(gateway, call, caplog):
+    """Check that nobody says that a call ended which may still be on."""
+    row = gateway.row(call)
+    assert (row.state, row.cause) == (CallState.ENDING, Cause.AGENT_ENDED)
+    assert gateway.acs.hung_up == []
+    (line,) = [record for record in caplog.records if record.getMessage() == "call ended"]
+    assert (line.state, line.row, line.hang_up) == ("ending", "written", "failed")
+    assert gateway.core.pod.counters["hang_ups_failed"] == 1
+
+
+async def test_acs_that_comes_back_in_time_gets_the_hang_up(agent, caplog):
+    async with running_gateway(timing=replace(QUICK, hang_up_for_s=30)) as gateway:
+        call = await gateway.place()
+        await gateway.until_streaming(call)
+        gateway.acs.is_away = True
+        agent.sink.end()
+        await gateway.until(lambda: gateway.acs.tries > 10)
+        gateway.acs.is_away = False
+        await gateway.until_over()
+
+        gateway.assert_ended(call, Cause.AGENT_ENDED, hung_up=True, caplog=caplog)
+
+
+async def test_process_that_stops_tries_to_hang_up_only_while_it_has_time(agent, caplog):
+    async with running_gateway(timing=replace(QUICK, hang_up_for_s=60, stop_s=1.5)) as gateway:
+        call = await gateway.place()
+        await gateway.until_streaming(call)
+        gateway.acs.is_away = True
+        agent.sink.end()
+        await gateway.until(lambda: gateway.acs.tries > 3)
+        gateway.stop.set()
+        await gateway.until_over(seconds=3)
+
+        assert_stays_at_ending(gateway, call, caplog)
+    assert "were cut off" not in caplog.text
+
+
+async def test_odd_error_of_the_hang_up_leaves_no_row_unwritten(gateway, agent, monkeypatch, caplog):
     async def fail(*_, **__):
         raise ValueError("not an error that the SDK documents")
 
@@ -300,7 +292,7 @@ async def test_odd_error_of_the_hang_up_leaves_no_row_unwritten(gateway, agent, 
     agent.sink.end()
     await gateway.until_over()
 
-    gateway.assert_ended(call, Cause.AGENT_ENDED, hung_up=False)
+    assert_stays_at_ending(gateway, call, caplog)
 
 
 async def test_socket_that_acs_does_not_close_is_closed(gateway, agent):
@@ -370,11 +362,98 @@ async def test_owner_that_lost_the_call_writes_nothing_and_hangs_nobody_up(gatew
     await gateway.until_streaming(call)
     taken = replace(gateway.row(call), epoch=2, owner="pod-b")
     gateway.calls.rows[call.call_id] = taken
-    gateway.acs.gone.add(call.call_connection_id)
     agent.sink.end()
     await gateway.until_over()
 
     assert gateway.row(call) is taken
+    assert not gateway.acs.hung_up
+
+
+async def test_owner_that_lost_a_call_whose_socket_is_lost_hangs_nobody_up(gateway, agent):
+    call = await gateway.place()
+    await gateway.until_streaming(call)
+    taken = gateway.calls.rows[call.call_id] = replace(gateway.row(call), epoch=2, owner="pod-b")
+    call.socket.drop()
+    await gateway.until_over()
+
+    assert gateway.row(call) is taken
+    assert not gateway.acs.hung_up
+
+
+async def test_row_says_that_the_call_ends_before_it_is_hung_up(gateway, agent):
+    call = await gateway.place()
+    await gateway.until_streaming(call)
+    seen = []
+    gateway.acs.on_hang_up = lambda _: seen.append(gateway.row(call).state)
+    agent.sink.end()
+    await gateway.until_over()
+
+    assert seen == [CallState.ENDING]
+    gateway.assert_ended(call, Cause.AGENT_ENDED, hung_up=True)
+
+
+@pytest.mark.parametrize("lost_socket", [False, True])
+async def test_storage_that_hangs_does_not_hold_the_hang_up_up(agent, lost_socket):
+    async with running_gateway(timing=replace(QUICK, row_write_s=60, row_write_tries=1)) as gateway:
+        call = await gateway.place()
+        await gateway.until_streaming(call)
+        gateway.calls.gate.clear()
+        if lost_socket:
+            call.socket.drop()
+        else:
+            agent.sink.end()
+        await gateway.until(lambda: gateway.acs.hung_up, seconds=3)
+        gateway.calls.gate.set()
+        await gateway.until_over()
+
+        gateway.assert_ended(call, Cause.MEDIA_LOST if lost_socket else Cause.AGENT_ENDED, hung_up=True)
+
+
+async def test_events_that_cannot_be_read_do_not_keep_a_lost_call_from_its_end(
+    gateway, agent, monkeypatch, caplog
+):
+    async def fail(_):
+        raise KeyError("name")
+
+    call = await gateway.place()
+    await gateway.until_streaming(call)
+    monkeypatch.setattr(gateway.calls, "events", fail)
+    call.socket.drop()
+    await gateway.until_over()
+
+    gateway.assert_ended(call, Cause.MEDIA_LOST, hung_up=True, caplog=caplog)
+
+
+async def test_error_while_a_lost_socket_is_looked_into_ends_the_call_all_the_same(
+    gateway, agent, monkeypatch, caplog
+):
+    async def fail(*_):
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(CallEnding, "_tell_a_hang_up_from_a_lost_socket", fail)
+    call = await gateway.place()
+    await gateway.until_streaming(call)
+    call.socket.drop()
+    await gateway.until_over()
+
+    gateway.assert_ended(call, Cause.MEDIA_LOST, hung_up=True, caplog=caplog)
+
+
+@pytest.mark.parametrize("step", ["_let_the_goodbye_be_heard", "_close_agent", "_close_socket"])
+async def test_error_in_one_step_of_the_end_keeps_no_other_from_being_done(
+    gateway, agent, monkeypatch, caplog, step
+):
+    async def fail(*_):
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(CallEnding, step, fail)
+    call = await gateway.place()
+    await gateway.until_streaming(call)
+    agent.sink.end()
+    await gateway.until_over()
+
+    gateway.assert_ended(call, Cause.AGENT_ENDED, hung_up=True, caplog=caplog)
+    assert "a step of a call's end failed" in caplog.text
 
 
 async def test_row_says_when_the_agent_was_first_heard(gateway, agent):

@@ -4,13 +4,21 @@ import asyncio
 import uuid
 from dataclasses import replace
 
-from shared.core.call_state import CallState
+import pytest
+
+from shared.core.call_state import CallState, Cause
 from tests.support.media import QUICK, running_gateway
 
+REFUSED = 1008
+TRY_AGAIN_LATER = 1013
+IMPATIENT = replace(QUICK, ownership_s=0.1)
 
-async def assert_loses(gateway, socket, reason, code=1008):
+
+async def assert_loses(gateway, socket, reason, code=REFUSED):
     await socket.until_closed()
     assert (socket.close_code, socket.close_reason) == (code, reason)
+    if code == REFUSED:
+        assert not gateway.acs.hung_up
 
 
 async def test_token_is_good_for_one_socket(gateway):
@@ -64,19 +72,82 @@ async def test_call_without_a_row_takes_no_socket(gateway):
     await assert_loses(gateway, await gateway.open_socket(call), "no_such_call")
 
 
-async def test_without_storage_acs_may_try_again_later(gateway):
+async def test_storage_that_comes_back_in_time_gives_the_call(gateway):
     gateway.calls.is_away = True
-    socket = await gateway.open_socket(gateway.answer())
+    call = await gateway.place()
+    await asyncio.sleep(0.05)
+    gateway.calls.is_away = False
+    await gateway.until_streaming(call)
 
-    await assert_loses(gateway, socket, "store_unavailable", code=1013)
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_without_storage_the_caller_is_not_left_in_silence(hangs):
+    async with running_gateway(timing=IMPATIENT) as gateway:
+        if hangs:
+            gateway.calls.gate.clear()
+        gateway.calls.is_away = not hangs
+        call = gateway.answer()
+        socket = await gateway.open_socket(call)
+
+        await assert_loses(gateway, socket, "store_unavailable", code=TRY_AGAIN_LATER)
+        await gateway.until_over()
+        assert gateway.acs.hung_up == [call.call_connection_id]
+        assert gateway.row(call).owner is None
 
 
-async def test_storage_that_does_not_answer_is_not_waited_for_for_ever():
-    async with running_gateway(timing=replace(QUICK, ownership_s=0.1)) as gateway:
+async def test_row_that_was_taken_but_answered_too_late_ends_its_call():
+    async with running_gateway(timing=replace(IMPATIENT, ownership_doubt_s=5)) as gateway:
+        gateway.calls.reply_gate.clear()
+        call = gateway.answer()
+        await assert_loses(
+            gateway, await gateway.open_socket(call), "store_unavailable", code=TRY_AGAIN_LATER
+        )
+        gateway.calls.reply_gate.set()
+        await gateway.until_over()
+
+        gateway.assert_ended(call, Cause.MEDIA_LOST, hung_up=True)
+
+
+async def test_row_that_was_taken_and_could_not_be_read_again_ends_its_call():
+    async with running_gateway(timing=replace(IMPATIENT, ownership_doubt_s=5)) as gateway:
+        gateway.calls.lost_replies = 1_000_000
+        call = gateway.answer()
+        await assert_loses(
+            gateway, await gateway.open_socket(call), "store_unavailable", code=TRY_AGAIN_LATER
+        )
+        gateway.calls.lost_replies = 0
+        await gateway.until_over()
+
+        gateway.assert_ended(call, Cause.MEDIA_LOST, hung_up=True)
+
+
+async def test_row_that_somebody_else_took_meanwhile_is_left_to_them():
+    async with running_gateway(timing=replace(IMPATIENT, ownership_doubt_s=5)) as gateway:
         gateway.calls.gate.clear()
-        socket = await gateway.open_socket(gateway.answer())
+        call = gateway.answer()
+        await assert_loses(
+            gateway, await gateway.open_socket(call), "store_unavailable", code=TRY_AGAIN_LATER
+        )
+        row = replace(gateway.row(call), media_jti_used=True, owner="pod-b", epoch=1)
+        gateway.calls.rows[call.call_id] = row
+        gateway.calls.gate.set()
+        await gateway.until_over()
 
-        await assert_loses(gateway, socket, "store_unavailable", code=1013)
+        assert gateway.row(call) is row
+        assert not gateway.acs.hung_up
+
+
+async def test_odd_error_of_storage_does_not_leave_the_caller_in_silence(gateway, monkeypatch):
+    async def fail(*_):
+        raise KeyError("owner")
+
+    monkeypatch.setattr(gateway.calls, "change", fail)
+    call = gateway.answer()
+    socket = await gateway.open_socket(call)
+    await assert_loses(gateway, socket, "internal", code=1011)
+    await gateway.until_over()
+
+    assert gateway.acs.hung_up == [call.call_connection_id]
 
 
 async def test_update_whose_reply_was_lost_is_recognised_as_ours(gateway):

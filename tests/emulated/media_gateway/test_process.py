@@ -88,3 +88,41 @@ async def test_process_lives_without_the_rest_of_the_world_and_stops_in_order():
     assert process.returncode == 0
     assert json.loads(errors.splitlines()[-1])["message"] == "media gateway stopped"
     assert b"c2VjcmV0LWtleQ" not in errors
+
+
+STUBBORN = """
+import asyncio, sys
+import media_gateway.__main__ as gateway
+
+async def serve(settings):
+    async def ignore_cancellation():
+        while True:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                pass
+    global task
+    task = asyncio.create_task(ignore_cancellation())
+    await asyncio.sleep(0)
+
+gateway.serve, gateway.LEAVE_S = serve, 0.1
+sys.exit(gateway.main())
+"""
+
+
+async def test_process_ends_though_an_agent_left_a_task_that_cannot_be_cancelled():
+    env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | NOWHERE
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", STUBBORN, env=env, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(20):
+            _, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+        process._transport.close()
+
+    assert process.returncode == 0
+    assert b"tasks that cannot be cancelled were left" in errors

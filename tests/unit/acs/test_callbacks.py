@@ -93,3 +93,9 @@ def test_a_silent_owner_s_call_is_moved_but_not_that_of_a_pod_that_took_it_since
     event = callback("call_disconnected")
     assert applied(call_record(owner="pod-a"), event, dead_owner="pod-a").state is CallState.ENDED
     assert applied(call_record(owner="pod-b"), event, dead_owner="pod-a").state is CallState.ANSWERING
+
+
+def test_the_end_of_a_call_that_its_owner_is_ending_is_taken_whoever_owns_it():
+    ending = call_record(CallState.ENDING, owner="pod-a", cause=Cause.AGENT_ENDED)
+    ended = applied(ending, callback("call_disconnected"), dead_owner=None)
+    assert (ended.state, ended.cause) == (CallState.ENDED, Cause.AGENT_ENDED)
