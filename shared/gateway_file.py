@@ -6,7 +6,7 @@ is there and fits) is checked here. Every fault is reported with its line.
 
 import json
 import wave
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,24 +47,33 @@ def load_gateway_file(path: Path) -> Routing:
     except UnicodeDecodeError as error:
         raise GatewayFileInvalid([f"{path.name}: is not UTF-8"]) from error
     except yaml.YAMLError as error:
-        raise GatewayFileInvalid([f"{path.name}: {' '.join(str(error).split())}"]) from error
+        raise GatewayFileInvalid([_yaml_fault(path, error)]) from error
     except RecursionError as error:
         raise GatewayFileInvalid([f"{path.name}: is nested too deeply"]) from error
     if root is None:
         raise GatewayFileInvalid([f"{path.name}: is empty"])
     try:
         document = _Document(path, root)
-        faults = [*document.duplicate_keys(), *_schema_faults(document)]
+        faults = [
+            *document.duplicate_keys(),
+            *_schema_faults(document),
+            *_route_faults(document),
+            *_sound_faults(document),
+        ]
     except RecursionError as error:
         raise GatewayFileInvalid([f"{path.name}: refers to itself, or is nested too deeply"]) from error
     except (yaml.YAMLError, ValueError) as error:
-        raise GatewayFileInvalid([f"{path.name}: {' '.join(str(error).split())}"]) from error
-    if not faults:
-        routing = _to_routing(document)
-        faults = [*_route_faults(document, routing), *_sound_faults(document, routing)]
+        raise GatewayFileInvalid([_yaml_fault(path, error)]) from error
     if faults:
         raise GatewayFileInvalid(faults)
-    return routing
+    return _to_routing(document)
+
+
+def _yaml_fault(path: Path, error: Exception) -> str:
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    if mark is None:
+        return f"{path.name}: {' '.join(str(error).split())}"
+    return f"{path.name}:{mark.line + 1}: {problem}"
 
 
 class _Document:
@@ -152,31 +161,44 @@ def _to_profile(name: str, settings: dict[str, Any]) -> AgentProfile:
     return msgspec.convert({"name": name, "agent": own, **common}, AgentProfile, strict=False)
 
 
-def _route_faults(document: _Document, routing: Routing) -> Iterator[str]:
+def _route_faults(document: _Document) -> Iterator[str]:
+    """Check what the schema cannot; a place of the wrong shape is the schema's business, and skipped."""
+    profiles = _object(_object(document.data).get("profiles"))
     taken: set[tuple[str, str]] = set()
-    for index, route in enumerate(routing.routes):
-        if route.profile not in routing.profiles:
-            yield document.fault(["routes", index, "profile"], f"there is no profile '{route.profile}'")
-        if (route.account, route.to) in taken:
-            yield document.fault(["routes", index], "the account has a route for this already")
-        taken.add((route.account, route.to))
+    for index, route in enumerate(_list(_object(document.data).get("routes"))):
+        account, to, profile = (_object(route).get(name) for name in ("account", "to", "profile"))
+        if isinstance(profile, str) and profile not in profiles:
+            yield document.fault(["routes", index, "profile"], f"there is no profile '{profile}'")
+        if isinstance(account, str) and isinstance(to, str):
+            if (account, to_raw_id(to)) in taken:
+                yield document.fault(["routes", index], "the account has a route for this already")
+            taken.add((account, to_raw_id(to)))
 
 
-def _sound_faults(document: _Document, routing: Routing) -> Iterator[str]:
-    for name, settings in document.data["profiles"].items():
-        rate_hz = routing.profiles[name].audio_format.rate_hz
-        for place, file in _sounds(settings):
-            fault = _wav_fault(document.path.parent / file, rate_hz)
+def _sound_faults(document: _Document) -> Iterator[str]:
+    for name, settings in _object(_object(document.data).get("profiles")).items():
+        written = _object(settings).get("audio_format", AudioFormat.PCM24K.value)
+        if written not in list(AudioFormat):
+            continue
+        for place, file in _sounds(_object(settings)):
+            fault = _wav_fault(document.path.parent / file, AudioFormat(written).rate_hz)
             if fault is not None:
                 yield document.fault(["profiles", name, *place], fault)
 
 
-def _sounds(settings: dict[str, Any]) -> Iterator[tuple[list[str], str]]:
-    if "greeting" in settings:
-        yield ["greeting"], settings["greeting"]
-    for digit, step in settings.get("on_digit", {}).items():
-        if "play" in step:
-            yield ["on_digit", digit, "play"], step["play"]
+def _sounds(settings: Mapping[str, Any]) -> Iterator[tuple[list[str], str]]:
+    named = [(["greeting"], settings.get("greeting"))]
+    for digit, step in _object(settings.get("on_digit")).items():
+        named.append((["on_digit", digit, "play"], _object(step).get("play")))
+    yield from ((place, file) for place, file in named if isinstance(file, str))
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> Sequence[Any]:
+    return value if isinstance(value, list) else ()
 
 
 def _wav_fault(path: Path, rate_hz: int) -> str | None:

@@ -15,9 +15,10 @@ logger = logging.getLogger(__name__)
 MAX_AGE_S = 1.0
 READ_BUDGET_S = 1.0
 """Admission is not worth more of a caller's waiting; past it the load is unknown, and the call is answered."""
-CONNECTING_S = 3.0
-"""From answering a call until the pods' load counts it: ACS connects in about a second, pods beat every second,
-and their word is a second old at the most."""
+CONNECTING_S = 1.0
+"""From answering a call until a pod holds its socket. A beat older than that after the answer cannot count it."""
+REMEMBERED_S = HEARTBEAT_FRESH_S + MAX_AGE_S + CONNECTING_S
+"""For how long an answer may matter: no live pod's word is older."""
 
 
 class PodLoads:
@@ -34,9 +35,11 @@ class PodLoads:
     async def room(self) -> Room:
         """Say whether a pod has room for one more call."""
         loads, now = await self._current(), self._clock()
-        while self._answered and now - self._answered[0] > CONNECTING_S:
+        while self._answered and now - self._answered[0] > REMEMBERED_S:
             self._answered.popleft()
-        return room(loads, len(self._answered), now)
+        beats = [load.at for load in loads or () if now - load.at <= HEARTBEAT_FRESH_S]
+        counted_until = min(beats, default=now) - CONNECTING_S
+        return room(loads, sum(at > counted_until for at in self._answered), now)
 
     def answered(self) -> None:
         """Count a call that is being answered, until a pod's own count has it."""

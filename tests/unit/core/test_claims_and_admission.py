@@ -2,6 +2,7 @@
 
 import pytest
 
+from shared.calls.pods import PodLoads
 from shared.core.admission import HEARTBEAT_FRESH_S, PodLoad, Room, room
 from shared.core.claims import Found, Outcome, finished, given_up, judge, taken_over
 from tests.support.records import claim
@@ -57,3 +58,31 @@ def test_room_for_a_call(pods, expected):
 def test_calls_answered_but_not_yet_with_a_pod_take_their_room():
     assert room([pod(7), pod(9)], pending=3, now=1000.0) is Room.FREE
     assert room([pod(7), pod(9)], pending=4, now=1000.0) is Room.FULL
+
+
+class Pods:
+    """The table of pods, as far as admission reads it."""
+
+    def __init__(self, load):
+        self.load = load
+
+    async def since(self, at):
+        return [self.load]
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+async def test_an_answered_call_takes_a_place_until_the_pod_itself_can_have_counted_it():
+    clock, table = Clock(), Pods(PodLoad("pod", 0, 1, 1000.0))
+    pods = PodLoads(table, clock=clock)
+    assert await pods.room() is Room.FREE
+    pods.answered()
+    assert await pods.room() is Room.FULL
+    clock.now = 1003.0
+    table.load = PodLoad("pod", 1, 2, 1002.5)
+    assert await pods.room() is Room.FREE, "the call counts once, in the pod's own word"

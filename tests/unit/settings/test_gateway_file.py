@@ -70,6 +70,15 @@ def test_every_fault_is_reported_with_its_line(folder):
     )
 
 
+def test_faults_of_shape_and_of_meaning_are_reported_together(folder):
+    text = GOOD.replace("delay_ms: 200", "delay_ms: 15").replace("profile: echo", "profile: nobody")
+    assert faults(folder, text.replace("greeting: hello.wav", "greeting: gone.wav")) == (
+        "gateway.yaml:3: profiles.echo.delay_ms: 15 is not a multiple of 20",
+        "gateway.yaml:12: routes.0.profile: there is no profile 'nobody'",
+        "gateway.yaml:7: profiles.menu.greeting: the file is not there",
+    )
+
+
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [
@@ -118,8 +127,8 @@ def test_a_wav_file_that_is_cut_short_or_too_long_is_found_before_any_call(folde
     ("text", "fault"),
     [
         ("", "gateway.yaml: is empty"),
-        ("a: [", "gateway.yaml: while parsing a flow"),
-        ("a: !env X", "gateway.yaml: could not determine a constructor for the tag '!env'"),
+        ("a: [", "gateway.yaml:1: "),
+        ("a: !env X", "gateway.yaml:1: could not determine a constructor for the tag '!env'"),
         ("a: !!int x", "gateway.yaml: invalid literal for int()"),
         ("? [a, b]\n: c", "gateway.yaml:1: file: "),
         ("[" * 5000, "gateway.yaml: is nested too deeply"),
