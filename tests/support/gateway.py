@@ -18,6 +18,7 @@ import pytest
 
 from emulator.functions_host import FunctionsHost
 from emulator.media.line import Line
+from emulator.ports import free_ports
 from emulator.service import Emulator
 from emulator.settings import EmulatorSettings
 from shared.adapters.connect import Connections, connect
@@ -137,7 +138,6 @@ StartEdge = Callable[..., Awaitable[Edge]]
 async def start_edge(
     azurite: Azurite,
     functions_host: Callable[..., Awaitable[FunctionsHost]],
-    unused_tcp_port: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[StartEdge]:
     """Start the app: `edge = await start_edge(RING_DEADLINE_S="2")`; settings override the usual ones."""
@@ -149,14 +149,16 @@ async def start_edge(
             await acs.start()
             stack.push_async_callback(acs.stop)
             env = local_settings(emulator, azurite.connection_string) | {"ACS_ENDPOINT": acs.url}
-            env["CALLBACK_BASE_URL"] = f"http://127.0.0.1:{unused_tcp_port}"
+            # Known before the app is imported, and from below where systems take clients' ports from.
+            port = free_ports().functions
+            env["CALLBACK_BASE_URL"] = f"http://127.0.0.1:{port}"
             connections = await stack.enter_async_context(connect(common_settings(env)))
             api_id = await seed(connections)
             for number in range(pods):
                 await connections.pods.beat(PodLoad(f"pod-{number}", 0, 100, time.time() + 60))
             for name, value in (env | settings).items():
                 monkeypatch.setenv(name, value)
-            host = await functions_host(port=unused_tcp_port)
+            host = await functions_host(port=port)
             stack.push_async_callback(sys.modules["functions.process"].PROCESS.close)
             stack.push_async_callback(host.stop)
             http = await stack.enter_async_context(
