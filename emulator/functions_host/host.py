@@ -21,8 +21,8 @@ MAX_BODY_BYTES = 100 * 1024 * 1024
 DRAIN_S = 5.0
 """Below the time that the local stack gives its parts to end, so that the end is always orderly."""
 
-ACCEPTING_S = 0.02
-"""A few turns of the loop: what asyncio takes from accepting a connection to giving it to the server."""
+ACCEPTING_TURNS = 20
+"""Turns of the loop: asyncio takes about four from accepting a connection to giving it to the server."""
 _RESERVED = ("admin", "runtime")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,127}")
 
@@ -128,7 +128,8 @@ class FunctionsHost:
             for site in tuple(self._runner.sites):
                 await site.stop()
             # A connection accepted just now becomes one that `cleanup` knows, and closes.
-            await asyncio.sleep(ACCEPTING_S)
+            for _ in range(ACCEPTING_TURNS):
+                await asyncio.sleep(0)
             await self._runner.cleanup()
         self._invoker.close()
 

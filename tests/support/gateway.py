@@ -161,6 +161,8 @@ async def start_edge(
             host = await functions_host(port=port)
             stack.push_async_callback(sys.modules["functions.process"].PROCESS.close)
             stack.push_async_callback(host.stop)
+            # First at the end: it sends callbacks, and nothing new may come while the host stops.
+            stack.push_async_callback(emulator.stop)
             http = await stack.enter_async_context(
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20))
             )
