@@ -29,7 +29,7 @@ from emulator.service import Emulator
 from emulator.settings import EmulatorSettings
 from shared.adapters.connect import connect
 from shared.adapters.tables import create_tables
-from shared.config import common_settings
+from shared.config import functions_settings
 from shared.core.admission import PodLoad
 from shared.security.accounts import Account, hash_secret, new_api_id, new_api_secret
 from shared.security.keyring import CALLBACK_KEY_SECRET, MEDIA_KEY_SECRET
@@ -79,7 +79,7 @@ async def stack() -> AsyncIterator[Emulator]:
         }
         api_secret = new_api_secret()
         account = Account("demo", "Bench", new_api_id(), (hash_secret(api_secret),))
-        async with connect(common_settings(settings)) as connections:
+        async with connect(functions_settings(settings).common) as connections:
             await create_tables(connections.tables)
             for name in (MEDIA_KEY_SECRET, CALLBACK_KEY_SECRET):
                 await connections.vault.add_version(name, base64.b64encode(secrets.token_bytes(32)).decode())

@@ -273,16 +273,6 @@ def storage_settings(env: Mapping[str, str] = os.environ) -> StorageSettings:
     return _checked(reader, _read_storage(reader))
 
 
-def common_settings(env: Mapping[str, str] = os.environ) -> CommonSettings:
-    """Read what both processes need.
-
-    Raises:
-        SettingsInvalid: with every fault.
-    """
-    reader = _Reader(env)
-    return _checked(reader, _read_common(reader))
-
-
 def functions_settings(env: Mapping[str, str] = os.environ) -> FunctionsSettings:
     """Read the settings of the Functions app.
 

@@ -23,7 +23,7 @@ from emulator.service import Emulator
 from emulator.settings import EmulatorSettings
 from shared.adapters.connect import Connections, connect
 from shared.adapters.tables import create_tables
-from shared.config import common_settings
+from shared.config import functions_settings
 from shared.core.admission import PodLoad
 from shared.security.accounts import Account, hash_secret, new_api_id
 from shared.security.keyring import CALLBACK_KEY_SECRET, MEDIA_KEY_SECRET
@@ -152,7 +152,7 @@ async def start_edge(
             # Known before the app is imported, and from below where systems take clients' ports from.
             port = free_ports().functions
             env["CALLBACK_BASE_URL"] = f"http://127.0.0.1:{port}"
-            connections = await stack.enter_async_context(connect(common_settings(env)))
+            connections = await stack.enter_async_context(connect(functions_settings(env).common))
             api_id = await seed(connections)
             for number in range(pods):
                 await connections.pods.beat(PodLoad(f"pod-{number}", 0, 100, time.time() + 60))

@@ -15,7 +15,7 @@ from emulator.processes import Process
 from emulator.routed import routed_addresses
 from emulator.stack import Stack, StackOptions
 from shared.adapters.connect import connect
-from shared.config import common_settings
+from shared.config import functions_settings
 from shared.core.call import CallRecord
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -65,7 +65,7 @@ class Running:
 
     async def newest_record(self, *, final: bool = True) -> CallRecord:
         """The row of the call that was placed last, once it is final (or at once)."""
-        settings = common_settings(self.stack.settings)
+        settings = functions_settings(self.stack.settings).common
         async with asyncio.timeout(SETTLE_S), connect(settings) as connections:
             while True:
                 table = connections.tables.get_table_client("calls")
