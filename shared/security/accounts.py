@@ -30,8 +30,17 @@ class Account:
     name: str
     api_id: str
     secret_hashes: tuple[str, ...] = field(repr=False)
+    """One, or two while a secret is rotated."""
     enabled: bool = True
     created: float = 0.0
+    api_id_header: str = "asapp-api-id"
+    api_secret_header: str = "asapp-api-secret"  # noqa: S105 - a header's name
+    max_calls: int | None = None
+    """Calls at a time; None is no limit but the pods'."""
+    blocked_callers: frozenset[str] = field(default=frozenset(), repr=False)
+    """Raw ids (`4:+1...`) of callers that are rejected."""
+    overflow_to: str | None = field(default=None, repr=False)
+    """Raw id of whom a call is redirected to that there is no room for; None rejects it as busy."""
 
 
 class AccountStore(Protocol):

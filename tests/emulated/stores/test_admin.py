@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shared.adapters.account_store import TableAccountStore
-from shared.admin import main
+from shared.admin.__main__ import main
 from shared.security.accounts import secret_matches
 
 REPOSITORY = Path(__file__).resolve().parents[3]

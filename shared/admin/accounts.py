@@ -1,7 +1,4 @@
-"""The operator's command line: `python -m shared.admin`.
-
-It works with the settings of the environment, and with the rights of whoever runs it.
-"""
+"""`accounts`: who may deliver calls."""
 
 import argparse
 import asyncio
@@ -10,7 +7,6 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import msgspec
 from azure.data.tables.aio import TableServiceClient
@@ -18,34 +14,18 @@ from azure.identity.aio import DefaultAzureCredential
 
 from shared.adapters.account_store import TableAccountStore
 from shared.adapters.tables import create_tables, open_tables
-from shared.config import SettingsInvalid, storage_settings
-from shared.errors import BadRequest, GatewayError
-from shared.gateway_file import GatewayFileInvalid, load_gateway_file
+from shared.admin.parsers import Subparsers
+from shared.config import storage_settings
+from shared.errors import BadRequest
 from shared.security.accounts import MIN_SECRET_CHARS, Account, hash_secret, new_api_id, new_api_secret
 
 ACCOUNT_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run one command and return the exit status: 0 done, 1 failed, 2 asked wrongly or not configured."""
-    arguments = _parser().parse_args(argv)
-    try:
-        return int(arguments.run(arguments))
-    except (SettingsInvalid, GatewayFileInvalid) as error:
-        for fault in error.faults:
-            print(fault, file=sys.stderr)
-        return 2
-    except GatewayError as error:
-        print(error, file=sys.stderr)
-        return 1
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m shared.admin", description="Operate the voice gateway.")
-    subjects = parser.add_subparsers(required=True)
-
-    accounts = subjects.add_parser("accounts", help="who may deliver calls").add_subparsers(required=True)
-    create = accounts.add_parser("create", help="make an account and print its credentials, once")
+def add_commands(subjects: Subparsers) -> None:
+    """Add `accounts create` and `accounts list`."""
+    commands = subjects.add_parser("accounts", help="who may deliver calls").add_subparsers(required=True)
+    create = commands.add_parser("create", help="make an account and print its credentials, once")
     create.add_argument("--account", required=True, help="id that routes name: a-z, 0-9 and hyphens")
     create.add_argument("--name", required=True, help="name for people")
     create.add_argument("--api-id", help="keep the API id of an existing subscription")
@@ -53,19 +33,13 @@ def _parser() -> argparse.ArgumentParser:
         "--secret-from-stdin", action="store_true", help="keep the API secret of an existing subscription"
     )
     create.add_argument("--json", action="store_true", help="print JSON")
-    create.set_defaults(run=lambda arguments: asyncio.run(_create_account(arguments)))
-    listing = accounts.add_parser("list", help="list accounts")
+    create.set_defaults(run=lambda arguments: asyncio.run(_create(arguments)))
+    listing = commands.add_parser("list", help="list accounts")
     listing.add_argument("--json", action="store_true", help="print JSON")
-    listing.set_defaults(run=lambda arguments: asyncio.run(_list_accounts(arguments)))
-
-    gateway = subjects.add_parser("gateway", help="the gateway file").add_subparsers(required=True)
-    check = gateway.add_parser("check", help="check a gateway file and list every fault with its line")
-    check.add_argument("file", type=Path)
-    check.set_defaults(run=_check_gateway_file)
-    return parser
+    listing.set_defaults(run=lambda arguments: asyncio.run(_list(arguments)))
 
 
-async def _create_account(arguments: argparse.Namespace) -> int:
+async def _create(arguments: argparse.Namespace) -> int:
     if not ACCOUNT_ID.fullmatch(arguments.account):
         raise BadRequest("--account takes a-z, 0-9 and hyphens, 63 at most")
     secret = sys.stdin.readline().strip() if arguments.secret_from_stdin else new_api_secret()
@@ -90,7 +64,7 @@ async def _create_account(arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _list_accounts(arguments: argparse.Namespace) -> int:
+async def _list(arguments: argparse.Namespace) -> int:
     async with _tables() as tables:
         accounts = sorted(await TableAccountStore(tables).all(), key=lambda account: account.account_id)
     rows = [
@@ -116,13 +90,3 @@ async def _list_accounts(arguments: argparse.Namespace) -> int:
 async def _tables() -> AsyncIterator[TableServiceClient]:
     async with DefaultAzureCredential() as credential, open_tables(storage_settings(), credential) as tables:
         yield tables
-
-
-def _check_gateway_file(arguments: argparse.Namespace) -> int:
-    routing = load_gateway_file(arguments.file)
-    print(f"{arguments.file}: {len(routing.profiles)} profiles, {len(routing.routes)} routes, no fault")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,33 @@
+"""What the Functions app counts, as OpenTelemetry instruments; where they go is the process's own configuration.
+
+Attributes hold names from fixed lists and ids of accounts, never numbers, digits or words.
+"""
+
+from opentelemetry.metrics import Meter, get_meter
+
+METER_NAME = "acs-voice-gateway"
+
+
+class Metrics:
+    """The counters of one process; `meter` is the global provider's unless given."""
+
+    def __init__(self, meter: Meter | None = None) -> None:
+        meter = meter or get_meter(METER_NAME)
+        self.events = meter.create_counter(
+            "gateway.events",
+            description="Event Grid events, by `outcome` and the `status` that their delivery got",
+        )
+        self.calls = meter.create_counter(
+            "gateway.calls", description="Ringing calls that came to an end, by `account` and `outcome`"
+        )
+        self.credentials_refused = meter.create_counter(
+            "gateway.credentials.refused",
+            description="Deliveries with credentials that are not good, by `reason`",
+        )
+        self.accounts_overlapping = meter.create_counter(
+            "gateway.accounts.overlapping",
+            description="Calls that a second account's subscription delivered too, by `account`",
+        )
+        self.tokens_refused = meter.create_counter(
+            "gateway.tokens.refused", description="Callbacks whose token is not good, by `reason`"
+        )
