@@ -1,15 +1,19 @@
-"""Call Automation through its SDK: answer, reject, hang up; and what its errors mean to us."""
+"""Call Automation through its SDK: answer, reject, redirect, hang up; and what its errors mean to us."""
 
 from dataclasses import dataclass
 from email.utils import formatdate
 
 from azure.communication.callautomation import (
     AudioFormat,
+    CallRejectReason,
     MediaStreamingAudioChannelType,
     MediaStreamingContentType,
     MediaStreamingOptions,
     StreamingTransportType,
 )
+
+# Public in every other Communication Services package; this one forgot to export it.
+from azure.communication.callautomation._shared.models import identifier_from_raw_id
 from azure.communication.callautomation.aio import CallAutomationClient
 from azure.core.exceptions import AzureError, HttpResponseError
 
@@ -90,13 +94,32 @@ class CallControl:
             raise _as_ours(error) from error
         return str(properties.call_connection_id)
 
-    async def reject(self, *, incoming_call_context: str, repeatability: Repeatability) -> None:
-        """Reject a ringing call as busy. Raises `CallGone` and `AcsUnavailable`."""
+    async def reject(
+        self, *, incoming_call_context: str, blocked: bool, repeatability: Repeatability
+    ) -> None:
+        """Reject a ringing call: as forbidden where the caller is blocked, else as busy.
+
+        Raises:
+            CallGone: the context is no longer good.
+            AcsUnavailable: anything else that went wrong.
+        """
+        reason = CallRejectReason.FORBIDDEN if blocked else CallRejectReason.BUSY
         try:
             await self._client.reject_call(
                 incoming_call_context,
-                call_reject_reason="busy",
+                call_reject_reason=reason,
                 headers=repeatability.headers(),
+            )
+        except (AzureError, TimeoutError) as error:
+            raise _as_ours(error) from error
+
+    async def redirect(
+        self, *, incoming_call_context: str, target: str, repeatability: Repeatability
+    ) -> None:
+        """Let a ringing call ring at `target`, a raw id, instead. Raises `CallGone` and `AcsUnavailable`."""
+        try:
+            await self._client.redirect_call(
+                incoming_call_context, identifier_from_raw_id(target), headers=repeatability.headers()
             )
         except (AzureError, TimeoutError) as error:
             raise _as_ours(error) from error

@@ -4,6 +4,7 @@ A call's row is changed only by reading it, applying a pure function, and writin
 between; otherwise the function runs again on what is there now.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,12 +15,15 @@ from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, Re
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableServiceClient
 
+from shared.adapters.slot_store import TableSlotStore
 from shared.adapters.tables import etag_of, get_json, key_of, put_json, store_faults
 from shared.core.call import CallRecord, CallTimes, HistoryEntry
 from shared.core.call_state import CallState, Cause
 from shared.core.ids import partition_of
 from shared.core.profiles import AgentProfile
 from shared.errors import NotFound, StoreUnavailable
+
+logger = logging.getLogger(__name__)
 
 MAX_CONFLICTS = 16
 """Writers of one row are the owner pod and a few callbacks; more conflicts than this is no contention."""
@@ -38,7 +42,8 @@ class StoredEvent:
 class TableCallStore:
     """The tables `calls` and `callevents`. All methods raise `StoreUnavailable`."""
 
-    def __init__(self, service: TableServiceClient) -> None:
+    def __init__(self, service: TableServiceClient, slots: TableSlotStore) -> None:
+        self._slots = slots
         self._calls = service.get_table_client("calls")
         self._events = service.get_table_client("callevents")
 
@@ -59,7 +64,8 @@ class TableCallStore:
     async def change(self, call_id: str, mutate: Callable[[CallRecord], CallRecord]) -> CallRecord:
         """Apply `mutate` to the call and return what was written; what `mutate` raises goes through.
 
-        `mutate` may run several times, and writes nothing where it returns the record it got.
+        `mutate` may run several times, and writes nothing where it returns the record it got. A call that ends
+        gives its place back.
 
         Raises:
             NotFound: there is no such call.
@@ -82,7 +88,9 @@ class TableCallStore:
                     )
                 except ResourceModifiedError:
                     continue
-                return changed
+            if changed.state.is_final and changed.slot is not None:
+                await self._release(changed.slot, call_id)
+            return changed
         raise StoreUnavailable("the call's row changes too often")
 
     async def append_event(self, call_id: str, event: StoredEvent) -> bool:
@@ -111,6 +119,13 @@ class TableCallStore:
                 async for e in query
             ]
         return sorted(found, key=lambda event: event.at)
+
+    async def _release(self, slot: str, call_id: str) -> None:
+        try:
+            await self._slots.release(slot, call_id)
+        except StoreUnavailable:
+            # It comes free by itself, at the latest when the call could have lasted no longer.
+            logger.info("a call's place could not be given back", extra={"call_id": call_id})
 
     async def _read(self, call_id: str) -> tuple[CallRecord, str] | None:
         async with store_faults():
@@ -142,6 +157,7 @@ def _to_entity(record: CallRecord) -> dict[str, Any]:
         "cause": record.cause and record.cause.value,
         "call_connection_id": record.call_connection_id,
         "owner": record.owner,
+        "slot": record.slot,
     }
     entity.update({name: value for name, value in optional.items() if value is not None})
     put_json(entity, "profile", record.profile)
@@ -171,6 +187,7 @@ def _to_record(entity: Mapping[str, Any]) -> CallRecord:
             call_connection_id=entity.get("call_connection_id"),
             media_jti_used=entity["media_jti_used"],
             owner=entity.get("owner"),
+            slot=entity.get("slot"),
             epoch=entity["epoch"],
             history=get_json(entity, "history", tuple[HistoryEntry, ...]),
             history_dropped=entity["history_dropped"],

@@ -61,6 +61,20 @@ class TableClaimStore:
         async with store_faults():
             await self._table.upsert_entity(entity, mode=UpdateMode.REPLACE)
 
+    async def may_redirect(self, correlation_id: str, call_id: str) -> bool:
+        """Whether the journey was not redirected yet, or by this very call; notes that it is now.
+
+        A redirected call that comes back to one of our numbers keeps its correlation id.
+        """
+        key = f"redirected-{key_of(correlation_id)}"
+        async with store_faults():
+            try:
+                await self._table.create_entity({"PartitionKey": key, "RowKey": ROW, "call_id": call_id})
+            except ResourceExistsError:
+                found = await self._table.get_entity(key, ROW)
+                return bool(found["call_id"] == call_id)
+            return True
+
     async def key_of_event(self, event_id: str) -> str | None:
         """Return the key of the claim that an event led to."""
         async with store_faults():
@@ -84,6 +98,7 @@ def _to_claim(entity: Mapping[str, Any]) -> Claim:
     return Claim(
         key=entity["PartitionKey"],
         event_id=entity["event_id"],
+        account_id=entity["account_id"],
         call_id=entity["call_id"],
         media_jti=entity["media_jti"],
         repeatability_id=entity["repeatability_id"],

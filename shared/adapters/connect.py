@@ -15,11 +15,13 @@ from azure.keyvault.secrets.aio import SecretClient
 
 from shared.adapters import call_automation
 from shared.adapters.account_store import TableAccountStore
+from shared.adapters.answer_store import TableAnswerStore
 from shared.adapters.call_automation import CallControl
 from shared.adapters.call_store import TableCallStore
 from shared.adapters.claim_store import TableClaimStore
 from shared.adapters.key_vault import VaultSecrets
 from shared.adapters.pod_store import TablePodStore
+from shared.adapters.slot_store import TableSlotStore
 from shared.adapters.tables import open_tables
 from shared.config import CommonSettings
 from shared.security.acs_jwt import AcsTokenVerifier
@@ -41,6 +43,8 @@ class Connections:
     claims: TableClaimStore
     calls: TableCallStore
     pods: TablePodStore
+    answers: TableAnswerStore
+    slots: TableSlotStore
     vault: VaultSecrets
     call_control: CallControl
     acs_tokens: AcsTokenVerifier | None
@@ -104,11 +108,14 @@ async def connect(settings: CommonSettings) -> AsyncIterator[Connections]:
         acs_tokens = AcsTokenVerifier(settings.acs_tokens) if settings.acs_tokens else None
         if acs_tokens is not None:
             stack.push_async_callback(acs_tokens.refresher.close)
+        slots = TableSlotStore(tables)
         yield Connections(
             accounts=TableAccountStore(tables),
             claims=TableClaimStore(tables),
-            calls=TableCallStore(tables),
+            calls=TableCallStore(tables, slots),
             pods=TablePodStore(tables),
+            answers=TableAnswerStore(tables),
+            slots=slots,
             vault=VaultSecrets(secrets),
             call_control=CallControl(calls),
             acs_tokens=acs_tokens,

@@ -15,7 +15,7 @@ from shared.errors import StoreUnavailable
 
 T = TypeVar("T")
 
-TABLES = ("accounts", "incoming", "calls", "callevents", "pods")
+TABLES = ("accounts", "incoming", "calls", "callevents", "pods", "answers", "slots")
 
 CONNECT_TIMEOUT_S = 2
 READ_TIMEOUT_S = 3

@@ -5,11 +5,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from shared.adapters.connect import Connections, connect
+from shared.calls.admission import Admission
 from shared.calls.callbacks import CallbackReceiver
 from shared.calls.incoming import CallAnswerer
 from shared.calls.pods import PodLoads
 from shared.config import FunctionsSettings
 from shared.core.profiles import Routing
+from shared.metrics import Metrics
 from shared.security.accounts import Authenticator
 from shared.security.keyring import CALLBACK_KEY_SECRET, MEDIA_KEY_SECRET, Keyring
 
@@ -24,6 +26,7 @@ class Gateway:
     answerer: CallAnswerer
     callbacks: CallbackReceiver
     keyrings: tuple[Keyring, ...]
+    metrics: Metrics
 
 
 @asynccontextmanager
@@ -32,7 +35,8 @@ async def open_gateway(settings: FunctionsSettings, routing: Routing) -> AsyncIt
     async with connect(settings.common) as connections:
         media_keys = Keyring(connections.vault, MEDIA_KEY_SECRET)
         callback_keys = Keyring(connections.vault, CALLBACK_KEY_SECRET)
-        pods = PodLoads(connections.pods)
+        pods = PodLoads(connections.pods, connections.answers)
+        metrics = Metrics()
         acs_tokens = connections.acs_tokens
         on_callbacks = settings.common.acs_tokens is not None and settings.common.acs_tokens.on_callbacks
         try:
@@ -46,7 +50,9 @@ async def open_gateway(settings: FunctionsSettings, routing: Routing) -> AsyncIt
                     routing,
                     media_keys=media_keys,
                     callback_keys=callback_keys,
+                    admission=Admission(pods, connections.slots, connections.calls),
                     pods=pods,
+                    metrics=metrics,
                 ),
                 callbacks=CallbackReceiver(
                     connections,
@@ -55,6 +61,7 @@ async def open_gateway(settings: FunctionsSettings, routing: Routing) -> AsyncIt
                     pods=pods,
                 ),
                 keyrings=(media_keys, callback_keys),
+                metrics=metrics,
             )
         finally:
             for keyring in (media_keys, callback_keys):

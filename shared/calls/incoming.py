@@ -10,7 +10,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from urllib.parse import urlencode
 
@@ -18,9 +18,10 @@ from shared.acs.event_grid import GridEvent, IncomingCall, read_incoming_call
 from shared.adapters.call_automation import Repeatability
 from shared.adapters.claim_store import TableClaimStore
 from shared.adapters.connect import Connections
+from shared.calls.admission import Admission
 from shared.calls.pods import PodLoads
 from shared.config import FunctionsSettings
-from shared.core.admission import Room
+from shared.core.admission import redirect_target
 from shared.core.call import CallRecord, CallTimes, advance, bind_connection
 from shared.core.call_state import CallEvent
 from shared.core.claims import Claim, Found, Outcome, finished, given_up, judge, taken_over
@@ -28,6 +29,7 @@ from shared.core.ids import claim_key, new_call_id, new_token_id, new_traceparen
 from shared.core.profiles import AgentProfile, Routing
 from shared.core.variables import input_variables
 from shared.errors import AcsUnavailable, CallGone, GatewayError, TemporaryFault
+from shared.metrics import Metrics
 from shared.security.accounts import Account
 from shared.security.keyring import Keyring
 from shared.security.tokens import Audience, mint
@@ -49,7 +51,10 @@ class Delivered(StrEnum):
     ANSWERED = "answered"
     MISSED = "missed"
     REJECTED = "rejected"
+    REDIRECTED = "redirected"
     DUPLICATE = "duplicate"
+    OVERLAPPING = "overlapping"
+    """Another account's subscription delivered the call first."""
     UNROUTED = "unrouted"
 
 
@@ -84,7 +89,9 @@ class CallAnswerer:
         *,
         media_keys: Keyring,
         callback_keys: Keyring,
+        admission: Admission,
         pods: PodLoads,
+        metrics: Metrics,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
@@ -94,7 +101,9 @@ class CallAnswerer:
         self._routing = routing
         self._media_keys = media_keys
         self._callback_keys = callback_keys
+        self._admission = admission
         self._pods = pods
+        self._metrics = metrics
         self._clock = clock
 
     async def incoming(self, account: Account, event: GridEvent) -> Delivered:
@@ -114,25 +123,36 @@ class CallAnswerer:
             keys.refresher.begin()
         ringing = _Ringing(account, profile, call, event, event.at + self._settings.ring_deadline_s)
         held = await self._claim(ringing)
-        if held is None:
-            return Delivered.DUPLICATE
+        if isinstance(held, Delivered):
+            if held is Delivered.OVERLAPPING:
+                self._metrics.accounts_overlapping.add(1, {"account": account.account_id})
+                logger.error(
+                    "two accounts' subscriptions deliver the same call",
+                    extra={"account": account.account_id},
+                )
+            return held
         try:
             delivered = await self._settle(ringing, held)
         except TemporaryFault:
             await self._give_up(held)
             raise
+        self._metrics.calls.add(1, {"account": account.account_id, "outcome": delivered.value})
         logger.info(
             "a call was delivered",
             extra={"call_id": held.claim.call_id, "account": account.account_id, "outcome": delivered.value},
         )
         return delivered
 
-    async def _claim(self, ringing: _Ringing) -> _Held | None:
-        """Win the claim, or wait until whoever holds it is done (None) or its lease runs out."""
+    async def _claim(self, ringing: _Ringing) -> _Held | Delivered:
+        """Win the claim, or wait until whoever holds it is done or its lease runs out.
+
+        A claim of another account is left alone, come what may: that account's deliveries go on with it.
+        """
         now, holder = self._clock(), new_token_id()
         mine = Claim(
             key=claim_key(ringing.call.context),
             event_id=ringing.event.event_id,
+            account_id=ringing.account.account_id,
             call_id=new_call_id(),
             media_jti=new_token_id(),
             repeatability_id=str(uuid.uuid4()),
@@ -148,12 +168,14 @@ class CallAnswerer:
             if found is None:
                 raise TemporaryFault("the claim on the call vanished")
             claim, etag = found
+            if claim.account_id != mine.account_id:
+                return Delivered.OVERLAPPING
             if claim.holder == holder:
                 # Our write did get through: its reply was lost, and the client's second try met the first.
                 return _Held(claim, etag)
             match judge(claim, self._clock()):
                 case Found.FINISHED:
-                    return None
+                    return Delivered.DUPLICATE
                 case Found.TAKE_OVER:
                     next_claim = taken_over(claim, holder, self._clock(), self._settings.claim_lease_s)
                     written = await self._claims.replace(next_claim, etag)
@@ -169,21 +191,24 @@ class CallAnswerer:
         if tried is not None and tried.call_connection_id is not None:
             return await self._finish(held, Outcome.ANSWERED)
         if self._clock() > ringing.deadline:
-            return await self._close(ringing, held, CallEvent.RING_EXPIRED, Outcome.MISSED)
-        if tried is None and await self._pods.room() is Room.FULL:
-            return await self._reject(ringing, held)
-        record = tried
-        if record is None:
-            record = self._new_record(ringing, held.claim, CallEvent.ANSWER_SENT)
-            await self._calls.create(record)
-        return await self._answer(ringing, held, record, may_be_answered=tried is not None)
+            return await self._close(ringing, held, Outcome.MISSED, CallEvent.RING_EXPIRED)
+        if tried is not None:
+            return await self._answer(ringing, held, tried, may_be_answered=True)
+        call_id, caller = held.claim.call_id, ringing.call.caller.raw_id
+        admitted = await self._admission.admit(
+            ringing.account, ringing.profile, caller=caller, call_id=call_id
+        )
+        if isinstance(admitted, CallEvent):
+            return await self._turn_away(ringing, held, admitted)
+        record = replace(self._new_record(ringing, held.claim, CallEvent.ANSWER_SENT), slot=admitted.slot)
+        await asyncio.gather(self._calls.create(record), self._pods.announce(call_id))
+        return await self._answer(ringing, held, record, may_be_answered=False)
 
     async def _answer(
         self, ringing: _Ringing, held: _Held, record: CallRecord, *, may_be_answered: bool
     ) -> Delivered:
         claim = held.claim
         callback_url, media_url = await self._urls(record)
-        self._pods.answered()
         for tries in range(1, ANSWER_TRIES + 1):
             try:
                 connection_id = await self._acs.answer(
@@ -202,16 +227,18 @@ class CallAnswerer:
                     # the ring deadline ends the waiting.
                     raise AcsUnavailable(f"an earlier try may have answered, and now {gone}") from gone
                 logger.info("a caller gave up", extra={"call_id": claim.call_id, "fault": str(gone)})
-                return await self._close(ringing, held, CallEvent.CALLER_GONE, Outcome.MISSED)
+                return await self._close(ringing, held, Outcome.MISSED, CallEvent.CALLER_GONE)
             except AcsUnavailable:
                 if tries == ANSWER_TRIES:
                     raise
                 may_be_answered = True
                 await asyncio.sleep(ANSWER_PAUSE_S)
-        await self._mark_answered(ringing, held, connection_id)
+        await self._mark_answered(ringing, held, record, connection_id)
         return Delivered.ANSWERED
 
-    async def _mark_answered(self, ringing: _Ringing, held: _Held, connection_id: str) -> None:
+    async def _mark_answered(
+        self, ringing: _Ringing, held: _Held, record: CallRecord, connection_id: str
+    ) -> None:
         """Write down that the call is up; whatever fails here, it is.
 
         Its callbacks and its socket bind the connection too, and another delivery finds that out. To ask for
@@ -223,6 +250,7 @@ class CallAnswerer:
             self._finish(held, Outcome.ANSWERED),
             # For people: dead letters name the event. Never worth an answer, so it comes after.
             self._claims.index_event(ringing.event.event_id, held.claim.key),
+            self._admission.answered(record),
             return_exceptions=True,
         )
         for result in results:
@@ -232,26 +260,56 @@ class CallAnswerer:
                     extra={"call_id": call_id, "fault": f"{type(result).__name__}: {result}"},
                 )
 
-    async def _reject(self, ringing: _Ringing, held: _Held) -> Delivered:
-        repeatability = Repeatability(held.claim.repeatability_id, held.claim.made_at)
+    async def _turn_away(self, ringing: _Ringing, held: _Held, why: CallEvent) -> Delivered:
+        """Redirect a call that is not answered, or reject it, as its account's overflow policy says."""
+        call, claim = ringing.call, held.claim
+        repeatability = Repeatability(claim.repeatability_id, claim.made_at)
+        blocked = why is CallEvent.CALLER_BLOCKED
+        target = None if blocked else await self._redirect_target(ringing, claim)
         try:
-            await self._acs.reject(incoming_call_context=ringing.call.context, repeatability=repeatability)
+            if target is not None:
+                await self._acs.redirect(
+                    incoming_call_context=call.context, target=target, repeatability=repeatability
+                )
+                return await self._close(ringing, held, Outcome.REDIRECTED, why, CallEvent.REDIRECT_SENT)
+            await self._acs.reject(
+                incoming_call_context=call.context, blocked=blocked, repeatability=repeatability
+            )
         except CallGone:
-            return await self._close(ringing, held, CallEvent.CALLER_GONE, Outcome.MISSED)
-        return await self._close(ringing, held, CallEvent.NO_ROOM, Outcome.REJECTED)
+            return await self._close(ringing, held, Outcome.MISSED, why, CallEvent.CALLER_GONE)
+        return await self._close(ringing, held, Outcome.REJECTED, why, CallEvent.REJECT_SENT)
 
-    async def _close(self, ringing: _Ringing, held: _Held, event: CallEvent, outcome: Outcome) -> Delivered:
-        """Record a call that nobody answered.
+    async def _redirect_target(self, ringing: _Ringing, claim: Claim) -> str | None:
+        target = redirect_target(
+            ringing.account.overflow_to,
+            caller=ringing.call.caller.raw_id,
+            called=ringing.call.called.raw_id,
+            own_numbers=self._routing.own_numbers,
+        )
+        if target is None:
+            return None
+        if ringing.call.correlation_id and not await self._claims.may_redirect(
+            ringing.call.correlation_id, claim.call_id
+        ):
+            logger.error(
+                "a redirected call came back: the account's overflow leads to a number of ours",
+                extra={"call_id": claim.call_id, "account": ringing.account.account_id},
+            )
+            return None
+        return target
+
+    async def _close(self, ringing: _Ringing, held: _Held, outcome: Outcome, *events: CallEvent) -> Delivered:
+        """Record a call that nobody answered: what happened to it, and how it thereby ended.
 
         The claim goes first: who lost it meanwhile must not touch the row of whoever answers now. And a call
         that turns out to be bound was answered after all.
         """
         if await self._claims.replace(finished(held.claim, outcome), held.etag) is None:
             return Delivered.DUPLICATE
-        if not await self._calls.create(self._new_record(ringing, held.claim, event)):
+        if not await self._calls.create(self._new_record(ringing, held.claim, *events)):
             await self._calls.change(
                 held.claim.call_id,
-                lambda r: r if r.call_connection_id is not None else advance(r, event, self._clock()),
+                lambda r: r if r.call_connection_id is not None else self._advanced(r, *events),
             )
         return Delivered(outcome.value)
 
@@ -269,8 +327,13 @@ class CallAnswerer:
                 "a claim could not be given up", extra={"call_id": held.claim.call_id, "fault": str(error)}
             )
 
-    def _new_record(self, ringing: _Ringing, claim: Claim, event: CallEvent) -> CallRecord:
+    def _advanced(self, record: CallRecord, *events: CallEvent) -> CallRecord:
         now = self._clock()
+        for event in events:
+            record = advance(record, event, now)
+        return record
+
+    def _new_record(self, ringing: _Ringing, claim: Claim, *events: CallEvent) -> CallRecord:
         record = CallRecord(
             call_id=claim.call_id,
             account_id=ringing.account.account_id,
@@ -282,9 +345,9 @@ class CallAnswerer:
             variables=input_variables(ringing.call.voip_headers),
             media_jti=claim.media_jti,
             traceparent=new_traceparent(),
-            times=CallTimes(created=now),
+            times=CallTimes(created=self._clock()),
         )
-        return advance(record, event, now)
+        return self._advanced(record, *events)
 
     async def _urls(self, record: CallRecord) -> tuple[str, str]:
         """Return the callback URL and the media URL, each with its own token and the call's trace context."""

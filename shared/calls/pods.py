@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from shared.adapters.answer_store import TableAnswerStore
 from shared.adapters.pod_store import TablePodStore
 from shared.core.admission import HEARTBEAT_FRESH_S, PodLoad, Room, room
 from shared.errors import StoreUnavailable
@@ -22,28 +22,46 @@ REMEMBERED_S = HEARTBEAT_FRESH_S + MAX_AGE_S + CONNECTING_S
 
 
 class PodLoads:
-    """The pods' loads, and the calls that this process sent them of late. `clock` tells Unix seconds."""
+    """The pods' loads, and the calls that all processes sent them of late. `clock` tells Unix seconds."""
 
-    def __init__(self, store: TablePodStore, *, clock: Callable[[], float] = time.time) -> None:
-        self._store = store
+    def __init__(
+        self, pods: TablePodStore, answers: TableAnswerStore, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._pods = pods
+        self._answers = answers
         self._clock = clock
         self._loads: Sequence[PodLoad] | None = None
+        self._others: Mapping[str, float] = {}
+        self._ours: dict[str, float] = {}
         self._read_at = float("-inf")
         self._reading = asyncio.Lock()
-        self._answered: deque[float] = deque()
 
-    async def room(self) -> Room:
-        """Say whether a pod has room for one more call."""
+    async def reserve(self, call_id: str) -> Room:
+        """Say whether a pod has room for one more call, and count the call as answered unless there is none.
+
+        Nothing is awaited between the two, so that calls at the same moment see one another.
+        """
         loads, now = await self._current(), self._clock()
-        while self._answered and now - self._answered[0] > REMEMBERED_S:
-            self._answered.popleft()
+        self._ours = {call: at for call, at in self._ours.items() if now - at <= REMEMBERED_S}
         beats = [load.at for load in loads or () if now - load.at <= HEARTBEAT_FRESH_S]
         counted_until = min(beats, default=now) - CONNECTING_S
-        return room(loads, sum(at > counted_until for at in self._answered), now)
+        answered = {**self._others, **self._ours}
+        pending = sum(at > counted_until for call, at in answered.items() if call != call_id)
+        found = room(loads, pending, now)
+        if found is not Room.FULL:
+            self._ours[call_id] = now
+        return found
 
-    def answered(self) -> None:
-        """Count a call that is being answered, until a pod's own count has it."""
-        self._answered.append(self._clock())
+    def cancel(self, call_id: str) -> None:
+        """Take a call out of the count again: it is not answered after all."""
+        self._ours.pop(call_id, None)
+
+    async def announce(self, call_id: str) -> None:
+        """Let the other processes count the call. A failure is no reason to keep its caller waiting."""
+        try:
+            await self._answers.add(call_id, self._clock())
+        except StoreUnavailable:
+            logger.info("an answer could not be announced", extra={"call_id": call_id})
 
     async def is_live(self, name: str) -> bool:
         """Whether a pod beat of late; unknown counts as live."""
@@ -55,10 +73,14 @@ class PodLoads:
     async def _current(self) -> Sequence[PodLoad] | None:
         """Return what every pod last said; None where the store does not answer in time."""
         async with self._reading:
-            if abs(self._clock() - self._read_at) > MAX_AGE_S:
+            now = self._clock()
+            if abs(now - self._read_at) > MAX_AGE_S:
                 try:
                     async with asyncio.timeout(READ_BUDGET_S):
-                        self._loads = await self._store.since(self._clock() - HEARTBEAT_FRESH_S)
+                        self._loads, self._others = await asyncio.gather(
+                            self._pods.since(now - HEARTBEAT_FRESH_S),
+                            self._answers.since(now - REMEMBERED_S, now),
+                        )
                 except (StoreUnavailable, TimeoutError):
                     logger.warning("the pods' load could not be read")
                     self._loads = None

@@ -1,11 +1,12 @@
-"""Whether there is room for one more call, from what the pods say of themselves."""
+"""Whether there is room for one more call, and what becomes of one that there is none for."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 HEARTBEAT_FRESH_S = 5.0
 """Pods beat every second; one that was silent this long takes no calls."""
+PHONE_PREFIX = "4:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +40,16 @@ def room(pods: Sequence[PodLoad] | None, pending: int, now: float) -> Room:
     live = [pod for pod in pods if now - pod.at <= HEARTBEAT_FRESH_S]
     free = sum(max(0, pod.capacity - pod.calls) for pod in live)
     return Room.FREE if free > pending else Room.FULL
+
+
+def redirect_target(
+    overflow_to: str | None, *, caller: str, called: str, own_numbers: Collection[str]
+) -> str | None:
+    """Return whom a call is redirected to that there is no room for; None rejects it as busy. All are raw ids.
+
+    ACS redirects only calls that came from a phone. A target that is one of our own numbers would ring here
+    again, and find no room again.
+    """
+    if overflow_to is None or not caller.startswith(PHONE_PREFIX):
+        return None
+    return None if overflow_to == called or overflow_to in own_numbers else overflow_to

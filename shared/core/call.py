@@ -55,6 +55,8 @@ class CallRecord:
     media_jti_used: bool = False
     owner: str | None = None
     """Name of the pod that holds the media socket."""
+    slot: str | None = None
+    """The place among the account's calls that this one takes, where their number is limited."""
     epoch: int = 0
     """Raised by each change of owner; a write with an older epoch is refused."""
     history: tuple[HistoryEntry, ...] = ()

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class CallState(StrEnum):
-    """Where a call stands. ENDED, MISSED and REJECTED are final."""
+    """Where a call stands. ENDED, MISSED, REJECTED and REDIRECTED are final."""
 
     RINGING = "ringing"
     ANSWERING = "answering"
@@ -21,6 +21,7 @@ class CallState(StrEnum):
     ENDED = "ended"
     MISSED = "missed"
     REJECTED = "rejected"
+    REDIRECTED = "redirected"
 
     @property
     def is_final(self) -> bool:
@@ -28,7 +29,7 @@ class CallState(StrEnum):
         return self in FINAL
 
 
-FINAL = frozenset({CallState.ENDED, CallState.MISSED, CallState.REJECTED})
+FINAL = frozenset({CallState.ENDED, CallState.MISSED, CallState.REJECTED, CallState.REDIRECTED})
 
 
 class CallEvent(StrEnum):
@@ -36,6 +37,14 @@ class CallEvent(StrEnum):
 
     ANSWER_SENT = "answer_sent"
     NO_ROOM = "no_room"
+    """No pod has room."""
+    ACCOUNT_FULL = "account_full"
+    """The account has as many calls as it may."""
+    AGENT_BUSY = "agent_busy"
+    """The agent's service has opened as many sessions in this minute as it does."""
+    CALLER_BLOCKED = "caller_blocked"
+    REJECT_SENT = "reject_sent"
+    REDIRECT_SENT = "redirect_sent"
     RING_EXPIRED = "ring_expired"
     CALLER_GONE = "caller_gone"
     """ACS refused the answer: the context is no longer good."""
@@ -71,6 +80,9 @@ class Cause(StrEnum):
     CALLER_GONE = "caller_gone"
     RING_EXPIRED = "ring_expired"
     NO_ROOM = "no_room"
+    ACCOUNT_FULL = "account_full"
+    AGENT_BUSY = "agent_busy"
+    CALLER_BLOCKED = "caller_blocked"
 
 
 _S, _E = CallState, CallEvent
@@ -88,7 +100,13 @@ _ENDS_FOR_US: Mapping[CallEvent, CallState] = {
 TRANSITIONS: Mapping[CallState, Mapping[CallEvent, CallState]] = {
     _S.RINGING: {
         _E.ANSWER_SENT: _S.ANSWERING,
-        _E.NO_ROOM: _S.REJECTED,
+        # Why it is not answered, which gives the call its cause; what is done about it is the next event.
+        _E.NO_ROOM: _S.RINGING,
+        _E.ACCOUNT_FULL: _S.RINGING,
+        _E.AGENT_BUSY: _S.RINGING,
+        _E.CALLER_BLOCKED: _S.RINGING,
+        _E.REJECT_SENT: _S.REJECTED,
+        _E.REDIRECT_SENT: _S.REDIRECTED,
         _E.RING_EXPIRED: _S.MISSED,
         _E.CALLER_GONE: _S.MISSED,
     },
@@ -109,10 +127,16 @@ TRANSITIONS: Mapping[CallState, Mapping[CallEvent, CallState]] = {
     _S.ENDED: {},
     _S.MISSED: {},
     _S.REJECTED: {},
+    _S.REDIRECTED: {},
 }
 
 CAUSES: Mapping[CallEvent, Cause] = {
     _E.NO_ROOM: Cause.NO_ROOM,
+    _E.ACCOUNT_FULL: Cause.ACCOUNT_FULL,
+    _E.AGENT_BUSY: Cause.AGENT_BUSY,
+    _E.CALLER_BLOCKED: Cause.CALLER_BLOCKED,
+    _E.REJECT_SENT: Cause.NO_ROOM,
+    _E.REDIRECT_SENT: Cause.NO_ROOM,
     _E.RING_EXPIRED: Cause.RING_EXPIRED,
     _E.CALLER_GONE: Cause.CALLER_GONE,
     _E.ANSWER_FAILED: Cause.ANSWER_FAILED,

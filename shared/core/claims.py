@@ -15,6 +15,7 @@ class Outcome(StrEnum):
     ANSWERED = "answered"
     MISSED = "missed"
     REJECTED = "rejected"
+    REDIRECTED = "redirected"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,8 @@ class Claim:
 
     key: str
     event_id: str
+    account_id: str
+    """Whose delivery came first: the call is that account's."""
     call_id: str
     media_jti: str
     repeatability_id: str

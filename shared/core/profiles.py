@@ -57,6 +57,8 @@ class AgentProfile(Struct, frozen=True):
     playout_delay_ms: int = 0
     """What the network adds between sending audio and the caller hearing it."""
     max_duration_s: int = 3600
+    connections_per_minute: int | None = None
+    """Quota of the agent's service: sessions opened in any minute."""
 
 
 class Route(Struct, frozen=True):
@@ -77,6 +79,11 @@ class Routing(Struct, frozen=True):
     def profile_for(self, account_id: str, called_raw_id: str) -> AgentProfile | None:
         """Return the profile that answers, or None; an exact route goes before a `*` route."""
         return self._first(account_id, called_raw_id) or self._first(account_id, "*")
+
+    @property
+    def own_numbers(self) -> frozenset[str]:
+        """Raw ids of everything that has a route of its own, whatever account's."""
+        return frozenset(route.to for route in self.routes if route.to != "*")
 
     def _first(self, account_id: str, to: str) -> AgentProfile | None:
         matches: Sequence[Route] = [r for r in self.routes if r.account == account_id and r.to == to]

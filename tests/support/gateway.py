@@ -126,6 +126,9 @@ async def seed(connections: Connections) -> str:
         await connections.vault.add_version(name, base64.b64encode(secrets.token_bytes(32)).decode())
     for pod in await connections.pods.since(0):
         await connections.pods.remove(pod.name)
+    answers = connections.tables.get_table_client("answers")
+    async for row in answers.list_entities(select=["PartitionKey", "RowKey"]):
+        await answers.delete_entity(row["PartitionKey"], row["RowKey"])
     account = Account("demo", "Demo", new_api_id(), (hash_secret(API_SECRET),))
     await connections.accounts.create(account)
     return account.api_id

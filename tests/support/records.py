@@ -40,6 +40,7 @@ def claim(**changes: Any) -> Claim:
     """A claim that somebody holds until the time 1008."""
     made = Claim(
         key="ab" * 32,
+        account_id="demo",
         event_id="d5546be8-227a-4db8-b2c3-4f06fd675fd6",
         call_id=new_call_id(),
         media_jti="jti-1",

@@ -8,6 +8,7 @@ import pytest
 
 from shared.adapters.call_store import StoredEvent, TableCallStore
 from shared.adapters.connect import LocalCredential
+from shared.adapters.slot_store import TableSlotStore
 from shared.adapters.tables import open_tables
 from shared.config import StorageSettings
 from shared.core.call import advance, bind_connection
@@ -21,7 +22,7 @@ from tests.support.records import CONNECTION_ID, call_record
 
 @pytest.fixture
 def store(tables):
-    return TableCallStore(tables)
+    return TableCallStore(tables, TableSlotStore(tables))
 
 
 async def test_a_call_comes_back_as_it_was_written(store):
@@ -88,4 +89,4 @@ async def test_storage_that_is_away_is_a_temporary_fault(unused_tcp_port):
     )
     async with open_tables(StorageSettings(None, gone), LocalCredential()) as service:
         with pytest.raises(StoreUnavailable):
-            await TableCallStore(service).get(new_call_id())
+            await TableCallStore(service, TableSlotStore(service)).get(new_call_id())

@@ -1,9 +1,11 @@
 """Many deliveries, one answer; and room for it."""
 
+import asyncio
+
 import pytest
 
 from shared.calls.pods import PodLoads
-from shared.core.admission import HEARTBEAT_FRESH_S, PodLoad, Room, room
+from shared.core.admission import HEARTBEAT_FRESH_S, PodLoad, Room, redirect_target, room
 from shared.core.claims import Found, Outcome, finished, given_up, judge, taken_over
 from tests.support.records import claim
 
@@ -70,6 +72,19 @@ class Pods:
         return [self.load]
 
 
+class Answers:
+    """The table of answers, which all processes write and read."""
+
+    def __init__(self):
+        self.at = {}
+
+    async def add(self, call_id, at):
+        self.at[call_id] = at
+
+    async def since(self, at, now):
+        return {call: then for call, then in self.at.items() if then > at}
+
+
 class Clock:
     now = 1000.0
 
@@ -79,10 +94,62 @@ class Clock:
 
 async def test_an_answered_call_takes_a_place_until_the_pod_itself_can_have_counted_it():
     clock, table = Clock(), Pods(PodLoad("pod", 0, 1, 1000.0))
-    pods = PodLoads(table, clock=clock)
-    assert await pods.room() is Room.FREE
-    pods.answered()
-    assert await pods.room() is Room.FULL
+    pods = PodLoads(table, Answers(), clock=clock)
+    assert await pods.reserve("first") is Room.FREE
+    assert await pods.reserve("second") is Room.FULL
     clock.now = 1003.0
     table.load = PodLoad("pod", 1, 2, 1002.5)
-    assert await pods.room() is Room.FREE, "the call counts once, in the pod's own word"
+    assert await pods.reserve("second") is Room.FREE, "the first counts once, in the pod's own word"
+
+
+async def test_a_call_that_asks_again_does_not_stand_in_its_own_way():
+    pods = PodLoads(Pods(PodLoad("pod", 0, 1, 1000.0)), Answers(), clock=Clock())
+    assert await pods.reserve("call") is Room.FREE
+    assert await pods.reserve("call") is Room.FREE
+
+
+async def test_a_call_that_is_not_answered_after_all_gives_its_place_back():
+    pods = PodLoads(Pods(PodLoad("pod", 0, 1, 1000.0)), Answers(), clock=Clock())
+    await pods.reserve("first")
+    pods.cancel("first")
+    assert await pods.reserve("second") is Room.FREE
+
+
+async def test_what_another_process_answered_counts_here():
+    clock, table, answers = Clock(), Pods(PodLoad("pod", 0, 1, 1000.0)), Answers()
+    here, there = (PodLoads(table, answers, clock=clock) for _ in range(2))
+    assert await there.reserve("theirs") is Room.FREE
+    await there.announce("theirs")
+    assert await here.reserve("ours") is Room.FULL
+
+
+async def test_calls_at_the_same_moment_see_one_another():
+    pods = PodLoads(Pods(PodLoad("pod", 0, 3, 1000.0)), Answers(), clock=Clock())
+    rooms = await asyncio.gather(*(pods.reserve(f"call-{number}") for number in range(10)))
+    assert rooms.count(Room.FREE) == 3
+
+
+@pytest.mark.parametrize(
+    ("overflow_to", "caller", "expected"),
+    [
+        (None, "4:+14255550100", None),
+        ("4:+18005550111", "4:+14255550100", "4:+18005550111"),
+        ("8:acs:r_user", "4:anonymous", "8:acs:r_user"),
+        ("4:+18005550111", "8:acs:r_user", None),
+        ("4:+18005550199", "4:+14255550100", None),
+        ("4:+18005550198", "4:+14255550100", None),
+    ],
+    ids=[
+        "no target",
+        "phone to phone",
+        "phone to user",
+        "from no phone",
+        "the number called",
+        "a number of ours",
+    ],
+)
+def test_whom_an_overflowing_call_is_redirected_to(overflow_to, caller, expected):
+    found = redirect_target(
+        overflow_to, caller=caller, called="4:+18005550199", own_numbers={"4:+18005550198"}
+    )
+    assert found == expected

@@ -1,0 +1,35 @@
+"""Calls of late in Table storage, so that every process counts the answers of all of them: a partition a minute."""
+
+from azure.data.tables import UpdateMode
+from azure.data.tables.aio import TableServiceClient
+
+from shared.adapters.tables import store_faults
+
+MINUTE_S = 60
+
+
+class TableAnswerStore:
+    """The table `answers`. All methods raise `StoreUnavailable`."""
+
+    def __init__(self, service: TableServiceClient) -> None:
+        self._table = service.get_table_client("answers")
+
+    async def add(self, call_id: str, at: float) -> None:
+        """Note that a call is being answered at `at` (Unix seconds)."""
+        entity = {"PartitionKey": _minute(at), "RowKey": call_id, "at": at}
+        async with store_faults():
+            await self._table.upsert_entity(entity, mode=UpdateMode.REPLACE)
+
+    async def since(self, at: float, now: float) -> dict[str, float]:
+        """Return the calls answered after `at`, which is less than a minute ago, each with its time."""
+        async with store_faults():
+            query = self._table.query_entities(
+                # The client finds its parameters between blanks: a bracket must not touch one.
+                "at gt @at and ( PartitionKey eq @first or PartitionKey eq @last )",
+                parameters={"first": _minute(at), "last": _minute(now), "at": at},
+            )
+            return {entity["RowKey"]: entity["at"] async for entity in query}
+
+
+def _minute(at: float) -> str:
+    return f"{int(at // MINUTE_S):010}"

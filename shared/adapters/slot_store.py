@@ -1,0 +1,138 @@
+"""Numbered places in Table storage, each held by one call at a time: exact limits that all processes share.
+
+A place is a row, taken by a conditional insert or, when its holder's time is over, by a conditional replace. So
+two processes never give the same place away, none has to lock anything, and what a dead process held comes free
+by itself. A pool of `size` places thereby limits what goes on at a time; places that are never released, but held
+for a minute, limit what begins in any minute.
+"""
+
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from azure.core import MatchConditions
+from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+from azure.data.tables import UpdateMode
+from azure.data.tables.aio import TableServiceClient
+
+from shared.adapters.tables import etag_of, store_faults
+from shared.errors import StoreUnavailable
+
+MAX_SIZE = 1000
+"""Places of a pool: they are read in one page for every call."""
+MAX_CONFLICTS = 16
+LOOKED_INTO = 4
+"""Places of a full pool whose holders are looked into, in case one ended without giving its place back."""
+
+
+class TableSlotStore:
+    """The table `slots`. All methods raise `StoreUnavailable`."""
+
+    def __init__(self, service: TableServiceClient) -> None:
+        self._table = service.get_table_client("slots")
+
+    async def take(
+        self,
+        pool: str,
+        size: int,
+        *,
+        holder: str,
+        now: float,
+        until: float,
+        is_over: Callable[[str], Awaitable[bool]] | None = None,
+    ) -> str | None:
+        """Take a place and return its name, or None where all are taken; a holder gets the place it has.
+
+        A pool that was made smaller gives no place beyond its size; who holds one keeps it.
+
+        Args:
+            pool: its name.
+            size: how many places it has, at most `MAX_SIZE`.
+            holder: the call's id.
+            now: Unix seconds.
+            until: Unix seconds after which the place is free again.
+            is_over: says of a holder whether it has ended; asked about the oldest ones of a full pool.
+        """
+        for _ in range(MAX_CONFLICTS):
+            async with store_faults():
+                query = self._table.query_entities("PartitionKey eq @p", parameters={"p": pool})
+                rows = {row["RowKey"]: row async for row in query}
+            for name, row in rows.items():
+                if row["holder"] == holder and row["until"] > now:
+                    return _slot(pool, name)
+            live = {name: row for name, row in rows.items() if row["until"] > now}
+            names = [name for name in map(_row_key, range(size)) if name not in live]
+            if len(live) >= size or not names:
+                names = await _ended(live, size, is_over)
+            if not names:
+                return None
+            name = random.choice(names)  # noqa: S311 - so that calls at once seldom choose the same
+            if await self._write(pool, name, holder, until, rows.get(name)):
+                return _slot(pool, name)
+        raise StoreUnavailable("the places of a pool change too often")
+
+    async def keep(self, slot: str, holder: str, until: float) -> None:
+        """Hold a place for longer, unless somebody else has it by now."""
+        pool, _, name = slot.partition("/")
+        row = await self._read(pool, name)
+        if row is not None and row["holder"] == holder:
+            await self._write(pool, name, holder, until, row)
+
+    async def release(self, slot: str, holder: str) -> None:
+        """Give a place back, unless somebody else has it by now."""
+        pool, _, name = slot.partition("/")
+        row = await self._read(pool, name)
+        if row is None or row["holder"] != holder:
+            return
+        async with store_faults():
+            try:
+                await self._table.delete_entity(
+                    pool, name, etag=etag_of(row), match_condition=MatchConditions.IfNotModified
+                )
+            except (ResourceModifiedError, ResourceNotFoundError):
+                return
+
+    async def _read(self, pool: str, name: str) -> Mapping[str, Any] | None:
+        async with store_faults():
+            try:
+                return await self._table.get_entity(pool, name)
+            except ResourceNotFoundError:
+                return None
+
+    async def _write(
+        self, pool: str, name: str, holder: str, until: float, before: Mapping[str, Any] | None
+    ) -> bool:
+        """Write a place if nobody wrote it since it was read; False for the loser."""
+        entity = {"PartitionKey": pool, "RowKey": name, "holder": holder, "until": until}
+        async with store_faults():
+            try:
+                if before is None:
+                    await self._table.create_entity(entity)
+                else:
+                    await self._table.update_entity(
+                        entity,
+                        mode=UpdateMode.REPLACE,
+                        etag=etag_of(before),
+                        match_condition=MatchConditions.IfNotModified,
+                    )
+            except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
+                return False
+            return True
+
+
+def _row_key(number: int) -> str:
+    return f"{number:04}"
+
+
+def _slot(pool: str, name: str) -> str:
+    return f"{pool}/{name}"
+
+
+async def _ended(
+    live: Mapping[str, Mapping[str, Any]], size: int, is_over: Callable[[str], Awaitable[bool]] | None
+) -> list[str]:
+    """Return the places within `size` whose holders have ended, among the oldest of them."""
+    if is_over is None:
+        return []
+    within = sorted((name for name in live if int(name) < size), key=lambda name: live[name]["until"])
+    return [name for name in within[:LOOKED_INTO] if await is_over(live[name]["holder"])]

@@ -1,0 +1,121 @@
+"""Whether a ringing call is answered: who calls, the room on the pods, the account's limit, the agent's quota.
+
+A store that does not answer is unknown, not full and not empty: then the call is answered, and the pods have the
+last word.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from shared.adapters.call_store import TableCallStore
+from shared.adapters.slot_store import TableSlotStore
+from shared.calls.pods import PodLoads
+from shared.core.admission import Room
+from shared.core.call import CallRecord
+from shared.core.call_state import CallEvent
+from shared.core.profiles import AgentProfile
+from shared.errors import StoreUnavailable
+from shared.security.accounts import Account
+
+logger = logging.getLogger(__name__)
+
+READ_BUDGET_S = 1.0
+"""For one limit; past it it is unknown."""
+UNANSWERED_S = 60.0
+"""For how long a place is held for a call that was not answered yet: no call rings longer."""
+SPARE_S = 60.0
+"""How much longer than a call may last its place is held, in case nobody tells of its end."""
+MINUTE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The call is answered; `slot` is the place it takes among the account's calls, if they are limited."""
+
+    slot: str | None = None
+
+
+class Admission:
+    """Admits calls. `clock` tells Unix seconds."""
+
+    def __init__(
+        self,
+        pods: PodLoads,
+        slots: TableSlotStore,
+        calls: TableCallStore,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._pods = pods
+        self._slots = slots
+        self._calls = calls
+        self._clock = clock
+
+    async def admit(
+        self, account: Account, profile: AgentProfile, *, caller: str, call_id: str
+    ) -> Admitted | CallEvent:
+        """Take all that the call needs, or return why it is not answered, having taken nothing.
+
+        Asked again for the same call, by whoever took its claim over, it finds what was taken before.
+        """
+        if caller in account.blocked_callers:
+            return CallEvent.CALLER_BLOCKED
+        if await self._pods.reserve(call_id) is Room.FULL:
+            return CallEvent.NO_ROOM
+        slot: str | None = None
+        if account.max_calls is not None:
+            free, slot = await self._take(
+                f"account-{account.account_id}", account.max_calls, call_id, UNANSWERED_S, self._is_over
+            )
+            if not free:
+                self._pods.cancel(call_id)
+                return CallEvent.ACCOUNT_FULL
+        if profile.connections_per_minute is not None:
+            pool = f"agent-{profile.name}"
+            free, _ = await self._take(pool, profile.connections_per_minute, call_id, MINUTE_S)
+            if not free:
+                self._pods.cancel(call_id)
+                if slot is not None:
+                    await self._within_budget(self._slots.release(slot, call_id))
+                return CallEvent.AGENT_BUSY
+        return Admitted(slot)
+
+    async def answered(self, record: CallRecord) -> None:
+        """Hold the call's place for as long as it may last."""
+        if record.slot is not None:
+            until = self._clock() + record.profile.max_duration_s + SPARE_S
+            await self._within_budget(self._slots.keep(record.slot, record.call_id, until))
+
+    async def _take(
+        self,
+        pool: str,
+        size: int,
+        call_id: str,
+        held_s: float,
+        is_over: Callable[[str], Awaitable[bool]] | None = None,
+    ) -> tuple[bool, str | None]:
+        """Return whether there is a free place, and the one that was taken; unknown is free."""
+        now = self._clock()
+        try:
+            async with asyncio.timeout(READ_BUDGET_S):
+                slot = await self._slots.take(
+                    pool, size, holder=call_id, now=now, until=now + held_s, is_over=is_over
+                )
+        except (StoreUnavailable, TimeoutError):
+            logger.warning("a limit could not be looked at: the call is admitted", extra={"call_id": call_id})
+            return True, None
+        return slot is not None, slot
+
+    async def _is_over(self, call_id: str) -> bool:
+        record = await self._calls.get(call_id)
+        return record is not None and record.state.is_final
+
+    async def _within_budget(self, work: Awaitable[None]) -> None:
+        try:
+            async with asyncio.timeout(READ_BUDGET_S):
+                await work
+        except (StoreUnavailable, TimeoutError):
+            logger.warning("a call's place could not be written")
