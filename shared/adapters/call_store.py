@@ -39,6 +39,14 @@ class StoredEvent:
     data: Mapping[str, Any] = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A call, and the ETag of its row when it was read or written."""
+
+    record: CallRecord
+    etag: str
+
+
 class TableCallStore:
     """The tables `calls` and `callevents`. All methods raise `StoreUnavailable`."""
 
@@ -47,34 +55,45 @@ class TableCallStore:
         self._calls = service.get_table_client("calls")
         self._events = service.get_table_client("callevents")
 
-    async def create(self, record: CallRecord) -> bool:
-        """Insert the row of a new call; False where it is there already (an earlier attempt wrote it)."""
+    async def create(self, record: CallRecord) -> Row | None:
+        """Insert the row of a new call; None where it is there already (an earlier attempt wrote it)."""
         async with store_faults():
             try:
-                await self._calls.create_entity(_to_entity(record))
+                created = await self._calls.create_entity(_to_entity(record))
             except ResourceExistsError:
-                return False
-            return True
+                return None
+            return Row(record, created["etag"])
 
     async def get(self, call_id: str) -> CallRecord | None:
         """Return the call, or None."""
-        found = await self._read(call_id)
-        return None if found is None else found[0]
+        found = await self.read(call_id)
+        return None if found is None else found.record
 
-    async def change(self, call_id: str, mutate: Callable[[CallRecord], CallRecord]) -> CallRecord:
+    async def read(self, call_id: str) -> Row | None:
+        """Return the call's row, to be changed soon, or None."""
+        async with store_faults():
+            try:
+                entity = await self._calls.get_entity(partition_of(call_id), call_id)
+            except ResourceNotFoundError:
+                return None
+            return Row(_to_record(entity), etag_of(entity))
+
+    async def change(
+        self, call_id: str, mutate: Callable[[CallRecord], CallRecord], *, known: Row | None = None
+    ) -> CallRecord:
         """Apply `mutate` to the call and return what was written; what `mutate` raises goes through.
 
         `mutate` may run several times, and writes nothing where it returns the record it got. A call that ends
-        gives its place back.
+        gives its place back. `known` is the row as it was read or written a moment ago, which saves reading it.
 
         Raises:
             NotFound: there is no such call.
         """
         for _ in range(MAX_CONFLICTS):
-            found = await self._read(call_id)
+            found, known = known or await self.read(call_id), None
             if found is None:
                 raise NotFound("no such call")
-            record, etag = found
+            record = found.record
             changed = mutate(record)
             if changed is record:
                 return record
@@ -83,7 +102,7 @@ class TableCallStore:
                     await self._calls.update_entity(
                         _to_entity(changed),
                         mode=UpdateMode.REPLACE,
-                        etag=etag,
+                        etag=found.etag,
                         match_condition=MatchConditions.IfNotModified,
                     )
                 except ResourceModifiedError:
@@ -126,14 +145,6 @@ class TableCallStore:
         except StoreUnavailable:
             # It comes free by itself, at the latest when the call could have lasted no longer.
             logger.info("a call's place could not be given back", extra={"call_id": call_id})
-
-    async def _read(self, call_id: str) -> tuple[CallRecord, str] | None:
-        async with store_faults():
-            try:
-                entity = await self._calls.get_entity(partition_of(call_id), call_id)
-            except ResourceNotFoundError:
-                return None
-            return _to_record(entity), etag_of(entity)
 
 
 def _to_entity(record: CallRecord) -> dict[str, Any]:

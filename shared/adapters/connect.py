@@ -23,6 +23,7 @@ from shared.adapters.key_vault import VaultSecrets
 from shared.adapters.pod_store import TablePodStore
 from shared.adapters.slot_store import TableSlotStore
 from shared.adapters.tables import open_tables
+from shared.adapters.transport import transport_options
 from shared.config import CommonSettings
 from shared.security.acs_jwt import AcsTokenVerifier
 
@@ -83,7 +84,7 @@ async def connect(settings: CommonSettings) -> AsyncIterator[Connections]:
         stack.push_async_callback(credential.close)
         tables = open_tables(settings.storage, credential)
         stack.push_async_callback(tables.close)
-        vault_options: dict[str, Any] = {}
+        vault_options = transport_options()
         if settings.key_vault_ca_file is not None:
             vault_options["connection_verify"] = str(settings.key_vault_ca_file)
         secrets = SecretClient(
@@ -103,6 +104,7 @@ async def connect(settings: CommonSettings) -> AsyncIterator[Connections]:
             retry_total=call_automation.RETRIES,
             connection_timeout=call_automation.CONNECT_TIMEOUT_S,
             read_timeout=call_automation.READ_TIMEOUT_S,
+            **transport_options(),
         )
         stack.push_async_callback(calls.close)
         acs_tokens = AcsTokenVerifier(settings.acs_tokens) if settings.acs_tokens else None

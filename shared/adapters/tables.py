@@ -10,6 +10,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.data.tables.aio import TableServiceClient
 
+from shared.adapters.transport import transport_options
 from shared.config import StorageSettings
 from shared.errors import StoreUnavailable
 
@@ -33,6 +34,7 @@ def open_tables(settings: StorageSettings, credential: AsyncTokenCredential) -> 
         "retry_backoff_factor": 0.1,
         "connection_timeout": CONNECT_TIMEOUT_S,
         "read_timeout": READ_TIMEOUT_S,
+        **transport_options(),
     }
     if settings.connection_string is not None:
         return TableServiceClient.from_connection_string(settings.connection_string, **options)

@@ -10,7 +10,7 @@ from shared.calls.pods import PodLoads
 from shared.core.call import CallRecord, WrongConnection, advance, bind_connection
 from shared.core.call_state import CallEvent, CallState
 from shared.core.callbacks import EVENT_OF_CALLBACK
-from shared.errors import BadRequest, CallGone, Forbidden
+from shared.errors import BadRequest, CallGone, Forbidden, NotFound
 from shared.security.acs_jwt import AcsTokenVerifier
 from shared.security.keyring import Keyring
 from shared.security.tokens import Audience, TokenRejected
@@ -72,10 +72,15 @@ class CallbackReceiver:
             raise BadRequest("; ".join(faults))
 
     async def _take(self, call_id: str, event: CallbackEvent) -> None:
-        dead_owner = await self._dead_owner(call_id)
+        row = await self._calls.read(call_id)
+        if row is None:
+            raise NotFound("no such call")
+        dead_owner = await self._dead_owner(row.record)
         try:
             # Applied first: it refuses another call's event before that is kept among this call's.
-            record = await self._calls.change(call_id, lambda r: applied(r, event, dead_owner=dead_owner))
+            record = await self._calls.change(
+                call_id, lambda r: applied(r, event, dead_owner=dead_owner), known=row
+            )
         except WrongConnection:
             raise Forbidden("the event is about another connection") from None
         kept = StoredEvent(event.event_id, event.name, event.at, event.data)
@@ -84,10 +89,9 @@ class CallbackReceiver:
         if record.state is CallState.ENDING and EVENT_OF_CALLBACK.get(event.name) is CallEvent.MEDIA_FAILED:
             await self._hang_up(record)
 
-    async def _dead_owner(self, call_id: str) -> str | None:
+    async def _dead_owner(self, record: CallRecord) -> str | None:
         """Return the pod that holds the call, if it has gone silent."""
-        record = await self._calls.get(call_id)
-        if record is None or record.owner is None or await self._pods.is_live(record.owner):
+        if record.owner is None or await self._pods.is_live(record.owner):
             return None
         return record.owner
 

@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 from shared.acs.event_grid import GridEvent, IncomingCall, read_incoming_call
 from shared.adapters.call_automation import Repeatability
+from shared.adapters.call_store import Row
 from shared.adapters.claim_store import TableClaimStore
 from shared.adapters.connect import Connections
 from shared.calls.admission import Admission
@@ -187,13 +188,13 @@ class CallAnswerer:
     async def _settle(self, ringing: _Ringing, held: _Held) -> Delivered:
         """Bring a claim that is ours to its outcome."""
         # The row is written just before ACS is asked: where it stands, an earlier holder may have answered.
-        tried = await self._calls.get(held.claim.call_id) if held.claim.attempts > 1 else None
-        if tried is not None and tried.call_connection_id is not None:
+        tried = await self._calls.read(held.claim.call_id) if held.claim.attempts > 1 else None
+        if tried is not None and tried.record.call_connection_id is not None:
             return await self._finish(held, Outcome.ANSWERED)
         if self._clock() > ringing.deadline:
             return await self._close(ringing, held, Outcome.MISSED, CallEvent.RING_EXPIRED)
         if tried is not None:
-            return await self._answer(ringing, held, tried, may_be_answered=True)
+            return await self._answer(ringing, held, tried.record, tried, may_be_answered=True)
         call_id, caller = held.claim.call_id, ringing.call.caller.raw_id
         admitted = await self._admission.admit(
             ringing.account, ringing.profile, caller=caller, call_id=call_id
@@ -201,12 +202,13 @@ class CallAnswerer:
         if isinstance(admitted, CallEvent):
             return await self._turn_away(ringing, held, admitted)
         record = replace(self._new_record(ringing, held.claim, CallEvent.ANSWER_SENT), slot=admitted.slot)
-        await asyncio.gather(self._calls.create(record), self._pods.announce(call_id))
-        return await self._answer(ringing, held, record, may_be_answered=False)
+        row, _ = await asyncio.gather(self._calls.create(record), self._pods.announce(call_id))
+        return await self._answer(ringing, held, record, row, may_be_answered=False)
 
     async def _answer(
-        self, ringing: _Ringing, held: _Held, record: CallRecord, *, may_be_answered: bool
+        self, ringing: _Ringing, held: _Held, record: CallRecord, row: Row | None, *, may_be_answered: bool
     ) -> Delivered:
+        """Ask ACS to answer; `row` is the call's row as it was last seen."""
         claim = held.claim
         callback_url, media_url = await self._urls(record)
         for tries in range(1, ANSWER_TRIES + 1):
@@ -233,11 +235,11 @@ class CallAnswerer:
                     raise
                 may_be_answered = True
                 await asyncio.sleep(ANSWER_PAUSE_S)
-        await self._mark_answered(ringing, held, record, connection_id)
+        await self._mark_answered(ringing, held, record, row, connection_id)
         return Delivered.ANSWERED
 
     async def _mark_answered(
-        self, ringing: _Ringing, held: _Held, record: CallRecord, connection_id: str
+        self, ringing: _Ringing, held: _Held, record: CallRecord, row: Row | None, connection_id: str
     ) -> None:
         """Write down that the call is up; whatever fails here, it is.
 
@@ -246,7 +248,7 @@ class CallAnswerer:
         """
         call_id = held.claim.call_id
         results = await asyncio.gather(
-            self._calls.change(call_id, lambda record: bind_connection(record, connection_id)),
+            self._calls.change(call_id, lambda r: bind_connection(r, connection_id), known=row),
             self._finish(held, Outcome.ANSWERED),
             # For people: dead letters name the event. Never worth an answer, so it comes after.
             self._claims.index_event(ringing.event.event_id, held.claim.key),
