@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-_PLUGINS = ("azurite", "functions_host", "acs_emulator", "voice", "gateway")
+_PLUGINS = ("azurite", "functions_host", "acs_emulator", "voice", "gateway", "metrics")
 pytest_plugins = [
     name for name in (f"tests.support.{plugin}" for plugin in _PLUGINS) if importlib.util.find_spec(name)
 ]
