@@ -83,8 +83,9 @@ def azurite_in_memory() -> Iterator[dict[str, int]]:
             process.kill()
 
 
-def connection_string(*, blob: int, queue: int, table: int) -> str:
-    """Return the connection string of an Azurite on these ports."""
-    ports = {"Blob": blob, "Queue": queue, "Table": table}
-    endpoints = "".join(f"{name}Endpoint=http://{LOOPBACK}:{port}/{ACCOUNT};" for name, port in ports.items())
+def connection_string(**ports: int) -> str:
+    """Return the connection string of an Azurite whose `blob`, `queue` and `table`, or some of them, are there."""
+    endpoints = "".join(
+        f"{name.capitalize()}Endpoint=http://{LOOPBACK}:{port}/{ACCOUNT};" for name, port in ports.items()
+    )
     return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY};{endpoints}"

@@ -6,7 +6,7 @@ resource's addresses to another on the way. What the application sees of an answ
 
 import asyncio
 import uuid
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 from aiohttp import web
 
-from emulator.wire.identifiers import Identifier, from_dialled
+from emulator.wire.identifiers import PHONE_PREFIX, Identifier, from_dialled
 from emulator.wire.incoming_call import CustomContext, new_incoming_call_context, new_server_call_id
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 MAX_KEPT_CALLS = 1_000
 """Ended calls that can still be read; beyond that the oldest are forgotten."""
+
+MAX_COUNTED_PAIRS = 10_000
+"""Pairs of caller and called whose calls are counted; beyond that the oldest are counted from one again."""
 
 MAX_HAPPENINGS = 10_000
 """Happenings that a call remembers; later ones are told to watchers only, and counted."""
@@ -100,6 +103,7 @@ class Call:
         happenings: what happened so far, in order.
         forgotten_happenings: how many found no room there.
         streams: counters of every media socket that the call has had, the latest last.
+        number: the how-manieth call of this caller to this address it is.
         ended: set when the call is over; `end` then says why.
         leg: the application's side while there is one.
     """
@@ -112,6 +116,7 @@ class Call:
     server_call_id: str = field(default_factory=new_server_call_id)
     incoming_call_context: str = field(default_factory=new_incoming_call_context, repr=False)
     call_connection_id: str | None = None
+    number: int = 1
     phase: CallPhase = CallPhase.RINGING
     end: CallEnd | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -125,6 +130,19 @@ class Call:
 
     def __post_init__(self) -> None:
         self.dialled = self.to
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What people may call it by: its correlation id, and the numbers and raw ids of both parties."""
+        parties = {self.dialled.id, self.to.id, self.from_.id}
+        return frozenset(
+            {self.correlation_id} | parties | {each.removeprefix(PHONE_PREFIX) for each in parties}
+        )
+
+    @property
+    def thing(self) -> str:
+        """What it is in every run of the same calls; its ids are new in each."""
+        return f"{self.from_.id} {self.dialled.id} {self.number}"
 
     def note(self, name: str, **detail: Detail) -> None:
         """Record that something happened, and tell those who watch."""
@@ -169,6 +187,7 @@ class Calls:
         self._calls: dict[str, Call] = {}
         self._ringing: dict[str, tuple[Call, asyncio.TimerHandle]] = {}
         self._answered: dict[str, Call] = {}
+        self._counts: OrderedDict[tuple[str, str], int] = OrderedDict()
 
     def __iter__(self) -> Iterator[Call]:
         """All calls that are still known, the oldest first."""
@@ -181,6 +200,18 @@ class Calls:
     def connected(self, call_connection_id: str) -> Call | None:
         """The live call that was answered under this connection id."""
         return self._answered.get(call_connection_id)
+
+    def known_by(self, *, incoming_call_context: str = "", call_connection_id: str = "") -> Call | None:
+        """The call, live or ended, of a context that it rang under last, or of a connection."""
+        return next(
+            (
+                call
+                for call in self._calls.values()
+                if call.incoming_call_context == incoming_call_context
+                or (call.call_connection_id is not None and call.call_connection_id == call_connection_id)
+            ),
+            None,
+        )
 
     async def place(
         self,
@@ -206,6 +237,7 @@ class Calls:
         call = Call(to=from_dialled(to), from_=from_dialled(from_), line=line, custom_context=context)
         if not self.owns(call.to):
             raise UnknownNumber("this number or identity does not belong to the resource")
+        call.number = self._count(call)
         self._forget_oldest()
         self._calls[call.correlation_id] = call
         self._ring(call)
@@ -287,6 +319,13 @@ class Calls:
         self._ringing[call.incoming_call_context] = (call, timer)
         call.note("ringing")
         self._announce(call)
+
+    def _count(self, call: Call) -> int:
+        pair = (call.from_.id, call.to.id)
+        number = self._counts[pair] = self._counts.pop(pair, 0) + 1
+        if len(self._counts) > MAX_COUNTED_PAIRS:
+            self._counts.popitem(last=False)
+        return number
 
     def _forget_oldest(self) -> None:
         ended = [call for call in self._calls.values() if call.end is not None]

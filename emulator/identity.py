@@ -6,12 +6,19 @@ The token proves "ACS, for this resource" and nothing about the call; so do the 
 import asyncio
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import jwt
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
+
+from emulator.faults.gate import Gate
+from emulator.faults.operations import KEYS, OPENID_METADATA
+from emulator.faults.registry import Occasion
+from emulator.faults.rules import Status
+from emulator.wire.errors import AcsError
 
 OPENID_METADATA_PATH = "/calling/.well-known/acsopenidconfiguration"
 KEYS_PATH = "/calling/keys"
@@ -79,13 +86,28 @@ class Identity:
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM, headers={"kid": self._key_id})
 
 
-def identity_routes(identity: Identity, base_url: str) -> list[web.RouteDef]:
+def identity_routes(identity: Identity, base_url: str, gate: Gate) -> list[web.RouteDef]:
     """The routes where applications find the keys; open to everybody, as the real ones are."""
 
-    async def metadata(_: web.Request) -> web.Response:
-        return web.json_response(identity.metadata(base_url))
+    def route(path: str, operation: str, content: Callable[[], dict[str, Any]]) -> web.RouteDef:
+        async def perform() -> web.Response:
+            return web.json_response(content())
 
-    async def keys(_: web.Request) -> web.Response:
-        return web.json_response(identity.keys())
+        async def handle(request: web.Request) -> web.StreamResponse:
+            return await gate.answer(
+                request, Occasion(operation, thing=operation, about=f"GET {path}"), perform, _fault
+            )
 
-    return [web.get(OPENID_METADATA_PATH, metadata), web.get(KEYS_PATH, keys)]
+        return web.get(path, handle)
+
+    return [
+        route(OPENID_METADATA_PATH, OPENID_METADATA, lambda: identity.metadata(base_url)),
+        route(KEYS_PATH, KEYS, identity.keys),
+    ]
+
+
+def _fault(fault: Status) -> web.Response:
+    error = AcsError(fault.status, fault.code or "InternalServerError", fault.message)
+    return web.Response(
+        status=error.status, body=error.body(), content_type="application/json", headers=fault.headers()
+    )

@@ -15,6 +15,7 @@ from typing import Final
 import aiohttp
 from aiohttp import web
 
+from emulator.azurite import connection_string
 from emulator.call_automation.api import call_automation_routes
 from emulator.call_automation.leg import LegServices
 from emulator.callbacks import Callbacks
@@ -23,7 +24,8 @@ from emulator.calls_api import own_routes
 from emulator.event_grid.grid import EventGrid
 from emulator.event_grid.routes import event_grid_routes
 from emulator.faults import Faults
-from emulator.faults_api import fault_routes
+from emulator.faults.api import fault_routes
+from emulator.faults.gate import Gate, SeenRequest
 from emulator.identity import Identity, identity_routes
 from emulator.incoming_call import announcer
 from emulator.key_vault.certificate import make_certificate
@@ -31,7 +33,9 @@ from emulator.key_vault.routes import KeyVaultApi
 from emulator.key_vault.store import SecretStore
 from emulator.media.pacing import Ticker
 from emulator.phone import TICKER, phone
+from emulator.ports import LOOPBACK
 from emulator.settings import EmulatorSettings
+from emulator.storage_proxy import MAX_BODY_BYTES, StorageProxy, StorageService
 from emulator.tasks import Tasks
 
 SHUTDOWN_SECONDS: Final = 2.0
@@ -39,6 +43,11 @@ SHUTDOWN_SECONDS: Final = 2.0
 
 MAX_CONNECTIONS: Final = 500
 """Outgoing requests at a time; further ones wait for their turn."""
+
+MAX_BODY_BYTES_OF_APIS: Final = 1024 * 1024
+
+STORAGE_TIMEOUT_SECONDS: Final = 60.0
+"""For what Azurite takes to answer; storage itself gives up after 30 s."""
 
 _LOOPBACK_FOR: Mapping[str, str] = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
@@ -55,6 +64,7 @@ class _Running:
     calls: Calls
     event_grid: EventGrid
     identity: Identity
+    storage_ports: Mapping[str, int]
 
 
 class Emulator:
@@ -64,12 +74,13 @@ class Emulator:
         settings: what the emulator is and how it behaves.
 
     Attributes:
-        faults: failures on purpose, to be injected while it runs.
+        faults: what goes wrong on purpose; rules can be added before and while it runs.
     """
 
     def __init__(self, settings: EmulatorSettings) -> None:
         self.settings = settings
-        self.faults = Faults()
+        self.faults = Faults(settings.faults, seed=settings.seed)
+        self._gate = Gate(self.faults)
         self._closing = AsyncExitStack()
         self._started: _Running | None = None
 
@@ -103,6 +114,15 @@ class Emulator:
         """Who signs what ACS sends, for tests that send it themselves."""
         return self._running.identity
 
+    @property
+    def storage_connection_string(self) -> str:
+        """Of Azurite behind the fault proxies; names only the services that the settings name."""
+        return connection_string(**self._running.storage_ports)
+
+    def requests(self, operation: str = "*") -> list[SeenRequest]:
+        """The latest requests to the services that are named by an operation as in fault rules, the oldest first."""
+        return self._gate.requests(operation)
+
     async def start(self) -> None:
         """Start to listen, then create the subscriptions of the settings.
 
@@ -112,7 +132,10 @@ class Emulator:
         """
         try:
             key_vault_url, ca_file = await self._start_key_vault()
-            self._started = await self._start_acs(key_vault_url, ca_file)
+            storage_ports = await self._start_storage_proxies()
+            self._started = await self._start_acs(key_vault_url, ca_file, storage_ports)
+            # First at the end: what hangs would keep the servers.
+            self._closing.callback(self.faults.close)
             for subscription in self.settings.subscriptions:
                 await self.event_grid.subscribe(subscription)
         except BaseException:
@@ -144,11 +167,39 @@ class Emulator:
             ca_file = Path(folder) / "key-vault-ca.pem"
         await asyncio.to_thread(ca_file.write_bytes, certificate.authority_pem)
         listener, address = self._listen(self.settings.key_vault_port)
-        api = KeyVaultApi(SecretStore(), self.faults, token=self.settings.entra_token)
+        api = KeyVaultApi(SecretStore(), self._gate, token=self.settings.entra_token)
         await self._serve(listener, api.routes(), tls=certificate.context)
         return f"https://{address}", ca_file
 
-    async def _start_acs(self, key_vault_url: str, ca_file: Path) -> _Running:
+    async def _start_storage_proxies(self) -> dict[str, int]:
+        """A proxy before each service of Azurite that the settings name; returns their ports."""
+        settings = self.settings
+        wanted = {
+            StorageService.BLOB: (settings.azurite_blob_port, settings.storage_blob_port),
+            StorageService.TABLE: (settings.azurite_table_port, settings.storage_table_port),
+        }
+        ports = {}
+        for service, (azurite_port, port) in wanted.items():
+            if not azurite_port:
+                continue
+            session = await self._closing.enter_async_context(
+                aiohttp.ClientSession(
+                    connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS),
+                    timeout=aiohttp.ClientTimeout(total=STORAGE_TIMEOUT_SECONDS),
+                    auto_decompress=False,
+                )
+            )
+            proxy = StorageProxy(service, f"http://{LOOPBACK}:{azurite_port}", session, self._gate)
+            listener, _ = self._listen(port)
+            ports[str(service)] = listener.getsockname()[1]
+            await self._serve(
+                listener, [web.route("*", "/{path:.*}", proxy.handle)], max_body_bytes=MAX_BODY_BYTES
+            )
+        return ports
+
+    async def _start_acs(
+        self, key_vault_url: str, ca_file: Path, storage_ports: Mapping[str, int]
+    ) -> _Running:
         settings = self.settings
         listener, address = self._listen(settings.port)
         base_url = f"http://{address}"
@@ -179,18 +230,18 @@ class Emulator:
         await self._serve(
             listener,
             [
-                *identity_routes(identity, base_url),
-                *call_automation_routes(services, self.faults),
+                *identity_routes(identity, base_url, self._gate),
+                *call_automation_routes(services, self._gate),
                 *event_grid_routes(event_grid),
                 *own_routes(calls),
-                *fault_routes(self.faults),
+                *fault_routes(self.faults, self._gate),
                 web.get("/phone", phone),
             ],
             calls=calls,
         )
         # Ended calls close their phones, so that the server need not wait for them.
         self._closing.push_async_callback(calls.close)
-        return _Running(base_url, key_vault_url, ca_file, calls, event_grid, identity)
+        return _Running(base_url, key_vault_url, ca_file, calls, event_grid, identity, storage_ports)
 
     def _listen(self, port: int) -> tuple[socket.socket, str]:
         """Take a port; known before the server runs, since the routes tell their own address."""
@@ -209,8 +260,9 @@ class Emulator:
         *,
         tls: ssl.SSLContext | None = None,
         calls: Calls | None = None,
+        max_body_bytes: int = MAX_BODY_BYTES_OF_APIS,
     ) -> None:
-        app = web.Application()
+        app = web.Application(client_max_size=max_body_bytes)
         if calls is not None:
             app[CALLS] = calls
             app[TICKER] = Ticker()

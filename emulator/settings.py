@@ -12,6 +12,7 @@ from typing import Any, Final, get_type_hints
 import msgspec
 
 from emulator.event_grid.subscriptions import EventSubscription, SubscriptionRefused, read_subscription
+from emulator.faults.rules import MAX_RULES, FaultRule, RuleRefused, check_rule, read_rule
 from emulator.wire.identifiers import PHONE_PREFIX
 from emulator.wire.json_text import NotJson, decode_json
 
@@ -68,6 +69,11 @@ class EmulatorSettings:
         time_scale: factor on the protocol's waits and lifetimes.
         repeatability: whether a repeated Repeatability-Request-ID replays the first answer.
         subscriptions: Event Grid subscriptions to create at start; their endpoints must be up by then.
+        azurite_blob_port, azurite_table_port: where Azurite listens on the loopback address; a fault proxy is put
+            before each that is not 0.
+        storage_blob_port, storage_table_port: of these proxies; 0 takes a free one.
+        faults: rules in force from the start.
+        seed: of the faults' draws; the same seed and the same calls give the same faults.
     """
 
     host: str = "127.0.0.1"
@@ -87,6 +93,12 @@ class EmulatorSettings:
     time_scale: float = 1.0
     repeatability: bool = True
     subscriptions: tuple[EventSubscription, ...] = field(default=(), repr=False)
+    azurite_blob_port: int = 0
+    azurite_table_port: int = 0
+    storage_blob_port: int = 0
+    storage_table_port: int = 0
+    faults: tuple[FaultRule, ...] = ()
+    seed: int = 0
 
     def __post_init__(self) -> None:
         faults = [*self._identity_faults(), *self._number_faults()]
@@ -95,6 +107,13 @@ class EmulatorSettings:
                 read_subscription(subscription.name, msgspec.to_builtins(subscription))
             except SubscriptionRefused as refusal:
                 faults.append(f"subscription {subscription.name}: {refusal}")
+        for index, rule in enumerate(self.faults, 1):
+            try:
+                check_rule(rule)
+            except RuleRefused as refusal:
+                faults.extend(f"faults: number {index}: {problem}" for problem in refusal.problems)
+        if len(self.faults) > MAX_RULES:
+            faults.append(f"faults: more than {MAX_RULES}")
         if faults:
             raise SettingsError(faults)
 
@@ -139,8 +158,15 @@ class EmulatorSettings:
 
     def _number_faults(self) -> list[str]:
         positive = ("ring_seconds", "request_timeout_seconds", "time_scale")
-        not_negative = ("port", "key_vault_port", "connect_seconds", "media_reconnect_tries")
-        ports = ("port", "key_vault_port")
+        ports = (
+            "port",
+            "key_vault_port",
+            "azurite_blob_port",
+            "azurite_table_port",
+            "storage_blob_port",
+            "storage_table_port",
+        )
+        not_negative = (*ports, "connect_seconds", "media_reconnect_tries")
         return [
             *(f"{name} must not be above {MAX_PORT}" for name in ports if getattr(self, name) > MAX_PORT),
             *(f"{name} must be greater than 0" for name in positive if getattr(self, name) <= 0),
@@ -172,6 +198,8 @@ def read_settings(path: Path) -> EmulatorSettings:
         try:
             if name == "subscriptions":
                 read[name] = _read_subscriptions(content[name])
+            elif name == "faults":
+                read[name] = _read_rules(content[name])
             else:
                 read[name] = msgspec.convert(content[name], kinds[name], dec_hook=_read_path)
         except msgspec.ValidationError as error:
@@ -196,6 +224,18 @@ def _read_subscriptions(content: object) -> tuple[EventSubscription, ...]:
             faults.append(f"subscriptions: number {index}: {refusal}")
     if faults:
         raise SettingsError(faults)
+    return tuple(read)
+
+
+def _read_rules(content: object) -> tuple[FaultRule, ...]:
+    read, problems = [], []
+    for index, rule in enumerate(msgspec.convert(content, list[Any]), 1):
+        try:
+            read.append(read_rule(rule))
+        except RuleRefused as refusal:
+            problems += [f"faults: number {index}: {problem}" for problem in refusal.problems]
+    if problems:
+        raise SettingsError(problems)
     return tuple(read)
 
 

@@ -10,7 +10,7 @@ from emulator.call_automation.leg import ApplicationLeg, LegServices
 from emulator.call_automation.operations import Operation
 from emulator.call_automation.repeatability import Answer
 from emulator.calls import Call, CallEnd, NotRinging
-from emulator.faults import Faults
+from emulator.faults.gate import Gate
 from emulator.wire.errors import AcsError, bad_argument, call_not_found, not_emulated, not_supported
 from emulator.wire.identifiers import IdentifierKind, from_request
 from emulator.wire.requests import (
@@ -22,9 +22,9 @@ from emulator.wire.requests import (
 )
 
 
-def call_automation_routes(services: LegServices, faults: Faults) -> list[web.RouteDef]:
+def call_automation_routes(services: LegServices, gate: Gate) -> list[web.RouteDef]:
     """All operations, and an answer in ACS's error shape for every other path under `/calling`."""
-    dispatcher = Dispatcher(services.settings, faults)
+    dispatcher = Dispatcher(services.settings, services.calls, gate)
     perform = _Operations(services)
     emulated: dict[Operation, Perform] = {
         operations.ANSWER: perform.answer,

@@ -7,7 +7,9 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from emulator.faults import Faults
+from emulator.faults.gate import Gate
+from emulator.faults.registry import Occasion
+from emulator.faults.rules import Status
 from emulator.key_vault.store import (
     RECOVERABLE_DAYS,
     RECOVERY_LEVEL,
@@ -24,17 +26,8 @@ TENANT_ID: Final = "72f988bf-0000-0000-0000-2d7cd011db47"
 
 CHALLENGE: Final = f'Bearer authorization="https://login.microsoftonline.com/{TENANT_ID}", resource="https://vault.azure.net"'
 
-OPERATIONS: Final = (
-    "setSecret",
-    "listSecrets",
-    "listSecretVersions",
-    "getSecret",
-    "updateSecret",
-    "deleteSecret",
-    "getDeletedSecret",
-    "purgeDeletedSecret",
-)
-"""Names of all operations."""
+INJECTED_CODE: Final = "InternalServerError"
+"""Code of an injected error that names none."""
 
 _BEARER: Final = "Bearer "
 _NAME: Final = re.compile(r"[0-9A-Za-z-]{1,127}")
@@ -73,13 +66,13 @@ class KeyVaultApi:
 
     Args:
         store: the vault's content.
-        faults: failures on purpose, by operation name (`key_vault.getSecret`, ...).
+        gate: where requests are remembered, and struck by faults.
         token: the only bearer token accepted; any when None.
     """
 
-    def __init__(self, store: SecretStore, faults: Faults, *, token: str | None) -> None:
+    def __init__(self, store: SecretStore, gate: Gate, *, token: str | None) -> None:
         self._store = store
-        self._faults = faults
+        self._gate = gate
         self._token = token
 
     def routes(self) -> list[web.RouteDef]:
@@ -106,7 +99,7 @@ class KeyVaultApi:
         operation: str,
         perform: Callable[[web.Request], Awaitable[web.Response]],
     ) -> web.RouteDef:
-        async def handle(request: web.Request) -> web.Response:
+        async def handle(request: web.Request) -> web.StreamResponse:
             authorization = request.headers.get("Authorization", "")
             if not self._accepts(authorization):
                 # The client learns from this where to get a token; its first request never has one.
@@ -114,16 +107,19 @@ class KeyVaultApi:
                     401, "Unauthorized", "AKV10000: Request is missing a valid Bearer token."
                 )
                 return _refused(refusal, {"WWW-Authenticate": CHALLENGE})
-            if (fault := self._faults.take(f"key_vault.{operation}")) is not None:
-                return _refused(VaultError(fault.status, fault.code, fault.message))
-            if "api-version" not in request.query:
-                return _refused(
-                    VaultError(400, "BadParameter", "The api-version query parameter is missing.")
-                )
             try:
-                return await perform(request)
-            except VaultError as error:
-                return _refused(error)
+                await read_body(request)  # kept by the request, for whoever performs it
+            except BodyRefused as refusal:
+                return _refused(VaultError(refusal.status, refusal.code, str(refusal)))
+
+            async def performed() -> web.Response:
+                try:
+                    _check_version(request)
+                    return await perform(request)
+                except VaultError as error:
+                    return _refused(error)
+
+            return await self._gate.answer(request, _occasion(operation, request), performed, _fault)
 
         return web.route(method, path, handle)
 
@@ -175,6 +171,22 @@ class KeyVaultApi:
 
     async def _unknown(self, _: web.Request) -> web.Response:
         raise VaultError(404, "NotFound", "This emulator does not have this operation of Key Vault.")
+
+
+def _check_version(request: web.Request) -> None:
+    if "api-version" not in request.query:
+        raise VaultError(400, "BadParameter", "The api-version query parameter is missing.")
+
+
+def _occasion(operation: str, request: web.Request) -> Occasion:
+    secret = request.match_info.get("name", "")
+    name = f"key_vault.{operation}"
+    return Occasion(name, secret, thing=f"{name} {secret}", about=f"{request.method} {request.path}")
+
+
+def _fault(fault: Status) -> web.Response:
+    error = VaultError(fault.status, fault.code or INJECTED_CODE, fault.message)
+    return _refused(error, fault.headers())
 
 
 def _name(request: web.Request) -> str:

@@ -28,7 +28,6 @@ from shared.core.admission import PodLoad
 from shared.security.accounts import Account, hash_secret, new_api_id
 from shared.security.keyring import CALLBACK_KEY_SECRET, MEDIA_KEY_SECRET
 from tests.support.azurite import Azurite
-from tests.support.proxy import LossyProxy
 from tests.support.records import data_json
 
 NUMBER = "+18005550199"
@@ -46,8 +45,6 @@ class Edge:
     connections: Connections
     http: aiohttp.ClientSession
     api_id: str
-    acs: LossyProxy
-    """Between the app and the emulated ACS."""
     lines: list[Line] = field(default_factory=list)
 
     @property
@@ -119,6 +116,11 @@ async def running_emulator(**changes: Any) -> AsyncIterator[Emulator]:
         await emulator.stop()
 
 
+def behind_proxies(azurite: Azurite) -> dict[str, int]:
+    """Settings of an emulator through whose storage faults the app reaches Azurite."""
+    return {"azurite_blob_port": azurite.ports["blob"], "azurite_table_port": azurite.ports["table"]}
+
+
 async def seed(connections: Connections) -> str:
     """Put tables, token keys and one account in place, and no pod; return the account's API id."""
     await create_tables(connections.tables)
@@ -147,11 +149,10 @@ async def start_edge(
     async with contextlib.AsyncExitStack() as stack:
 
         async def start(*, pods: int = 1, emulated: dict[str, Any] | None = None, **settings: str) -> Edge:
-            emulator = await stack.enter_async_context(running_emulator(**emulated or {}))
-            acs = LossyProxy(emulator.base_url)
-            await acs.start()
-            stack.push_async_callback(acs.stop)
-            env = local_settings(emulator, azurite.connection_string) | {"ACS_ENDPOINT": acs.url}
+            emulator = await stack.enter_async_context(
+                running_emulator(**behind_proxies(azurite) | (emulated or {}))
+            )
+            env = local_settings(emulator, emulator.storage_connection_string)
             # Known before the app is imported, and from below where systems take clients' ports from.
             port = free_ports().functions
             env["CALLBACK_BASE_URL"] = f"http://127.0.0.1:{port}"
@@ -169,7 +170,7 @@ async def start_edge(
             http = await stack.enter_async_context(
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20))
             )
-            edge = Edge(host, emulator, connections, http, api_id, acs)
+            edge = Edge(host, emulator, connections, http, api_id)
             stack.callback(lambda: [line.close() for line in edge.lines])
             return edge
 

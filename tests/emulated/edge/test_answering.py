@@ -11,7 +11,7 @@ import pytest
 
 from emulator.event_grid.events import DeliverySchema
 from emulator.event_grid.subscriptions import EventSubscription
-from emulator.faults import Fault
+from emulator.faults import FaultRule, Reset, Status, When
 from emulator.media.line import Line
 from shared.core.admission import PodLoad
 from shared.core.call_state import CallState, Cause
@@ -19,6 +19,8 @@ from shared.core.claims import Outcome
 from shared.core.ids import claim_key
 from tests.support.gateway import CALLER, NUMBER, incoming_call
 from tests.support.records import data_json
+
+LOST_REPLY = FaultRule("answer", Reset(when=When.AFTER), times=1)
 
 
 async def claim_of(edge, event):
@@ -134,7 +136,7 @@ async def test_a_caller_who_gave_up_is_recorded_as_missed(edge):
 
 
 async def test_a_temporary_fault_of_acs_is_a_500_and_the_next_delivery_answers_the_same_call(edge):
-    edge.emulator.faults.fail_next("answer", Fault(429, "8516"), times=2)
+    edge.emulator.faults.fail_next("answer", Status(status=429, code="8516"), times=2)
     event = await edge.ring()
     status, answer = await edge.deliver([event])
     assert (status, answer["detail"]) == (500, "acs_unavailable")
@@ -146,9 +148,9 @@ async def test_a_temporary_fault_of_acs_is_a_500_and_the_next_delivery_answers_t
 
 
 async def test_a_reply_that_is_lost_is_asked_for_again_as_the_same_request(edge):
-    edge.acs.lose(":answer", 1)
+    edge.emulator.faults.add(LOST_REPLY)
     assert (await edge.deliver([await edge.ring()]))[1][0]["outcome"] == "answered"
-    first, second = [headers for path, headers in edge.acs.requests if path.endswith(":answer")]
+    first, second = [request.headers for request in edge.emulator.requests("answer")]
     for name in ("Repeatability-Request-ID", "Repeatability-First-Sent"):
         assert first[name] == second[name]
     assert len(edge.answered()) == 1
@@ -157,7 +159,7 @@ async def test_a_reply_that_is_lost_is_asked_for_again_as_the_same_request(edge)
 async def test_a_call_that_may_have_been_answered_is_never_taken_for_a_missed_one(start_edge):
     """ACS that does not replay replies says "gone" to the second try, though the first has answered."""
     edge = await start_edge(pods=1, emulated={"repeatability": False, "connect_seconds": 0.5})
-    edge.acs.lose(":answer", 1)
+    edge.emulator.faults.add(LOST_REPLY)
     event = await edge.ring()
     status, answer = await edge.deliver([event])
     assert (status, answer["detail"]) == (500, "acs_unavailable")
@@ -215,7 +217,7 @@ async def test_a_claim_taken_over_by_a_write_whose_reply_was_lost_is_known_as_on
 
 @pytest.mark.parametrize("code", ["8523", "8567", "8582", "BadRequest"])
 async def test_a_400_that_blames_our_request_is_a_fault_of_ours_and_said_so(edge, code, caplog):
-    edge.emulator.faults.fail_next("answer", Fault(400, code), times=2)
+    edge.emulator.faults.fail_next("answer", Status(status=400, code=code), times=2)
     event = await edge.ring()
     status, answer = await edge.deliver([event])
     assert (status, answer["detail"]) == (500, "acs_unavailable")
@@ -227,7 +229,7 @@ async def test_a_400_that_blames_our_request_is_a_fault_of_ours_and_said_so(edge
 
 @pytest.mark.parametrize(("status", "code"), [(404, "8522"), (400, "8501"), (400, "8528"), (400, "8585")])
 async def test_an_answer_to_a_call_past_answering_is_a_missed_call(edge, status, code):
-    edge.emulator.faults.fail_next("answer", Fault(status, code))
+    edge.emulator.faults.fail_next("answer", Status(status=status, code=code))
     event = await edge.ring()
     assert (await edge.deliver([event]))[1][0]["outcome"] == "missed"
 

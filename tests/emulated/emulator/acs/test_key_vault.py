@@ -11,7 +11,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.keyvault.secrets import SecretClient
 from azure.keyvault.secrets.aio import SecretClient as AsyncSecretClient
 
-from emulator.faults import Fault
+from emulator.faults import Status
 from tests.emulated.emulator.acs.conftest import run
 from tests.support.shapes import assert_same_shape, example
 
@@ -146,7 +146,7 @@ async def test_unknown_secret_is_not_found(vault):
 
 async def test_injected_fault_is_answered_once(vault, acs_emulator):
     await vault("set_secret", "key", "one")
-    acs_emulator.faults.fail_next("key_vault.getSecret", Fault(503, "ServiceUnavailable", "Busy."))
+    acs_emulator.faults.fail_next("key_vault.getSecret", Status(status=503, message="Busy."))
 
     with pytest.raises(HttpResponseError, match="Busy"):
         await vault("get_secret", "key")

@@ -4,7 +4,7 @@ import asyncio
 import json
 
 from emulator.call_automation.repeatability import MAX_REMEMBERED, Answer, Repeatability
-from emulator.faults import Fault
+from emulator.faults import Status
 from emulator.media.line import Line
 from tests.support.acs_signing import send
 
@@ -54,7 +54,7 @@ async def test_repetition_is_a_new_request_where_it_is_ignored(start_emulator, h
 async def test_temporary_failure_is_not_replayed(acs_emulator, http, place_call, application):
     call = await place_call()
     body = answer_body(call, application)
-    acs_emulator.faults.fail_next("answer", Fault(503, message="Try again."))
+    acs_emulator.faults.fail_next("answer", Status(status=503, message="Try again."))
     headers = {"Repeatability-Request-ID": "3f0b"}
 
     first, error = await send(http, acs_emulator, "POST", "/callConnections:answer", body, headers=headers)
