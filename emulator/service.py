@@ -34,6 +34,7 @@ from emulator.key_vault.store import SecretStore
 from emulator.media.pacing import Ticker
 from emulator.phone import TICKER, phone
 from emulator.ports import LOOPBACK
+from emulator.servers import close_server
 from emulator.settings import EmulatorSettings
 from emulator.storage_proxy import MAX_BODY_BYTES, StorageProxy, StorageService
 from emulator.tasks import Tasks
@@ -269,16 +270,5 @@ class Emulator:
         app.add_routes(routes)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()
-        self._closing.push_async_callback(_close_server, runner)
+        self._closing.push_async_callback(close_server, runner)
         await web.SockSite(runner, listener, ssl_context=tls).start()
-
-
-async def _close_server(runner: web.AppRunner) -> None:
-    """Close a server and all its connections; a TLS client that does not say goodbye would hold its own for 30 s."""
-    connections = runner.server.connections if runner.server is not None else []
-    transports = [connection.transport for connection in connections]
-    await runner.cleanup()
-    for transport in transports:
-        if transport is not None:
-            transport.abort()
-    await asyncio.sleep(0)

@@ -1,6 +1,5 @@
 """The host's HTTP side: routes, keys, the admin endpoints, start and graceful stop."""
 
-import asyncio
 import hmac
 import logging
 import os
@@ -16,13 +15,12 @@ from emulator.functions_host.app import Function, IndexingError, load_app
 from emulator.functions_host.invocation import Invoker
 from emulator.functions_host.routes import BadTemplateError, Template, parse_template
 from emulator.functions_host.settings import HostSettings, read_host_settings
+from emulator.servers import close_server
 
 MAX_BODY_BYTES = 100 * 1024 * 1024
 DRAIN_S = 5.0
 """Below the time that the local stack gives its parts to end, so that the end is always orderly."""
 
-ACCEPTING_TURNS = 20
-"""Turns of the loop: asyncio takes about four from accepting a connection to giving it to the server."""
 _RESERVED = ("admin", "runtime")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,127}")
 
@@ -125,12 +123,7 @@ class FunctionsHost:
     async def stop(self) -> None:
         """Stop listening, let requests in progress end within the drain time, then cancel them."""
         if self._runner is not None:
-            for site in tuple(self._runner.sites):
-                await site.stop()
-            # A connection accepted just now becomes one that `cleanup` knows, and closes.
-            for _ in range(ACCEPTING_TURNS):
-                await asyncio.sleep(0)
-            await self._runner.cleanup()
+            await close_server(self._runner)
         self._invoker.close()
 
     def _map_routes(self) -> None:
