@@ -5,6 +5,7 @@ The path is that of the service this one stands in for, so that an existing subs
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from http import HTTPStatus
 
 import azure.functions as func
@@ -79,10 +80,12 @@ async def _take(gateway: Gateway, req: func.HttpRequest) -> func.HttpResponse:
         if isinstance(event, GridEvent) and event.type == SUBSCRIPTION_VALIDATION:
             return _validated(event)
     outcomes = await asyncio.gather(*(_deliver(gateway, account, event) for event in events))
-    status = max((outcome[0] for outcome in outcomes), key=_severity)
+    status = max((outcome.status for outcome in outcomes), key=_severity)
+    for outcome in outcomes:
+        gateway.metrics.events.add(1, {"outcome": outcome.label, "status": int(status)})
     each = [
-        {"id": getattr(event, "event_id", None), "outcome": what}
-        for event, (_, what) in zip(events, outcomes, strict=True)
+        {"id": getattr(event, "event_id", None), "outcome": outcome.detail or outcome.label}
+        for event, outcome in zip(events, outcomes, strict=True)
     ]
     if status < HTTPStatus.BAD_REQUEST:
         return json_response(each)
@@ -117,28 +120,38 @@ def _parse(req: func.HttpRequest) -> tuple[GridEvent | MalformedMessage, ...]:
         raise BadRequest(str(fault)) from None
 
 
-async def _deliver(
-    gateway: Gateway, account: Account, event: GridEvent | MalformedMessage
-) -> tuple[int, str]:
-    """Return status and outcome of one event; other types than IncomingCall are acknowledged and ignored."""
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What became of one event: the status that it alone would get, its label in metrics, and what is wrong."""
+
+    status: int
+    label: str
+    detail: str = ""
+
+
+async def _deliver(gateway: Gateway, account: Account, event: GridEvent | MalformedMessage) -> _Outcome:
+    """Take one event; other types than IncomingCall are acknowledged and ignored."""
     if isinstance(event, MalformedMessage):
-        logger.warning("an event cannot be read", extra={"fault": str(event)})
-        return HTTPStatus.BAD_REQUEST, str(event)
-    if event.type != INCOMING_CALL:
-        return HTTPStatus.OK, "ignored"
+        return _unreadable(event)
     try:
-        return HTTPStatus.OK, await gateway.answerer.incoming(account, event)
+        if event.type != INCOMING_CALL:
+            return _Outcome(HTTPStatus.OK, "ignored")
+        return _Outcome(HTTPStatus.OK, (await gateway.answerer.incoming(account, event)).value)
     except MalformedMessage as fault:
-        logger.warning("an event cannot be read", extra={"fault": str(fault)})
-        return HTTPStatus.BAD_REQUEST, str(fault)
+        return _unreadable(fault)
     except GatewayError as error:
         logger.warning(
             "a call could not be answered yet", extra={"reason": meaning(error).metric, "fault": str(error)}
         )
-        return RETRY, meaning(error).metric
+        return _Outcome(RETRY, meaning(error).metric)
     except Exception as error:  # a fault of ours with one event must not leave the others half done
         logger.exception("an event failed")
-        return RETRY, meaning(error).metric
+        return _Outcome(RETRY, meaning(error).metric)
+
+
+def _unreadable(fault: MalformedMessage) -> _Outcome:
+    logger.warning("an event cannot be read", extra={"fault": str(fault)})
+    return _Outcome(HTTPStatus.BAD_REQUEST, "malformed", str(fault))
 
 
 def _severity(status: int) -> int:

@@ -14,7 +14,7 @@ CALLS, DELIVERIES = 2_000, 10_000
 
 
 async def test_10000_deliveries_of_2000_calls_are_2000_answers(azurite, tmp_path):
-    async with running_cluster(azurite.connection_string, tmp_path, workers=3) as cluster:
+    async with running_cluster(azurite, tmp_path, workers=3) as cluster:
         started = time.monotonic()
         found = await deliver_all(cluster, calls=CALLS, deliveries=DELIVERIES, at_once=20, seed=1)
         took_s = time.monotonic() - started

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,15 @@ from emulator.service import Emulator
 from shared.adapters.connect import Connections, connect
 from shared.config import functions_settings
 from shared.core.admission import PodLoad
-from tests.support.gateway import API_SECRET, EVENTS_PATH, local_settings, running_emulator, seed
+from tests.support.azurite import Azurite
+from tests.support.gateway import (
+    API_SECRET,
+    EVENTS_PATH,
+    behind_proxies,
+    local_settings,
+    running_emulator,
+    seed,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HOP_BY_HOP = {"connection", "content-length", "host", "transfer-encoding"}
@@ -57,8 +65,8 @@ class Front:
         self._turn = itertools.count()
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None
-        self.choose: Callable[[str], Worker | None] = lambda _path: None
-        """Names the process for a request, by its path, instead of its turn."""
+        self.next_event: Worker | None = None
+        """Takes the next delivery of Event Grid, instead of the one whose turn it is."""
 
     async def start(self, port: int) -> None:
         """Listen."""
@@ -82,7 +90,9 @@ class Front:
     async def _forward(self, request: web.Request) -> web.Response:
         assert self._session is not None
         running = [worker for worker in self.workers if worker.is_running]
-        worker = self.choose(request.path) or running[next(self._turn) % len(running)]
+        worker = running[next(self._turn) % len(running)]
+        if self.next_event is not None and request.path == EVENTS_PATH:
+            worker, self.next_event = self.next_event, None
         worker.requests += 1
         headers = {k: v for k, v in request.headers.items() if k.lower() not in HOP_BY_HOP}
         try:
@@ -141,15 +151,21 @@ class Cluster:
 
 @contextlib.asynccontextmanager
 async def running_cluster(
-    storage: str, folder: Path, *, workers: int, emulated: dict[str, Any] | None = None, **settings: str
+    azurite: Azurite, folder: Path, *, workers: int, emulated: dict[str, Any] | None = None, **settings: str
 ) -> AsyncIterator[Cluster]:
     """Start so many processes on an emulator of their own; `settings` override the usual ones."""
     async with contextlib.AsyncExitStack() as stack:
-        emulator = await stack.enter_async_context(running_emulator(**emulated or {}))
+        emulator = await stack.enter_async_context(
+            running_emulator(**behind_proxies(azurite) | (emulated or {}))
+        )
         front = Front()
         await front.start(free_ports().functions)
         stack.push_async_callback(front.stop)
-        env = local_settings(emulator, storage) | {"CALLBACK_BASE_URL": front.url} | settings
+        env = (
+            local_settings(emulator, emulator.storage_connection_string)
+            | {"CALLBACK_BASE_URL": front.url}
+            | settings
+        )
         connections = await stack.enter_async_context(connect(functions_settings(env).common))
         api_id = await seed(connections)
         await connections.pods.beat(PodLoad("pod", 0, 100_000, time.time() + 3600))

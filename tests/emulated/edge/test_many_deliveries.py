@@ -8,7 +8,7 @@ CALLS, DELIVERIES = 60, 300
 
 
 async def test_300_deliveries_of_60_calls_on_two_processes_are_60_answers(azurite, tmp_path):
-    async with running_cluster(azurite.connection_string, tmp_path, workers=2) as cluster:
+    async with running_cluster(azurite, tmp_path, workers=2) as cluster:
         found = await deliver_all(cluster, calls=CALLS, deliveries=DELIVERIES, at_once=10, seed=1)
         assert all(worker.requests for worker in cluster.workers)
     assert found.deliveries == DELIVERIES
