@@ -8,13 +8,15 @@ import asyncio
 import uuid
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from aiohttp import web
 
+from emulator.media.impairment import SOUND, Impairment
+from emulator.media.network import Network
 from emulator.wire.identifiers import PHONE_PREFIX, Identifier, from_dialled
 from emulator.wire.incoming_call import CustomContext, new_incoming_call_context, new_server_call_id
 
@@ -72,7 +74,8 @@ class Happening:
     Attributes:
         at: seconds since the call was placed.
         name: ringing, delivered, delivery_failed, answered, rejected, redirected, connected, media_connected,
-            media_failed, media_lost, first_audio, stop_audio, dtmf, callback, callback_failed or ended.
+            media_failed, media_lost, first_audio, stop_audio, dtmf, callback, callback_failed or ended; and of what
+            is done on purpose: impaired, socket_dropped, reader_slowed, reader_recovered.
         detail: what else there is to say about it.
     """
 
@@ -97,13 +100,14 @@ class Call:
         dialled: whom the caller dialled.
         from_: the caller.
         line: what the caller says and hears.
+        number: the how-manieth call of this caller to this address it is, from 1.
+        network: the way to the application, which can be impaired at any time.
         correlation_id: the same through all redirections.
         incoming_call_context: handle of the current ringing; a redirection makes a new one.
         call_connection_id: the application's leg; None until answered.
         happenings: what happened so far, in order.
         forgotten_happenings: how many found no room there.
         streams: counters of every media socket that the call has had, the latest last.
-        number: the how-manieth call of this caller to this address it is.
         ended: set when the call is over; `end` then says why.
         leg: the application's side while there is one.
     """
@@ -111,12 +115,13 @@ class Call:
     to: Identifier
     from_: Identifier
     line: "Line"
+    number: int
+    impairment: InitVar[Impairment]
     custom_context: CustomContext | None = None
     correlation_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     server_call_id: str = field(default_factory=new_server_call_id)
     incoming_call_context: str = field(default_factory=new_incoming_call_context, repr=False)
     call_connection_id: str | None = None
-    number: int = 1
     phase: CallPhase = CallPhase.RINGING
     end: CallEnd | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -125,11 +130,13 @@ class Call:
     streams: deque["StreamStats"] = field(default_factory=lambda: deque(maxlen=MAX_STREAMS), repr=False)
     leg: Leg | None = field(default=None, repr=False)
     dialled: Identifier = field(init=False)
+    network: Network = field(init=False, repr=False)
     _placed_at: float = field(default_factory=lambda: asyncio.get_running_loop().time(), repr=False)
     _watchers: list[Callable[[Happening], None]] = field(default_factory=list, repr=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, impairment: Impairment) -> None:
         self.dialled = self.to
+        self.network = Network(impairment, self.thing, self.note)
 
     @property
     def names(self) -> frozenset[str]:
@@ -176,14 +183,21 @@ class Calls:
         addresses: raw ids of the numbers and identities that belong to the resource.
         ring_seconds: how long a call rings before it ends unanswered.
         announce: raises the IncomingCall event of a call that has begun to ring; must not block.
+        impairment: of the media sockets of every call that is not placed with its own.
     """
 
     def __init__(
-        self, *, addresses: Collection[str], ring_seconds: float, announce: Callable[[Call], None]
+        self,
+        *,
+        addresses: Collection[str],
+        ring_seconds: float,
+        announce: Callable[[Call], None],
+        impairment: Impairment = SOUND,
     ) -> None:
         self._addresses = frozenset(addresses)
         self._ring_seconds = ring_seconds
         self._announce = announce
+        self._impairment = impairment
         self._calls: dict[str, Call] = {}
         self._ringing: dict[str, tuple[Call, asyncio.TimerHandle]] = {}
         self._answered: dict[str, Call] = {}
@@ -220,6 +234,7 @@ class Calls:
         from_: str,
         line: "Line",
         custom_context: Mapping[str, Mapping[str, str]] | None = None,
+        impairment: Impairment | None = None,
     ) -> Call:
         """Dial: the call rings when this returns, and its IncomingCall event is on its way.
 
@@ -228,16 +243,24 @@ class Calls:
             from_: the caller's number, `anonymous`, or raw id.
             line: the caller's end of the call.
             custom_context: `{"sipHeaders": {...}, "voipHeaders": {...}}`, either or both.
+            impairment: of its media sockets; None is what all calls have.
 
         Raises:
             UnknownNumber: `to` does not belong to the resource.
             ValueError: an address or the custom context cannot be read.
         """
         context = msgspec.convert(custom_context, CustomContext) if custom_context is not None else None
-        call = Call(to=from_dialled(to), from_=from_dialled(from_), line=line, custom_context=context)
-        if not self.owns(call.to):
+        called, caller = from_dialled(to), from_dialled(from_)
+        if not self.owns(called):
             raise UnknownNumber("this number or identity does not belong to the resource")
-        call.number = self._count(call)
+        call = Call(
+            to=called,
+            from_=caller,
+            line=line,
+            custom_context=context,
+            number=self._count(caller, called),
+            impairment=self._impairment if impairment is None else impairment,
+        )
         self._forget_oldest()
         self._calls[call.correlation_id] = call
         self._ring(call)
@@ -320,8 +343,8 @@ class Calls:
         call.note("ringing")
         self._announce(call)
 
-    def _count(self, call: Call) -> int:
-        pair = (call.from_.id, call.to.id)
+    def _count(self, caller: Identifier, called: Identifier) -> int:
+        pair = (caller.id, called.id)
         number = self._counts[pair] = self._counts.pop(pair, 0) + 1
         if len(self._counts) > MAX_COUNTED_PAIRS:
             self._counts.popitem(last=False)

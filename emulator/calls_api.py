@@ -2,9 +2,12 @@
 
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from emulator.calls import Call, Calls
+from emulator.media.impairment import ImpairmentRefused, read_impairment
+from emulator.request_body import BodyRefused, read_body
 
 
 def own_routes(calls: Calls) -> list[web.RouteDef]:
@@ -28,11 +31,27 @@ def own_routes(calls: Calls) -> list[web.RouteDef]:
         await calls.caller_hangs_up(call)
         return web.Response(status=204)
 
+    async def impair(request: web.Request) -> web.Response:
+        try:
+            impairment = read_impairment(await read_body(request))
+        except BodyRefused as refusal:
+            return _error(refusal.status, refusal.code, str(refusal))
+        except ImpairmentRefused as refusal:
+            return _error(400, "InvalidRequest", str(refusal))
+        call = calls.find(request.match_info["correlationId"])
+        if call is None:
+            return _no_such_call()
+        if call.end is not None:
+            return _error(409, "CallEnded", "The call is over.")
+        call.network.impair(impairment)
+        return web.json_response(msgspec.to_builtins(impairment))
+
     return [
         web.get("/emulator/health", health),
         web.get("/emulator/calls", list_calls),
         web.get("/emulator/calls/{correlationId}", get_call),
         web.post("/emulator/calls/{correlationId}/hangup", hang_up),
+        web.put("/emulator/calls/{correlationId}/impairment", impair),
     ]
 
 
@@ -58,10 +77,14 @@ def _details(call: Call) -> dict[str, Any]:
         **_summary(call),
         "happenings": happenings,
         "forgottenHappenings": call.forgotten_happenings,
+        "impairment": msgspec.to_builtins(call.network.impairment),
         "mediaStreams": streams,
     }
 
 
 def _no_such_call() -> web.Response:
-    error = {"code": "NotFound", "message": "No call has this correlation id."}
-    return web.json_response({"error": error}, status=404)
+    return _error(404, "NotFound", "No call has this correlation id.")
+
+
+def _error(status: int, code: str, message: str) -> web.Response:
+    return web.json_response({"error": {"code": code, "message": message}}, status=status)

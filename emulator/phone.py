@@ -16,10 +16,11 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from multidict import MultiMapping
 
 from emulator.calls import CALLS, Call, Calls, Happening, UnknownNumber
+from emulator.media.impairment import Impairment, ImpairmentRefused, read_impairment
 from emulator.media.line import Line
 from emulator.media.pacing import Ticker
 from emulator.media.pcm import RATES_HZ
-from emulator.media.stream import stream_faults
+from emulator.media.stream import impairment_report, stream_faults
 from emulator.numbers import CALLED, CALLER
 from emulator.waiting import cancel_and_wait
 from emulator.wav import interleave
@@ -57,6 +58,7 @@ class PhoneOptions:
     rate_hz: int
     tracks: int
     custom_context: Mapping[str, Mapping[str, str]] | None
+    impairment: Impairment | None
 
 
 async def phone(request: web.Request) -> web.WebSocketResponse:
@@ -104,7 +106,11 @@ class _PhoneCall:
         options = self._options
         self._calls = calls
         self._call = await calls.place(
-            to=options.to, from_=options.from_, line=self._line, custom_context=options.custom_context
+            to=options.to,
+            from_=options.from_,
+            line=self._line,
+            custom_context=options.custom_context,
+            impairment=options.impairment,
         )
         for happening in self._call.happenings:
             self._on_happening(happening)
@@ -205,6 +211,7 @@ class _PhoneCall:
             "phone_dropped_frames": self._outbox.dropped_frames,
             "phone_dropped_messages": self._outbox.dropped_texts,
             **stream_faults(call.streams),
+            **impairment_report(call.streams),
         }
         return _state("ended", self._ended_at_s, reason=str(call.end or "failed"), report=report)
 
@@ -275,7 +282,15 @@ def _options(query: MultiMapping[str]) -> PhoneOptions:
         for prefix, member in CONTEXT_PREFIXES:
             if name.startswith(prefix):
                 context.setdefault(member, {})[name.removeprefix(prefix)] = value
-    return PhoneOptions(to, from_, rate_hz, tracks, context or None)
+    return PhoneOptions(to, from_, rate_hz, tracks, context or None, _impairment(query))
+
+
+def _impairment(query: MultiMapping[str]) -> Impairment | None:
+    text = query.get("impairment")
+    try:
+        return read_impairment(text.encode()) if text is not None else None
+    except ImpairmentRefused as refusal:
+        raise _Refused(str(refusal)) from None
 
 
 def _number(query: MultiMapping[str], name: str, default: int, allowed: tuple[int, ...]) -> int:

@@ -218,7 +218,10 @@ class Emulator:
         )
         self._closing.push_async_callback(event_grid.close)
         calls = Calls(
-            addresses=settings.addresses, ring_seconds=settings.ring_seconds, announce=announcer(event_grid)
+            addresses=settings.addresses,
+            ring_seconds=settings.ring_seconds,
+            announce=announcer(event_grid),
+            impairment=settings.media_impairment,
         )
         callbacks = Callbacks(
             session,

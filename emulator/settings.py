@@ -13,6 +13,7 @@ import msgspec
 
 from emulator.event_grid.subscriptions import EventSubscription, SubscriptionRefused, read_subscription
 from emulator.faults.rules import MAX_RULES, FaultRule, RuleRefused, check_rule, read_rule
+from emulator.media.impairment import SOUND, Impairment
 from emulator.wire.identifiers import PHONE_PREFIX
 from emulator.wire.json_text import NotJson, decode_json
 
@@ -66,6 +67,7 @@ class EmulatorSettings:
         connect_seconds: from answering to the connected call.
         request_timeout_seconds: how long webhooks and callbacks may take to answer.
         media_reconnect_tries: how often a lost media socket is opened anew before streaming fails.
+        media_impairment: what is wrong with every call's media sockets, unless a call is placed with its own.
         time_scale: factor on the protocol's waits and lifetimes.
         repeatability: whether a repeated Repeatability-Request-ID replays the first answer.
         subscriptions: Event Grid subscriptions to create at start; their endpoints must be up by then.
@@ -90,6 +92,7 @@ class EmulatorSettings:
     connect_seconds: float = 0.1
     request_timeout_seconds: float = 30.0
     media_reconnect_tries: int = 3
+    media_impairment: Impairment = SOUND
     time_scale: float = 1.0
     repeatability: bool = True
     subscriptions: tuple[EventSubscription, ...] = field(default=(), repr=False)

@@ -167,6 +167,7 @@ class MediaStreaming:
                 "x-ms-call-correlation-id": self._of.call.correlation_id,
             },
             on_end=lambda end: None if lost.done() else lost.set_result(end),
+            network=self._of.call.network,
         )
         try:
             await stream.open()

@@ -44,12 +44,14 @@ class Dialling:
     Attributes:
         url: the phone socket without its query.
         context: custom context, names as in the query: `voip.<key>`, `sip.<key>`.
+        impairment: of the call's media sockets, JSON; None is what all calls have.
     """
 
     url: str
     to: str
     from_: str
     context: Mapping[str, str] = field(default_factory=dict)
+    impairment: str | None = None
 
 
 async def place_call(
@@ -67,6 +69,8 @@ async def place_call(
         EmulatorUnreachable: no call was placed.
     """
     query = {"to": dialling.to, "from": dialling.from_, "rate": str(plan.rate_hz), "tracks": "2"}
+    if dialling.impairment is not None:
+        query["impairment"] = dialling.impairment
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=SILENCE_TIMEOUT_S)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         try:

@@ -12,6 +12,7 @@ from emulator.caller.client import Dialling, EmulatorUnreachable, place_call, un
 from emulator.caller.report import ExitCode, Limits, Outcome, as_json, as_text, judge
 from emulator.caller.script import Plan
 from emulator.caller.voice import recorded, spoken
+from emulator.media.impairment import ImpairmentRefused, read_impairment
 from emulator.media.line import DIGITS
 from emulator.media.pcm import RATES_HZ
 from emulator.numbers import CALLED, CALLER
@@ -61,6 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="a VoIP header of the call's custom context; may be repeated",
+    )
+    parser.add_argument(
+        "--impair",
+        metavar="JSON",
+        type=_impairment,
+        help='what is to be wrong with the call\'s media socket, such as \'{"jitter": {"maxMs": 80}}\'',
     )
     parser.add_argument(
         "--record", metavar="FILE", type=Path, help="write a WAV: left what was said, right what was heard"
@@ -150,7 +157,7 @@ async def _call(arguments: argparse.Namespace, timeline_to: TextIO) -> Outcome:
         if arguments.wait:
             await until_ready(arguments.url, arguments.wait)
         return await place_call(
-            Dialling(arguments.url, arguments.to, arguments.from_, context),
+            Dialling(arguments.url, arguments.to, arguments.from_, context, arguments.impair),
             plan,
             timeline=show,
             record=recorder.write if recorder is not None else None,
@@ -222,6 +229,14 @@ def _keys(text: str) -> str:
     if not set(keys) <= DIGITS:
         raise argparse.ArgumentTypeError("keys are 0-9, *, #, A-D")
     return keys
+
+
+def _impairment(text: str) -> str:
+    try:
+        read_impairment(text.encode())
+    except ImpairmentRefused as refusal:
+        raise argparse.ArgumentTypeError(str(refusal)) from None
+    return text
 
 
 def _pair(text: str) -> tuple[str, str]:

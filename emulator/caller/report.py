@@ -145,6 +145,9 @@ def as_text(outcome: Outcome, gates: list[Gate], code: ExitCode, recording: str 
         for name in ("bad_messages", "unknown_kinds", "ignored_messages", "frames_dropped")
         if outcome.measured.get(name)
     ]
+    if impairment := outcome.measured.get("impairment"):
+        done = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in impairment.items())
+        rows.append(("done on purpose", done))
     if recording is not None:
         rows.append(("recording", f"{recording} (left: caller, right: agent)"))
     rows += [

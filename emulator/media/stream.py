@@ -3,10 +3,13 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Final
 
 from emulator.media import wire
+from emulator.media.impairment import SOUND
 from emulator.media.line import Line
+from emulator.media.network import ImpairmentStats, Network, Path
 from emulator.media.pacing import Pacing
 from emulator.media.websocket import ClientSocket, ConnectError, SocketEnd
 
@@ -59,7 +62,7 @@ class StreamEnd:
 
 @dataclass(slots=True)
 class StreamStats:
-    """Counters of one stream. `pacing` is of the frames sent to the gateway."""
+    """Counters of one stream. `pacing` is of the frames as they were due, before any impairment."""
 
     frames_sent: int = 0
     silent_frames_sent: int = 0
@@ -79,10 +82,15 @@ class StreamStats:
     bad_messages: dict[str, int] = field(default_factory=dict)
     """By reason: not JSON, not an object, no kind, no data, not base64, odd size, binary."""
     pacing: Pacing = field(default_factory=Pacing)
+    impairment: ImpairmentStats = field(default_factory=ImpairmentStats)
 
     def summary(self) -> dict[str, object]:
         """Return the counters as they appear in reports, fit for JSON."""
-        return {**asdict(self), "pacing": self.pacing.summary()}
+        return {
+            **asdict(self),
+            "pacing": self.pacing.summary(),
+            "impairment": self.impairment.summary(),
+        }
 
 
 def stream_faults(streams: Iterable[StreamStats]) -> dict[str, object]:
@@ -106,6 +114,15 @@ def stream_faults(streams: Iterable[StreamStats]) -> dict[str, object]:
     return {name: value for name, value in counted.items() if value}
 
 
+def impairment_report(streams: Iterable[StreamStats]) -> dict[str, object]:
+    """Return what was done to a call on purpose, over all its streams: one member `impairment`, or none."""
+    total = ImpairmentStats()
+    for stats in streams:
+        total.add(stats.impairment)
+    done = total.summary()
+    return {"impairment": done} if done else {}
+
+
 class MediaStream:
     """Connects one line to the gateway: the caller's frames out, the agent's audio in.
 
@@ -117,6 +134,7 @@ class MediaStream:
         line: the caller. It ticks at least while the stream is open.
         headers: for the upgrade request, as ACS sends them.
         on_end: called once when the gateway or the network ends the stream; not after `close`.
+        network: the call's way to the gateway; a sound one by default.
     """
 
     def __init__(
@@ -126,12 +144,15 @@ class MediaStream:
         *,
         headers: Mapping[str, str],
         on_end: Callable[[StreamEnd], None],
+        network: Network | None = None,
     ) -> None:
         self.stats = StreamStats()
         self._options = options
         self._line = line
         self._headers = headers
         self._on_end = on_end
+        self._network = network or Network(SOUND, 0, lambda *_, **__: None)
+        self._path: Path | None = None
         self._encoder = wire.FrameEncoder(
             options.rate_hz, options.participant_raw_id if options.unmixed else None
         )
@@ -156,31 +177,46 @@ class MediaStream:
             status = error.http_status
             raise MediaConnectFailed(_detail(status), status, str(error)) from error
         if self._socket.is_open:
+            self._path = self._network.open_path(self._socket, self.stats.impairment)
             self._line.attach(self, rate_hz=self._options.rate_hz)
 
     async def close(self) -> None:
         """End the stream normally. What the agent has queued is still played, by the line. Idempotent."""
         self._line.detach(self)
+        if self._path is not None:
+            self._path.flush()
         await self._socket.close()
 
     def caller_frame(self, pcm: bytes | None, now_s: float, late_s: float) -> None:
         """Send 20 ms of the caller (called by the line)."""
-        if not self._socket.send(self._encoder.encode(pcm)):
-            self.stats.frames_dropped += 1
-            return
-        self.stats.frames_sent += 1
-        if pcm is None:
-            self.stats.silent_frames_sent += 1
         self.stats.pacing.add(now_s, late_s)
+        if self._path is not None:
+            message = self._encoder.encode(pcm)
+            self._path.frame(message, now_s, partial(self._send_frame, message, is_silent=pcm is None))
 
     def caller_digit(self, digit: str) -> None:
         """Send a key that the caller pressed, where the stream carries them (called by the line)."""
-        if self._options.dtmf and self._socket.send(wire.encode_digit(digit)):
+        if self._options.dtmf and self._path is not None:
+            self._path.message(partial(self._send_digit, digit))
+        else:
+            self.stats.digits_not_sent += 1
+
+    def _send_frame(self, message: bytes, *, is_silent: bool) -> None:
+        if self._socket.send(message):
+            self.stats.frames_sent += 1
+            self.stats.silent_frames_sent += is_silent
+        else:
+            self.stats.frames_dropped += 1
+
+    def _send_digit(self, digit: str) -> None:
+        if self._socket.send(wire.encode_digit(digit)):
             self.stats.digits_sent += 1
         else:
             self.stats.digits_not_sent += 1
 
     def _on_text(self, raw: bytes) -> None:
+        if self._path is not None:
+            self._path.read(len(raw))
         match wire.decode(raw):
             case wire.AgentAudio(pcm):
                 self._on_audio(pcm)
@@ -212,6 +248,8 @@ class MediaStream:
 
     def _on_socket_end(self, end: SocketEnd) -> None:
         self._line.detach(self)
+        if self._path is not None:
+            self._path.end()
         self._on_end(StreamEnd(end.code, end.reason))
 
 

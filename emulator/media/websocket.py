@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import socket
+import struct
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +29,9 @@ SEND_LIMIT_BYTES: Final = 256 << 10
 """How much may wait to be sent to a peer that does not read, some 4 s of audio; then frames are dropped."""
 
 CLOSE_TIMEOUT_S: Final = 2.0
+
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+"""The value of SO_LINGER with which closing sends a TCP reset."""
 
 logger = logging.getLogger(__name__)
 
@@ -134,6 +139,26 @@ class ClientSocket(WSListener):
         self._transport.send(WSMsgType.TEXT, text)
         return True
 
+    def pause_reading(self) -> None:
+        """Let what the peer sends wait."""
+        if self._transport is not None:
+            self._transport.underlying_transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read again."""
+        if self._transport is not None:
+            self._transport.underlying_transport.resume_reading()
+
+    def reset(self, unfinished: bytes | None) -> None:
+        """Cut the connection by a TCP reset, after half a frame of this text where there is one."""
+        if self._transport is None:
+            return
+        connection = self._transport.underlying_transport
+        if unfinished is not None:
+            connection.write(_half_a_frame(unfinished))
+        connection.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self._transport.disconnect(graceful=False)
+
     async def close(self) -> None:
         """Close normally; the peer has `CLOSE_TIMEOUT_S` to answer. Idempotent, also after the end."""
         self._closing = True
@@ -225,3 +250,10 @@ class ClientSocket(WSListener):
             self._on_text(payload)
         else:
             self._on_binary()
+
+
+def _half_a_frame(text: bytes) -> bytes:
+    """Begin a client's text frame (RFC 6455, 5.2), masked with zeros, and break off in the midst of its payload."""
+    is_long = len(text) > 125
+    length = bytes([0x80 | 126]) + len(text).to_bytes(2, "big") if is_long else bytes([0x80 | len(text)])
+    return b"\x81" + length + bytes(4) + text[: len(text) // 2]

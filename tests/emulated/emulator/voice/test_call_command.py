@@ -13,6 +13,8 @@ import pytest
 from aiohttp import web
 
 from emulator.caller.main import add_arguments, main
+from emulator.media.impairment import Impairment, Jitter
+from emulator.media.network import ImpairmentStats
 from emulator.media.pcm import is_audible
 from emulator.media.stream import StreamStats
 from emulator.wav import WavWriter
@@ -278,3 +280,21 @@ async def test_ctrl_c_hangs_up(exchange, until):
         await exchange.call.ended.wait()
     assert process.returncode == 130
     assert errors.decode() == "call: interrupted; the caller has hung up\n"
+
+
+async def test_a_call_may_be_impaired_and_the_report_says_what_was_done(call, exchange, capsys):
+    done = ImpairmentStats(frames_lost=3, loss_bursts=2, frames_delayed=4, delay_sum_ms=10, delay_max_ms=5)
+    exchange.on_answer = lambda placed: placed.streams.append(StreamStats(impairment=done))
+    await call("--impair", '{"jitter": {"maxMs": 5}}', "--hangup-after", "0.1")
+    assert exchange.call.network.impairment == Impairment(jitter=Jitter(max_ms=5))
+    output = capsys.readouterr().out
+    assert "0.000  impaired         what=jitter" in output
+    figures = "frames lost 3, loss bursts 2, frames delayed 4, mean delay ms 2.5, max delay ms 5"
+    assert f"done on purpose      {figures}" in output
+
+
+async def test_an_impairment_that_cannot_be_is_a_wrong_option(call, capsys):
+    with pytest.raises(SystemExit) as exited:
+        await call("--impair", '{"loss": {"enter": 7}}')
+    assert exited.value.code == 2
+    assert "enter must be from 0 to 1" in capsys.readouterr().err
