@@ -151,7 +151,7 @@ class MediaStream:
         self._line = line
         self._headers = headers
         self._on_end = on_end
-        self._network = network or Network(SOUND, 0, lambda *_, **__: None)
+        self._network = network or Network(SOUND, "", lambda *_, **__: None)
         self._path: Path | None = None
         self._encoder = wire.FrameEncoder(
             options.rate_hz, options.participant_raw_id if options.unmixed else None

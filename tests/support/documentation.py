@@ -1,0 +1,99 @@
+"""The fenced blocks of the emulator's documentation, each with what the text before it says that it is for."""
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DOCS = REPOSITORY / "docs"
+PAGES = (DOCS / "emulator.md", *sorted((DOCS / "emulator").glob("*.md")))
+
+_REQUEST = re.compile(r"\b(PUT|POST) (/[^\s`?]+)")
+_COMMENT = re.compile(r"(^|\s)# .*|\\\n")
+_OPERATORS = "();<>|&\n"
+_EMULATOR = ("python", "-m", "emulator")
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block.
+
+    Attributes:
+        page: path from the folder of the documentation.
+        line: of its first fence.
+        info: what stands behind the fence: `json`, `sh`, `json answer`, ...
+        text: what is in it.
+        before: the text since the block or heading before it.
+        section: the heading it is under.
+    """
+
+    page: str
+    line: int
+    info: str
+    text: str
+    before: str
+    section: str
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+    @property
+    def request(self) -> tuple[str, str] | None:
+        """Method and path of the request whose body it is: the last that the text before it names."""
+        named = _REQUEST.findall(self.before)
+        return named[-1] if named else None
+
+    @property
+    def is_settings(self) -> bool:
+        """Whether it is a file of settings."""
+        return self.request is None and "setting" in self.before
+
+    def commands(self) -> list[list[str]]:
+        """The words of each of its shell commands, without redirections and what stands before the command's name."""
+        lexer = shlex.shlex(_COMMENT.sub("", self.text), posix=True, punctuation_chars=_OPERATORS)
+        lexer.whitespace, lexer.whitespace_split, lexer.commenters = " \t", True, ""
+        commands: list[list[str]] = [[]]
+        is_over = False
+        for word in lexer:
+            if set(word) <= set(_OPERATORS):
+                is_over = "\n" not in word
+                if not is_over:
+                    commands.append([])
+            elif not is_over and (commands[-1] or "=" not in word):
+                commands[-1].append(word)
+        return [command for command in commands if command]
+
+    def emulator_commands(self) -> list[list[str]]:
+        """What stands behind `python -m emulator` in each command that has it."""
+        return [
+            command[len(_EMULATOR) :]
+            for command in self.commands()
+            if (Path(command[0]).name, *command[1:3]) == _EMULATOR
+        ]
+
+
+def blocks(page: Path) -> list[Block]:
+    """All blocks of a page, in order."""
+    found, before, section, fence, inside = [], [], "", None, []
+    for number, line in enumerate(page.read_text().splitlines(), 1):
+        if fence is None and line.startswith("```"):
+            fence, inside = (number, line.removeprefix("```").strip()), []
+        elif fence is not None and line == "```":
+            text = "\n".join(inside)
+            name = page.relative_to(DOCS).as_posix()
+            found.append(Block(name, *fence, text, "\n".join(before), section))
+            fence, before = None, []
+        elif fence is not None:
+            inside.append(line)
+        elif line.startswith("#"):
+            section, before = line.lstrip("# "), []
+        else:
+            before.append(line)
+    assert fence is None, f"{page.name}: a block has no end"
+    return found
+
+
+def all_blocks(*infos: str) -> list[Block]:
+    """The blocks of all pages with one of these infos."""
+    return [block for page in PAGES for block in blocks(page) if block.info in infos]
