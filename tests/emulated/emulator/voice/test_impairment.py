@@ -4,7 +4,7 @@ from itertools import groupby, pairwise
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.media.impairment import (
@@ -53,11 +53,13 @@ def lost(fates):
     return [fate.leaves_s is None for fate in fates]
 
 
+@settings(deadline=None)
 @given(impairments)
 def test_an_impairment_survives_its_json(impairment):
     assert read_impairment(msgspec.json.encode(impairment)) == impairment
 
 
+@settings(deadline=None)
 @given(impairments)
 def test_frames_leave_in_order_and_never_before_they_are_there(impairment):
     left = [
@@ -69,6 +71,7 @@ def test_frames_leave_in_order_and_never_before_they_are_there(impairment):
     assert [leaves_s for _, leaves_s in left] == sorted(leaves_s for _, leaves_s in left)
 
 
+@settings(deadline=None)
 @given(jitters)
 def test_no_frame_is_later_than_the_longest_delay(jitter):
     longest_s = max(jitter.max_ms or 0, *jitter.delays_ms, 0) / 1000
@@ -76,6 +79,7 @@ def test_no_frame_is_later_than_the_longest_delay(jitter):
         assert fate.leaves_s <= number * FRAME_S + longest_s + 1e-9
 
 
+@settings(deadline=None)
 @given(losses, jitters, st.integers())
 def test_jitter_changes_nothing_about_what_is_lost(loss, jitter, seed):
     alone = schedule(Impairment(seed=seed, loss=loss))
@@ -83,6 +87,7 @@ def test_jitter_changes_nothing_about_what_is_lost(loss, jitter, seed):
     assert lost(alone) == lost(both)
 
 
+@settings(deadline=None)
 @given(impairments)
 def test_the_same_socket_of_the_same_call_fares_the_same_again(impairment):
     assert schedule(impairment) == schedule(impairment)
@@ -152,6 +157,7 @@ def test_a_reader_stops_and_goes_on_when_told():
     ]
 
 
+@settings(deadline=None)
 @given(st.integers(1_000, 100_000), st.lists(st.integers(1, 5_000), min_size=20, max_size=200))
 def test_a_slow_reader_keeps_to_its_rate(rate, sizes):
     trouble = Trouble(Impairment(slow_reader=SlowReader(bytes_per_second=rate)), "1/1", since_s=0.0)

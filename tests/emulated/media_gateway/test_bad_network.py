@@ -1,16 +1,16 @@
-"""A call whose ACS reads slowly, as the emulator makes it: it lives on, memory is bounded, other calls go on."""
+"""The gateway on the emulator's bad networks: memory stays bounded, and no call suffers from another's."""
 
 import socket as sockets
 from contextlib import asynccontextmanager
 
 import pytest
 
-from emulator.media.impairment import SOUND, Impairment, SlowReader
+from emulator.media.impairment import SOUND, Drop, Impairment, Jitter, Loss, SlowReader
 from emulator.media.line import Line
 from emulator.media.network import Network
 from emulator.media.stream import MediaStream, StreamOptions
 from media_gateway.media_socket import WRITE_BUFFER_BYTES
-from shared.core.call_state import CallState
+from shared.core.call_state import CallState, Cause
 from tests.support.media import RecordingAgent
 
 SECOND = b"\1\0" * 24_000
@@ -51,7 +51,7 @@ async def emulated_call(gateway, impairment):
     connection.get_extra_info("socket").setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4 * 1024)
     try:
         yield call, stream, network
-        assert ends == []
+        assert bool(ends) == bool(stream.stats.impairment.sockets_dropped)
     finally:
         await stream.close()
         line.close()
@@ -72,8 +72,8 @@ async def test_slow_reader_costs_bounded_memory_and_no_call(gateway, agents, mon
         # Another call, meanwhile.
         other = await gateway.place()
         await gateway.until_streaming(other)
-        agents[1].sink.audio("speech", SECOND)
-        await other.socket.until_heard(SECOND)
+        agents[1].sink.audio("speech", SECOND[:9600])
+        await other.socket.until_heard(SECOND[:9600])
 
         assert connection.get_write_buffer_size() == held_bytes
         assert held_bytes < WRITE_BUFFER_BYTES + LARGEST_MESSAGE_BYTES
@@ -90,6 +90,33 @@ async def test_slow_reader_costs_bounded_memory_and_no_call(gateway, agents, mon
         await gateway.until(lambda: stream.stats.audio_bytes == before + 960)
         assert stream.stats.bad_messages == {}
         assert slow.socket.write_pauses == 1
+
+
+@pytest.mark.parametrize("mid_frame", [False, True])
+async def test_socket_that_is_cut_is_the_end_of_its_call_only(gateway, agents, mid_frame):
+    other = await gateway.place()
+    await gateway.until_streaming(other)
+    impairment = Impairment(drop=Drop(after_frames=10, mid_frame=mid_frame))
+    async with emulated_call(gateway, impairment) as (call, _, _):
+        await gateway.until_streaming(call)
+        await gateway.until(lambda: gateway.row(call).state is CallState.INTERRUPTED)
+        await gateway.until(lambda: len(gateway.core.calls) == 1)
+    gateway.assert_ended(call, Cause.MEDIA_LOST, hung_up=True)
+    agents[0].sink.audio("speech", SECOND[:9600])
+    await other.socket.until_heard(SECOND[:9600])
+
+
+async def test_late_and_lost_frames_are_what_the_agent_hears_and_nothing_worse(gateway, agents):
+    impairment = Impairment(seed=3, jitter=Jitter(max_ms=100), loss=Loss(enter=0.2, mean_frames=2))
+    async with emulated_call(gateway, impairment) as (call, stream, _):
+        await gateway.until_streaming(call)
+        await gateway.until(lambda: stream.stats.impairment.frames_lost >= 3 and agents[0].audio)
+        await gateway.until(lambda: len(agents[0].audio) >= 960 * 10)
+        assert gateway.row(call).state is CallState.STREAMING
+        assert len(agents[0].audio) <= 960 * stream.stats.frames_sent
+        gateway.calls.add_event(call.call_id, "CallDisconnected")
+    await gateway.until_over()
+    gateway.assert_ended(call, Cause.CALLER_HUNG_UP, hung_up=False)
 
 
 async def test_caller_who_hangs_up_on_a_slow_reader_ends_the_call(gateway, agents):
