@@ -26,6 +26,7 @@ class Block:
         text: what is in it.
         before: the text since the block or heading before it.
         section: the heading it is under.
+        above: all text between that heading and the block.
     """
 
     page: str
@@ -34,20 +35,27 @@ class Block:
     text: str
     before: str
     section: str
+    above: str
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
 
     @property
     def request(self) -> tuple[str, str] | None:
-        """Method and path of the request whose body it is: the last that the text before it names."""
-        named = _REQUEST.findall(self.before)
+        """Method and path of the request whose body it is: the last that its section has named so far."""
+        named = _REQUEST.findall(self.before) or (
+            _REQUEST.findall(self.above) if not self._speaks_of_settings else []
+        )
         return named[-1] if named else None
 
     @property
     def is_settings(self) -> bool:
         """Whether it is a file of settings."""
-        return self.request is None and "setting" in self.before
+        return self.request is None and self._speaks_of_settings
+
+    @property
+    def _speaks_of_settings(self) -> bool:
+        return "setting" in self.before
 
     def commands(self) -> list[list[str]]:
         """The words of each of its shell commands, without redirections and what stands before the command's name."""
@@ -75,25 +83,26 @@ class Block:
 
 def blocks(page: Path) -> list[Block]:
     """All blocks of a page, in order."""
-    found, before, section, fence, inside = [], [], "", None, []
+    found, before, above, section, fence, inside = [], [], [], "", None, []
     for number, line in enumerate(page.read_text().splitlines(), 1):
         if fence is None and line.startswith("```"):
             fence, inside = (number, line.removeprefix("```").strip()), []
         elif fence is not None and line == "```":
             text = "\n".join(inside)
             name = page.relative_to(DOCS).as_posix()
-            found.append(Block(name, *fence, text, "\n".join(before), section))
+            above += before
+            found.append(Block(name, *fence, text, "\n".join(before), section, "\n".join(above)))
             fence, before = None, []
         elif fence is not None:
             inside.append(line)
         elif line.startswith("#"):
-            section, before = line.lstrip("# "), []
+            section, before, above = line.lstrip("# "), [], []
         else:
             before.append(line)
     assert fence is None, f"{page.name}: a block has no end"
     return found
 
 
-def all_blocks(*infos: str) -> list[Block]:
-    """The blocks of all pages with one of these infos."""
-    return [block for page in PAGES for block in blocks(page) if block.info in infos]
+def all_blocks(info: str) -> list[Block]:
+    """The blocks of all pages with this info."""
+    return [block for page in PAGES for block in blocks(page) if block.info == info]

@@ -1,7 +1,7 @@
 """The examples of the emulator's documentation: run, sent, loaded or read by the code that they are about.
 
-A `json` block is the body of the request that the text before it names last, or else, where that text speaks of
-settings, a file of them. One that is only shown is marked `json answer`.
+A `json` block is a file of settings, where the text right before it speaks of settings and names no request; else it
+is the body of the request that its section has named last. One that is only shown is marked `json answer`.
 """
 
 import argparse
@@ -22,8 +22,9 @@ from emulator.__main__ import COMMANDS
 from emulator.media.line import Line
 from emulator.settings import EmulatorSettings, read_settings
 from tests.support.acs_application import Application
-from tests.support.documentation import PAGES, all_blocks
+from tests.support.documentation import PAGES, all_blocks, blocks
 
+KINDS = ("json", "json answer", "python", "sh", "text")
 NUMBER, CALLER = "+18005550199", "+14255550100"
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)(/[^\"'\s]*)?")
 EMULATOR_PORT = "8061"
@@ -62,6 +63,11 @@ def parser_of(command):
     parser = argparse.ArgumentParser(prog=f"python -m emulator {command}")
     importlib.import_module(COMMANDS[command][0]).add_arguments(parser)
     return parser
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_block_is_of_a_kind_that_is_tested_or_only_text(page):
+    assert [str(block) for block in blocks(page) if block.info not in KINDS] == []
 
 
 @pytest.mark.parametrize("block", all_blocks("json"), ids=str)
