@@ -58,8 +58,7 @@ async def acs_events(req: func.HttpRequest) -> func.HttpResponse:
     """Take a delivery: every event of it has its own outcome, and the answer is the worst of them."""
     gateway = await PROCESS.gateway()
     try:
-        async with asyncio.timeout(gateway.settings.event_budget_s):
-            return await _take(gateway, req)
+        return await _take(gateway, req)
     except TimeoutError:
         return problem(TemporaryFault("not done in time"), RETRY)
     except TemporaryFault as error:
@@ -74,12 +73,14 @@ async def _take(gateway: Gateway, req: func.HttpRequest) -> func.HttpResponse:
     credentials = _credentials(settings, req)
     if not any(credentials):
         return _validation_only(settings, req)
-    account = await gateway.authenticator.authenticate(*credentials)
+    deadline = asyncio.get_running_loop().time() + settings.event_budget_s
+    async with asyncio.timeout_at(deadline):
+        account = await gateway.authenticator.authenticate(*credentials)
     events = _parse(req)
     for event in events:
         if isinstance(event, GridEvent) and event.type == SUBSCRIPTION_VALIDATION:
             return _validated(event)
-    outcomes = await asyncio.gather(*(_deliver(gateway, account, event) for event in events))
+    outcomes = await asyncio.gather(*(_deliver(gateway, account, event, deadline) for event in events))
     status = max((outcome.status for outcome in outcomes), key=_severity)
     for outcome in outcomes:
         gateway.metrics.events.add(1, {"outcome": outcome.label, "status": int(status)})
@@ -129,16 +130,22 @@ class _Outcome:
     detail: str = ""
 
 
-async def _deliver(gateway: Gateway, account: Account, event: GridEvent | MalformedMessage) -> _Outcome:
-    """Take one event; other types than IncomingCall are acknowledged and ignored."""
+async def _deliver(
+    gateway: Gateway, account: Account, event: GridEvent | MalformedMessage, deadline: float
+) -> _Outcome:
+    """Take one event until `deadline` (loop's time); other types than IncomingCall are acknowledged and ignored."""
     if isinstance(event, MalformedMessage):
         return _unreadable(event)
     try:
         if event.type != INCOMING_CALL:
             return _Outcome(HTTPStatus.OK, "ignored")
-        return _Outcome(HTTPStatus.OK, (await gateway.answerer.incoming(account, event)).value)
+        async with asyncio.timeout_at(deadline):
+            return _Outcome(HTTPStatus.OK, (await gateway.answerer.incoming(account, event)).value)
     except MalformedMessage as fault:
         return _unreadable(fault)
+    except TimeoutError:
+        logger.warning("a call could not be answered in time")
+        return _Outcome(RETRY, "timeout")
     except GatewayError as error:
         logger.warning(
             "a call could not be answered yet", extra={"reason": meaning(error).metric, "fault": str(error)}

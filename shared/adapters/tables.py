@@ -59,6 +59,11 @@ async def store_faults() -> AsyncIterator[None]:
         raise StoreUnavailable("table storage could not be asked: no token, or no answer") from error
     except (AzureError, TimeoutError) as error:
         raise StoreUnavailable("table storage did not answer") from error
+    except AttributeError as error:
+        # A reply that breaks off half-way makes the client look for the headers of a reply it has not.
+        if (error.name, error.obj) != ("headers", None):
+            raise
+        raise StoreUnavailable("table storage's answer broke off") from error
 
 
 def key_of(text: str) -> str:

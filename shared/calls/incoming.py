@@ -44,6 +44,8 @@ WAIT_STEP_S = 0.1
 ANSWER_TRIES = 2
 """Within one delivery; the next delivery comes after ten seconds of ringing."""
 ANSWER_PAUSE_S = 0.2
+MARK_BUDGET_S = 1.5
+"""For each thing to write down once a call is answered."""
 
 
 class Delivered(StrEnum):
@@ -190,7 +192,9 @@ class CallAnswerer:
         # The row is written just before ACS is asked: where it stands, an earlier holder may have answered.
         tried = await self._calls.read(held.claim.call_id) if held.claim.attempts > 1 else None
         if tried is not None and tried.record.call_connection_id is not None:
-            return await self._finish(held, Outcome.ANSWERED)
+            # Whoever answered it has told so, or died and took all that it counted along.
+            await self._finish(held, Outcome.ANSWERED)
+            return Delivered.DUPLICATE
         if self._clock() > ringing.deadline:
             return await self._close(ringing, held, Outcome.MISSED, CallEvent.RING_EXPIRED)
         if tried is not None:
@@ -202,11 +206,14 @@ class CallAnswerer:
         if isinstance(admitted, CallEvent):
             return await self._turn_away(ringing, held, admitted)
         record = replace(self._new_record(ringing, held.claim, CallEvent.ANSWER_SENT), slot=admitted.slot)
-        row, _ = await asyncio.gather(self._calls.create(record), self._pods.announce(call_id))
+        # There already: the client's second try met its first, whose reply was lost.
+        row = await self._calls.create(record) or await self._calls.read(call_id)
+        if row is None:
+            raise TemporaryFault("the call's row vanished")
         return await self._answer(ringing, held, record, row, may_be_answered=False)
 
     async def _answer(
-        self, ringing: _Ringing, held: _Held, record: CallRecord, row: Row | None, *, may_be_answered: bool
+        self, ringing: _Ringing, held: _Held, record: CallRecord, row: Row, *, may_be_answered: bool
     ) -> Delivered:
         """Ask ACS to answer; `row` is the call's row as it was last seen."""
         claim = held.claim
@@ -239,20 +246,26 @@ class CallAnswerer:
         return Delivered.ANSWERED
 
     async def _mark_answered(
-        self, ringing: _Ringing, held: _Held, record: CallRecord, row: Row | None, connection_id: str
+        self, ringing: _Ringing, held: _Held, record: CallRecord, row: Row, connection_id: str
     ) -> None:
         """Write down that the call is up; whatever fails here, it is.
 
         Its callbacks and its socket bind the connection too, and another delivery finds that out. To ask for
-        one by a 500 would only add load to a store that is away.
+        one by a 500 would only add load to a store that is away, and so would waiting for it.
         """
         call_id = held.claim.call_id
         results = await asyncio.gather(
-            self._calls.change(call_id, lambda r: bind_connection(r, connection_id), known=row),
-            self._finish(held, Outcome.ANSWERED),
-            # For people: dead letters name the event. Never worth an answer, so it comes after.
-            self._claims.index_event(ringing.event.event_id, held.claim.key),
-            self._admission.answered(record),
+            *(
+                asyncio.wait_for(mark, MARK_BUDGET_S)
+                for mark in (
+                    self._calls.change(call_id, lambda r: bind_connection(r, connection_id), known=row),
+                    self._finish(held, Outcome.ANSWERED),
+                    # For people: dead letters name the event. Never worth an answer, so it comes after.
+                    self._claims.index_event(ringing.event.event_id, held.claim.key),
+                    self._pods.announce(call_id),
+                    self._admission.answered(record),
+                )
+            ),
             return_exceptions=True,
         )
         for result in results:

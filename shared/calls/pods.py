@@ -57,11 +57,8 @@ class PodLoads:
         self._ours.pop(call_id, None)
 
     async def announce(self, call_id: str) -> None:
-        """Let the other processes count the call. A failure is no reason to keep its caller waiting."""
-        try:
-            await self._answers.add(call_id, self._clock())
-        except StoreUnavailable:
-            logger.info("an answer could not be announced", extra={"call_id": call_id})
+        """Let the other processes count the call. Raises `StoreUnavailable`."""
+        await self._answers.add(call_id, self._clock())
 
     async def is_live(self, name: str) -> bool:
         """Whether a pod beat of late; unknown counts as live."""

@@ -78,6 +78,17 @@ class Edge:
             if happening.name == "answered" and call.call_connection_id
         ]
 
+    def answers_of(self, event: dict[str, Any]) -> int:
+        """How often ACS performed an answer of the call that an event announces."""
+        call = self.emulator.calls.find(event["data"]["correlationId"])
+        assert call is not None
+        return sum(happening.name == "answered" for happening in call.happenings)
+
+
+async def close_app() -> None:
+    """Let the app forget all that it keeps between invocations, as if its process were new."""
+    await sys.modules["functions.process"].PROCESS.close()
+
 
 def incoming_call(context: str, *, age_s: float = 0.0, **data: Any) -> dict[str, Any]:
     """An IncomingCall event as Event Grid sends it, `age_s` old."""
@@ -163,7 +174,7 @@ async def start_edge(
             for name, value in (env | settings).items():
                 monkeypatch.setenv(name, value)
             host = await functions_host(port=port)
-            stack.push_async_callback(sys.modules["functions.process"].PROCESS.close)
+            stack.push_async_callback(close_app)
             stack.push_async_callback(host.stop)
             # First at the end: it sends callbacks, and nothing new may come while the host stops.
             stack.push_async_callback(emulator.stop)
