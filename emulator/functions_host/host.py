@@ -155,6 +155,8 @@ class FunctionsHost:
         return None
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        if any(_is_no_utf8(value) for value in request.headers.values()):
+            return web.Response(status=HTTPStatus.BAD_REQUEST)
         path = request.raw_path.partition("?")[0]
         if path.lower().startswith("/admin/"):
             return self._admin(request, path.lower())
@@ -174,9 +176,7 @@ class FunctionsHost:
             return True
         given = request.headers.get("x-functions-key", request.query.get("code", ""))
         accepted = [self._keys.master] if level == "admin" else [self._keys.master, self._keys.function]
-        # Bytes of a header that are not UTF-8 arrive as surrogates.
-        shown = given.encode(errors="surrogateescape")
-        return any(hmac.compare_digest(shown, key.encode()) for key in accepted)
+        return any(hmac.compare_digest(given.encode(), key.encode()) for key in accepted)
 
     def _admin(self, request: web.Request, path: str) -> web.Response:
         if not self._may_call(request, "admin"):
@@ -198,3 +198,8 @@ class FunctionsHost:
             "config": {"bindings": list(function.bindings)},
             "invoke_url_template": f"{self._url}{prefix}/{function.route}" if function.is_http else None,
         }
+
+
+def _is_no_utf8(header: str) -> bool:
+    """Whether the bytes of a header are no UTF-8, which Kestrel refuses; here they have arrived as surrogates."""
+    return any("\ud800" <= character <= "\udfff" for character in header)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import sys
 import threading
 import time
 import uuid
@@ -21,13 +22,23 @@ _THREADS_SETTING = "PYTHON_THREADPOOL_THREAD_COUNT"
 logger = logging.getLogger(__name__)
 
 
+def thread_count(setting: str | None) -> int | None:
+    """Return how many threads sync handlers share; None for the executor's own default, min(32, CPUs + 4).
+
+    As in the worker, a setting that is no number of threads counts as none.
+    """
+    try:
+        count = int(setting or "")
+    except ValueError:
+        return None
+    return count if 1 <= count <= sys.maxsize else None
+
+
 class Invoker:
     """Runs functions; owns the threads of the sync ones."""
 
     def __init__(self) -> None:
-        count = os.environ.get(_THREADS_SETTING, "")
-        # Without the setting the executor's own default holds, as in the worker: min(32, CPUs + 4) threads.
-        self._threads = ThreadPoolExecutor(max(1, int(count)) if count.isdecimal() else None, "function")
+        self._threads = ThreadPoolExecutor(thread_count(os.environ.get(_THREADS_SETTING)), "function")
         self._thread_local = threading.local()
 
     def close(self) -> None:

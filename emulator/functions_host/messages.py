@@ -1,6 +1,8 @@
 """HTTP messages between aiohttp and the azure-functions library, the way the host passes them on."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from http.cookies import Morsel
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -11,6 +13,10 @@ from multidict import CIMultiDict
 
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive", "date", "server"})
 """Response headers that belong to this server's connection, never to the function."""
+
+_COOKIE_TIME = "%a, %d %b %Y %H:%M:%S GMT"
+_COOKIE_ATTRIBUTES = ("domain", "path", "expires", "secure", "httponly", "max-age")
+_SAME_SITES = ("lax", "strict", "none")
 
 
 class BadReturnError(TypeError):
@@ -28,10 +34,10 @@ async def to_function_request(request: web.Request, route_values: Mapping[str, s
     """
     # Neither an empty body nor one of unknown length is read: the host asks for `ContentLength > 0`.
     body = await request.read() if (request.content_length or 0) > 0 else b""
-    path, _, query = request.raw_path.partition("?")
+    query = request.raw_path.partition("?")[2]
     return library_http.HttpRequest(
         method=request.method,
-        url=f"{request.scheme}://{request.host}{path}{'?' + query if query else ''}",
+        url=f"{request.scheme}://{request.host}{request.raw_path}",
         headers={name.lower(): ",".join(request.headers.getall(name)) for name in request.headers},
         params=_query(query),
         route_params=dict(route_values),
@@ -56,7 +62,8 @@ def to_http_response(returned: object) -> web.Response:
     a `body` member for a response: handlers should return `HttpResponse`.)
 
     Raises:
-        BadReturnError: neither an `HttpResponse` nor a `str`, None included.
+        BadReturnError: neither an `HttpResponse` nor a `str`, None included; or cookies that the worker cannot read.
+        UnicodeEncodeError: a header or a text holds half a surrogate pair, which no message to the host can carry.
     """
     try:
         datum = library_http.HttpResponseConverter.encode(returned, expected_type=None)
@@ -68,6 +75,29 @@ def to_http_response(returned: object) -> web.Response:
     headers = CIMultiDict(
         (name, value.value) for name, value in message["headers"].items() if name.lower() not in _FRAMING
     )
+    for name, value in headers.items():
+        (name + value).encode()
     for cookie in message["cookies"] or ():
-        headers.extend(("Set-Cookie", morsel.OutputString()) for morsel in cookie.values())
+        headers.extend(("Set-Cookie", _render_cookie(morsel)) for morsel in cookie.values())
     return web.Response(status=int(message["status_code"].value), headers=headers, body=message["body"].value)
+
+
+def _render_cookie(morsel: Morsel[str]) -> str:
+    """Return a cookie as it comes out of the worker's protocol, which knows some attributes, and some values.
+
+    Raises:
+        BadReturnError: the worker would fail over its time or its age.
+    """
+    try:
+        if morsel["expires"]:
+            datetime.strptime(morsel["expires"], _COOKIE_TIME).replace(tzinfo=UTC)
+        if morsel["max-age"]:
+            float(morsel["max-age"])
+    except ValueError as error:
+        raise BadReturnError("a cookie's Expires or Max-Age cannot be read") from error
+    kept: Morsel[str] = Morsel()
+    kept.set(morsel.key, morsel.value, morsel.coded_value)
+    kept.update({name: morsel[name] for name in _COOKIE_ATTRIBUTES})
+    if morsel["samesite"].lower() in _SAME_SITES:
+        kept["samesite"] = morsel["samesite"]
+    return kept.OutputString()

@@ -13,9 +13,12 @@ import json
 import os
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
-import azure_functions_runtime as runtime
+# What runs with -P has no folder of its own on the path, and the app's path must stay as Azure makes it.
+sys.path.insert(0, str(Path(__file__).parent))
+from worker_protocol import check, invoke, start
+
+del sys.path[0]
 
 OUTGOING = []
 
@@ -27,72 +30,9 @@ def refuse_network(event, arguments):
         raise OSError("the network is unreachable")
 
 
-class Message(SimpleNamespace):
-    """One message of the worker's protocol, with the members that the sender gave it."""
-
-    def WhichOneof(self, _):  # noqa: N802 - protobuf's name
-        """The one member that is set, as protobuf tells it."""
-        return next((name for name, value in vars(self).items() if value is not None), None)
-
-
-class Protocol:
-    """Stands in for the generated protobuf module: any message can be made, the enums have their values."""
-
-    class StatusResult(Message):
-        Failure, Success, Cancelled = 0, 1, 2
-
-    class BindingInfo(Message):
-        inout, out = 2, 1
-        undefined = 0
-
-    def __getattr__(self, name):
-        return Message
-
-
-def request(**content):
-    """Wrap a message as the worker receives it."""
-    return SimpleNamespace(
-        request=SimpleNamespace(**content), properties={"host": "127.0.0.1", "protos": Protocol()}
-    )
-
-
-def check(response):
-    """Fail with the worker's own words."""
-    result = response.result
-    if result.status != Protocol.StatusResult.Success:
-        raise SystemExit(f"{result.exception.message}\n{result.exception.stack_trace}")
-    return response
-
-
-async def start(app, placeholder):
-    """Start as a placeholder, then become the app."""
-    init = Message(capabilities={}, function_app_directory=placeholder)
-    check(await runtime.worker_init_request(request(worker_init_request=init)))
-    reload = Message(environment_variables={}, function_app_directory=app)
-    check(
-        await runtime.function_environment_reload_request(request(function_environment_reload_request=reload))
-    )
-    return (await runtime.functions_metadata_request(request())).function_metadata_results or []
-
-
-async def invoke(function, method, path):
-    """Send one HTTP request to a function, and return status and body."""
-    empty = Message(bytes=b"")
-    http = Message(
-        method=method, url=f"https://app.example{path}", headers={}, params={}, query={}, body=empty
-    )
-    binding = Message(data=Message(http=http))
-    binding.name = next(iter(function.bindings))
-    binding.WhichOneof = lambda _: "data"
-    invocation = Message(
-        invocation_id="00000000-0000-0000-0000-000000000001",
-        function_id=function.function_id,
-        input_data=[binding],
-        trigger_metadata={},
-        trace_context=Message(trace_parent="", trace_state="", attributes={}),
-        retry_context=Message(retry_count=0, max_retry_count=0, exception=None),
-    )
-    response = check(await runtime.invocation_request(request(invocation_request=invocation)))
+async def get(function, path):
+    """Ask a function, and return status and body."""
+    response = check(await invoke(function, method="GET", url=f"https://app.example{path}"))
     answer = response.return_value.http
     return {"status": int(answer.status_code), "headers": answer.headers, "body": answer.body.bytes.decode()}
 
@@ -106,12 +46,7 @@ def taken_names(app):
 
 async def main(app, placeholder):
     """Index, load and call the app; return what was seen."""
-    runtime.start_threadpool_executor()
-    functions = await start(app, placeholder)
-    for function in functions:
-        load = Message(function_id=function.function_id)
-        check(await runtime.function_load_request(request(function_load_request=load)))
-    by_name = {function.name: function for function in functions}
+    by_name = await start(app, placeholder, settings={})
     return {
         "path_ends_with_app": sys.path[-1] == app and sys.path.count(app) == 1,
         "folder": str(Path.cwd()),
@@ -120,8 +55,8 @@ async def main(app, placeholder):
             name: getattr(sys.modules.get(name), "__file__", None) for name in ("shared", "functions")
         },
         "taken_names": taken_names(app),
-        "healthz": await invoke(by_name["healthz"], "GET", "/healthz"),
-        "readyz": await invoke(by_name["readyz"], "GET", "/readyz"),
+        "healthz": await get(by_name["healthz"], "/healthz"),
+        "readyz": await get(by_name["readyz"], "/readyz"),
         "outgoing": OUTGOING,
     }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deployed_package import REPOSITORY, deployed_python, find_interpreter, stage
+from tests.support.deployed_package import deployed_python, find_interpreter
 
 DRIVER = Path(__file__).with_name("package_driver.py")
 PACKAGE = {
@@ -19,12 +19,6 @@ PACKAGE = {
     "shared",
 }
 """All that Azure gets. Whatever else appears at the top needs a line in .funcignore, or a place here."""
-
-
-@pytest.fixture(scope="session")
-def package(tmp_path_factory):
-    """The staged package, at a path that nothing else knows."""
-    return stage(REPOSITORY, tmp_path_factory.mktemp("package") / "wwwroot")
 
 
 @pytest.fixture(scope="session", params=["3.11", "3.12", "3.13"])

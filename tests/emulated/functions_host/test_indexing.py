@@ -5,14 +5,8 @@ import json
 import pytest
 
 from emulator.functions_host import ProjectError
+from tests.support.faulty_apps import FAULTY_APPS, PLAIN_APP
 
-PLAIN = """
-import azure.functions as func
-app = func.FunctionApp(http_auth_level="ANONYMOUS")
-@app.route(route="good", methods=["GET"])
-async def good(req: func.HttpRequest) -> func.HttpResponse:
-    return func.HttpResponse("good")
-"""
 HOST_JSON = {
     "version": "2.0",
     "extensions": {"http": {"routePrefix": ""}, "unknown": {"x": 1}},
@@ -33,28 +27,7 @@ def project(tmp_path):
     return write
 
 
-@pytest.mark.parametrize(
-    ("source", "reason"),
-    [
-        ("import no_such_module_here\n" + PLAIN, "ModuleNotFoundError"),
-        (PLAIN + "\nraise KeyError('MISSING_SETTING')", "MISSING_SETTING"),
-        (PLAIN + "\nother = func.FunctionApp()", "More than one FunctionApp"),
-        (PLAIN + "\nalso = app", "More than one FunctionApp"),
-        ("import azure.functions as func\nbp = func.Blueprint()", "Could not find a top level function app"),
-        (PLAIN + "\n@app.function_name('good')\n@app.route(route='x')\ndef f(req): ...", "good"),
-        (PLAIN + "\n@app.route(route='x')\ndef f(request): ...", "do not fit bindings"),
-        (PLAIN + "\n@app.route(route='x')\ndef f(req, more): ...", "do not fit bindings"),
-        (PLAIN + "\n@app.route(route='x')\ndef f(req: dict): ...", "req is annotated"),
-        (
-            PLAIN + "\n@app.route(route='x')\ndef f(req) -> func.HttpResponse | None: ...",
-            "return is annotated",
-        ),
-        (PLAIN + "\n@app.route(route='x')\ndef f(req) -> None: ...", "return is annotated"),
-        (PLAIN + "\n@app.route(route='x')\ndef f(req, context: str): ...", "context"),
-        (PLAIN + "\n@app.route(route='x')\ndef f(req: 'Unknown'): ...", "Unknown"),
-        ("def broken(:", "SyntaxError"),
-    ],
-)
+@pytest.mark.parametrize(("source", "reason"), FAULTY_APPS)
 async def test_a_fault_anywhere_leaves_no_functions(project, functions_host, http, caplog, source, reason):
     host = await functions_host(project(source))
     assert host.functions == []
@@ -78,7 +51,7 @@ async def test_a_fault_anywhere_leaves_no_functions(project, functions_host, htt
     ],
 )
 async def test_a_function_the_host_refuses_leaves_the_others(project, functions_host, http, source, problem):
-    host = await functions_host(project(f"{PLAIN}\n{source}"))
+    host = await functions_host(project(f"{PLAIN_APP}\n{source}"))
     assert [problem in text for text in host.errors.values()] == [True]
     async with http.get(f"{host.url}/good") as response:
         assert response.status == 200
@@ -86,7 +59,7 @@ async def test_a_function_the_host_refuses_leaves_the_others(project, functions_
 
 async def test_one_route_may_serve_other_methods_by_another_function(project, functions_host, http):
     host = await functions_host(
-        project(PLAIN + "\n@app.route(route='good', methods=['POST'])\ndef f(req): ...")
+        project(PLAIN_APP + "\n@app.route(route='good', methods=['POST'])\ndef f(req): ...")
     )
     assert host.errors == {}
 
@@ -102,7 +75,7 @@ async def test_one_route_may_serve_other_methods_by_another_function(project, fu
 async def test_the_route_prefix(project, functions_host, http, monkeypatch, host_json, settings, path):
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    host = await functions_host(project(PLAIN, host_json))
+    host = await functions_host(project(PLAIN_APP, host_json))
     async with http.get(host.url + path) as response:
         assert response.status == 200
 
@@ -119,4 +92,4 @@ async def test_the_route_prefix(project, functions_host, http, monkeypatch, host
 )
 async def test_a_folder_that_is_no_project_is_refused(project, functions_host, host_json, message):
     with pytest.raises(ProjectError, match=message):
-        await functions_host(project(PLAIN, host_json))
+        await functions_host(project(PLAIN_APP, host_json))

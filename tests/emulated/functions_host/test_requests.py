@@ -92,6 +92,19 @@ async def test_an_http_response_is_rendered_with_its_type_headers_and_cookies(ho
         assert response.headers.getall("set-cookie") == ["a=1; Path=/", "b=2; HttpOnly"]
 
 
+@pytest.mark.parametrize(
+    "case", ["cookie-bad-expires", "cookie-bad-max-age", "header-surrogate", "returned-surrogate"]
+)
+async def test_what_the_worker_cannot_send_to_its_host_is_a_500(host, http, case):
+    async with http.get(f"{host.url}/v1/awkward/{case}") as response:
+        assert (response.status, await response.read()) == (500, b"")
+
+
+async def test_attributes_that_the_worker_s_protocol_has_not_are_lost_from_a_cookie(host, http):
+    async with http.get(f"{host.url}/v1/awkward/cookie-samesite-odd") as response:
+        assert response.headers["set-cookie"] == "s=1"
+
+
 async def test_a_bare_string_is_sent_as_text(host, http):
     async with http.get(f"{host.url}/v1/returns-text") as response:
         assert (response.status, response.content_type) == (200, "text/plain")
@@ -181,8 +194,12 @@ async def test_the_header_key_wins_over_the_query(functions_host, http):
         assert response.status == 401
 
 
-@pytest.mark.parametrize("key", ["schlüssel".encode(), "schlüssel".encode("latin-1")])
-async def test_a_key_that_is_not_ascii_is_a_wrong_key(functions_host, key):
+@pytest.mark.parametrize(
+    ("key", "status"), [("schlüssel".encode(), b"401"), ("schlüssel".encode("latin-1"), b"400")]
+)
+async def test_a_key_that_is_not_ascii_is_a_wrong_key_and_one_that_is_no_utf_8_no_request(
+    functions_host, key, status
+):
     host = await functions_host(SAMPLE_APPS / "behaviour", keys=Keys("function-key", "master-key"))
     reader, writer = await asyncio.open_connection("127.0.0.1", int(host.url.rpartition(":")[2]))
     writer.write(
@@ -190,7 +207,7 @@ async def test_a_key_that_is_not_ascii_is_a_wrong_key(functions_host, key):
     )
     answer = await reader.read()
     writer.close()
-    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert answer.startswith(b"HTTP/1.1 " + status)
 
 
 async def test_the_admin_endpoints_list_functions_and_faults(host, http):

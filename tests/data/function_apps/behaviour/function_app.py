@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import azure.functions as func
+from awkward import CASES
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 more = func.Blueprint()
@@ -66,6 +67,44 @@ async def unrouted(req: func.HttpRequest) -> func.HttpResponse:
 @more.route(route="any")
 async def any_method(req: func.HttpRequest) -> func.HttpResponse:
     return answer("any_method", method=req.method)
+
+
+@app.route(route="mirror/{kind:alpha}/{number:int?}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+def mirror(req: func.HttpRequest) -> func.HttpResponse:
+    """Show all that there is to see of a request, each thing in the several ways there are."""
+    try:
+        content = req.get_json()
+    except ValueError as error:
+        content = str(error)
+    return answer(
+        "mirror",
+        method=req.method,
+        url=req.url,
+        params=dict(req.params),
+        headers=dict(req.headers),
+        route_params=dict(req.route_params),
+        body=req.get_body().hex(),
+        json=content,
+        form=req.form.to_dict(flat=False),
+        files={name: file.read().hex() for name, file in req.files.items()},
+        any_case=[req.headers.get(name) for name in ("X-Odd", "x-odd", "X-ODD", "missing")],
+        missing=[req.params.get("missing"), req.route_params.get("missing")],
+    )
+
+
+@app.route(route="awkward/{case}", methods=["GET", "POST"])
+async def awkward(req: func.HttpRequest):
+    return CASES[req.route_params["case"]]()
+
+
+@app.route(route="awkward-sync/{case}", methods=["GET", "POST"])
+def awkward_sync(req):
+    return CASES[req.route_params["case"]]()
+
+
+@app.route(route="unawaited", methods=["GET"])
+def unawaited(req):
+    return asyncio.sleep(0, "a coroutine")
 
 
 @app.route(route="raises", methods=["GET"])
