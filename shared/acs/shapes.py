@@ -12,6 +12,11 @@ T = TypeVar("T")
 MAX_TEXT_CHARS = 16_000
 """Longer than any id, context or time is; and short enough for one property of a table's row."""
 
+MAX_EVENTS = 5000
+"""Event Grid's own limit for one delivery. A megabyte of nothing but empty objects holds a third of a million."""
+MAX_DEPTH = 64
+"""Real events go about eight deep. What the stack just let us read, a deeper one could not read back from a row."""
+
 
 class MalformedMessage(ValueError):
     """A message does not have the shape that its sender documents. The text names the member, never its value."""
@@ -25,7 +30,7 @@ def read_each(body: bytes, read: Callable[[object, str], T]) -> tuple[T | Malfor
         read: reads one item, and is told how to call it in a fault; what it raises stands for the item.
 
     Raises:
-        MalformedMessage: the body is no JSON, or holds no item.
+        MalformedMessage: the body is no JSON, holds no item or too many, or is nested too deeply.
     """
     try:
         decoded = msgspec.json.decode(body)
@@ -34,14 +39,34 @@ def read_each(body: bytes, read: Callable[[object, str], T]) -> tuple[T | Malfor
     items = decoded if isinstance(decoded, list) else [decoded]
     if not items:
         raise MalformedMessage("body: no event in it")
+    if len(items) > MAX_EVENTS:
+        raise MalformedMessage(f"body: more than {MAX_EVENTS} events in it")
+    if _is_deep(items):
+        raise MalformedMessage(f"body: nested more than {MAX_DEPTH} deep")
 
     def read_one(index: int, item: object) -> T | MalformedMessage:
         try:
             return read(item, f"event {index}")
         except MalformedMessage as fault:
-            return fault
+            # Its traceback would keep the frames of every reader alive, a kilobyte for each fault.
+            return fault.with_traceback(None)
 
     return tuple(read_one(index, item) for index, item in enumerate(items))
+
+
+def _is_deep(items: list[Any]) -> bool:
+    """Whether anything is nested deeper than `MAX_DEPTH`; looks at one level after the other, not to recurse."""
+    level: list[Any] = [item for item in items if isinstance(item, (dict, list))]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
 
 
 def moment(source: Mapping[str, Any], name: str, *, where: str) -> float:

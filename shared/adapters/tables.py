@@ -12,7 +12,7 @@ from azure.data.tables.aio import TableServiceClient
 
 from shared.adapters.transport import transport_options
 from shared.config import StorageSettings
-from shared.errors import StoreUnavailable
+from shared.errors import BodyTooLarge, StoreUnavailable
 
 T = TypeVar("T")
 
@@ -25,6 +25,9 @@ RETRIES = 1
 
 PIECE_CHARS = 16_000
 """A string property holds 64 KiB of UTF-16, so 16 K characters of any kind; longer text is cut into pieces."""
+
+MAX_JSON_BYTES = 480 * 1024
+"""A row holds 1 MiB, of UTF-16 where it is text, which is at most twice as long as UTF-8."""
 
 
 def open_tables(settings: StorageSettings, credential: AsyncTokenCredential) -> TableServiceClient:
@@ -78,8 +81,15 @@ def etag_of(entity: Mapping[str, Any]) -> str:
 
 
 def put_json(entity: dict[str, Any], name: str, value: object) -> None:
-    """Put `value` into the entity as JSON, in pieces where it is long."""
-    text = msgspec.json.encode(value).decode()
+    """Put `value` into the entity as JSON, in pieces where it is long.
+
+    Raises:
+        BodyTooLarge: no row holds it, and none ever will; storage's own answer would look like a fault that passes.
+    """
+    encoded = msgspec.json.encode(value)
+    if len(encoded) > MAX_JSON_BYTES:
+        raise BodyTooLarge(f"more than {MAX_JSON_BYTES} bytes to keep")
+    text = encoded.decode()
     for number, start in enumerate(range(0, len(text), PIECE_CHARS)):
         entity[f"{name}_{number}"] = text[start : start + PIECE_CHARS]
 

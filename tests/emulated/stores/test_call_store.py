@@ -6,17 +6,19 @@ from dataclasses import replace
 
 import pytest
 
+from shared.acs.shapes import MAX_TEXT_CHARS
 from shared.adapters.call_store import StoredEvent, TableCallStore
 from shared.adapters.connect import LocalCredential
 from shared.adapters.slot_store import TableSlotStore
-from shared.adapters.tables import open_tables
+from shared.adapters.tables import MAX_JSON_BYTES, open_tables
 from shared.config import StorageSettings
 from shared.core.call import advance, bind_connection
 from shared.core.call_state import CallEvent, CallState
 from shared.core.ids import new_call_id
 from shared.core.ownership import take_ownership
 from shared.core.profiles import AgentProfile, AudioFormat, ScriptAgent, ScriptStep
-from shared.errors import NotFound, StoreUnavailable
+from shared.core.variables import input_variables
+from shared.errors import BodyTooLarge, NotFound, StoreUnavailable
 from tests.support.records import CONNECTION_ID, call_record
 
 
@@ -80,6 +82,32 @@ async def test_each_callback_is_kept_once_and_in_the_order_of_its_time(store):
     early = StoredEvent("odd/#?\\ id", "CallConnected", 1001.0, {"text": "x" * 70_000})
     assert [await store.append_event(call_id, event) for event in (late, early, late)] == [True, True, False]
     assert await store.events(call_id) == [early, late]
+
+
+async def test_data_that_fits_no_row_is_refused_for_good_and_the_longest_that_does_is_kept(store):
+    call_id = new_call_id()
+    longest = {"text": "x" * (MAX_JSON_BYTES - len('{"text":""}'))}
+    too_long = {"text": longest["text"] + "x"}
+    assert await store.append_event(call_id, StoredEvent("1", "Long", 1001.0, longest))
+    with pytest.raises(BodyTooLarge):
+        await store.append_event(call_id, StoredEvent("2", "Longer", 1002.0, too_long))
+    assert [event.event_id for event in await store.events(call_id)] == ["1"]
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body directly:ResourceWarning")
+async def test_a_call_with_the_longest_of_everything_fits_its_row(store):
+    headers = {f"{number:064}": "\x01" * 1024 for number in range(100)}
+    wide = "\U0001f600" * MAX_TEXT_CHARS
+    record = call_record(
+        caller=wide,
+        called=wide,
+        correlation_id=wide,
+        server_call_id=wide,
+        call_connection_id=wide,
+        variables=input_variables(headers),
+    )
+    assert await store.create(record)
+    assert await store.get(record.call_id) == record
 
 
 async def test_storage_that_is_away_is_a_temporary_fault(unused_tcp_port):

@@ -55,11 +55,20 @@ def test_a_context_that_is_no_map_of_strings_loses_no_call():
         (b"[]", "body: no event in it"),
         (b"\xff\xfe", "body: not valid JSON"),
         (b"[" * 100_000, "body: not valid JSON"),
+        (b"[" + b"{}," * 5_000 + b"{}]", "body: more than 5000 events in it"),
+        (b"[" * 65 + b"]" * 65, None),
+        (b"[" * 66 + b"]" * 66, "body: nested more than 64 deep"),
+        (b'{"a":' * 65 + b"0" + b"}" * 65, "body: nested more than 64 deep"),
     ],
 )
 def test_a_malformed_delivery_says_what_is_wrong(body, fault):
-    with pytest.raises(MalformedMessage, match=fault):
+    with pytest.raises(MalformedMessage, match=fault) if fault else contextlib.nullcontext():
         parse_delivery(body)
+
+
+def test_the_faults_of_a_long_delivery_hold_no_stack():
+    faults = parse_delivery(b"[" + b"{}," * 4_999 + b"{}]")
+    assert [fault.__traceback__ for fault in faults] == [None] * 5_000
 
 
 @pytest.mark.parametrize(
