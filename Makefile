@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 FUNC := $(if $(shell command -v func),--func)
 
-.PHONY: setup demo start test soak check bench requirements clean
+.PHONY: setup demo start test fuzz soak check bench requirements clean
 
 setup:          # what the other targets need; quick when nothing has changed
 	@PYTHON="$(PYTHON)" tools/setup.sh
@@ -15,6 +15,9 @@ start: setup    # the local stack until Ctrl-C, on `func start` where Core Tools
 
 test: setup
 	@$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
+
+fuzz: setup     # the parsers and edges of both webhooks on 100,000 odd requests, with figures; about ten minutes
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-12500} $(PY) -m pytest tests/fuzz -s --timeout 0 --hypothesis-show-statistics $(ARGS)
 
 soak: setup     # minutes of load and faults, with figures
 	@$(PY) -m pytest -m soak -s tests/load $(ARGS)
