@@ -43,6 +43,9 @@ SHAPES = {
     "arrays that never end": lambda size: b"[" * size,
     "empty objects": lambda size: filled(b"[", b"{}", b"]", size),
     "empty arrays": lambda size: filled(b"[", b"[]", b"]", size),
+    "as many arrays as are let in": lambda size: filled(
+        b"[", b"[" + b" " * (size // 85_000) + b"]", b"]", size
+    ),
     "zeros": lambda size: filled(b"[", b"0", b"]", size),
     "nulls in objects": lambda size: filled(b"[", b'{"a":null}', b"]", size),
     "floats": lambda size: filled(b"[", b"1e15", b"]", size),
@@ -86,7 +89,7 @@ def test_the_largest_body_of_any_shape_is_parsed_or_refused_in_proportion(shape,
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    print(f"{parse.__name__:15} {name:25} {took_s * 1000:7.1f} ms {peak / len(body):6.1f} x the body")
+    print(f"{parse.__name__:15} {name:30} {took_s * 1000:7.1f} ms {peak / len(body):6.1f} x the body")
     assert took_s < MAX_S
     assert peak < MAX_PEAK * len(body)
 
@@ -102,7 +105,7 @@ def test_event_grid_gets_an_answer_to_the_largest_delivery_of_any_shape(edges, s
         assert len(body) <= MAX_DELIVERY_BYTES
         started = time.perf_counter()
         response = edges.ask("acs_events", headers=headers, body=body)
-        print(f"acs_events      {name:25} {(time.perf_counter() - started) * 1000:7.1f} ms")
+        print(f"acs_events      {name:30} {(time.perf_counter() - started) * 1000:7.1f} ms")
         assert response.status_code in (200, 400)
         assert time.perf_counter() - started < MAX_S
 
@@ -119,7 +122,7 @@ def test_acs_gets_an_answer_to_the_largest_callback_of_any_shape(edges, shape):
         response = edges.ask(
             "call_events", params={"token": TOKEN}, route_params={"call_id": CALL_ID}, body=body
         )
-        print(f"call_events     {name:25} {(time.perf_counter() - started) * 1000:7.1f} ms")
+        print(f"call_events     {name:30} {(time.perf_counter() - started) * 1000:7.1f} ms")
         assert response.status_code in (200, 400, 413), response.get_body()[:200]
         assert time.perf_counter() - started < MAX_S
 

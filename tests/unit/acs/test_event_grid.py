@@ -56,6 +56,7 @@ def test_a_context_that_is_no_map_of_strings_loses_no_call():
         (b"\xff\xfe", "body: not valid JSON"),
         (b"[" * 100_000, "body: not valid JSON"),
         (b"[" + b"{}," * 5_000 + b"{}]", "body: more than 5000 events in it"),
+        (b"[[" + b"[]," * 99_998 + b"[]]]", "body: more than 100000 objects and arrays in it"),
         (b"[" * 65 + b"]" * 65, None),
         (b"[" * 66 + b"]" * 66, "body: nested more than 64 deep"),
         (b'{"a":' * 65 + b"0" + b"}" * 65, "body: nested more than 64 deep"),
