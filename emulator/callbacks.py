@@ -5,13 +5,19 @@ doubling pause are this emulator's choice.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
+import msgspec
 from yarl import URL
 
-from emulator.calls import Call
+from emulator.calls import Call, Detail
+from emulator.faults.messages import Gathering, malformed, send_as_often_as_told, wait_as_told
+from emulator.faults.operations import CALLBACK
+from emulator.faults.registry import Faults, Occasion, Strike
+from emulator.faults.rules import Batch, LoseAcknowledgement, Malform, Token, TokenFlaw
 from emulator.identity import Identity
 from emulator.tasks import Tasks
 from emulator.wire.callback_events import CallbackEvent, callback_body
@@ -30,6 +36,24 @@ class CallbackTarget:
     api_version: str
 
 
+@dataclass(frozen=True)
+class _Message:
+    """One event on its way; its body is an array of one."""
+
+    call: Call
+    name: str
+    body: bytes
+
+    def occasion(self) -> Occasion:
+        return Occasion(
+            CALLBACK,
+            self.name,
+            self.call.names,
+            f"{self.name} {self.call.thing}",
+            about=f"{self.name} of a call",
+        )
+
+
 class Callbacks:
     """Sends callback events in the background.
 
@@ -37,6 +61,7 @@ class Callbacks:
         session: for the requests.
         identity: signs a new token for every request.
         tasks: own the requests.
+        faults: rules that strike tries.
         timeout_seconds: for each request.
         time_scale: factor on the pauses between tries.
     """
@@ -46,6 +71,7 @@ class Callbacks:
         session: aiohttp.ClientSession,
         identity: Identity,
         tasks: Tasks,
+        faults: Faults,
         *,
         timeout_seconds: float,
         time_scale: float,
@@ -53,6 +79,8 @@ class Callbacks:
         self._session = session
         self._identity = identity
         self._tasks = tasks
+        self._faults = faults
+        self._gathering: Gathering[_Message] = Gathering()
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._first_pause_seconds = FIRST_PAUSE_SECONDS * time_scale
 
@@ -65,21 +93,57 @@ class Callbacks:
             server_call_id=target.call.server_call_id,
             correlation_id=target.call.correlation_id,
         )
-        self._tasks.start(self._send(target.call, uri, event.name, body), name=f"callback-{event.name}")
+        message = _Message(target.call, event.name, body)
+        self._tasks.start(self._send(uri, [message]), name=f"callback-{event.name}")
 
-    async def _send(self, call: Call, uri: str, name: str, body: bytes) -> None:
+    async def _send(self, uri: str, messages: Sequence[_Message]) -> None:
         for attempt in range(1, TRIES + 1):
-            status, problem = await self._post(uri, body)
-            if not problem:
-                call.note("callback", event=name, attempt=attempt, status=status)
+            occasion = messages[0].occasion()
+            strike = self._faults.take(occasion)
+            gathered = await self._gathered(uri, messages, strike, attempt)
+            if gathered is None:
                 return
-            call.note("callback_failed", event=name, attempt=attempt, status=status, problem=problem)
+            messages = gathered
+            if not await wait_as_told(self._faults, strike, occasion):
+                _note(messages, "callback_failed", attempt=attempt, status=0, problem="dropped")
+                return
+            status, problem = await self._try(uri, messages, strike)
+            if not problem:
+                _note(messages, "callback", attempt=attempt, status=status)
+                return
+            _note(messages, "callback_failed", attempt=attempt, status=status, problem=problem)
             if attempt < TRIES:
                 await asyncio.sleep(self._first_pause_seconds * 2 ** (attempt - 1))
 
-    async def _post(self, uri: str, body: bytes) -> tuple[int, str]:
-        """One try: the status (0 without an answer) and what was wrong, if anything."""
-        headers = {"Authorization": f"Bearer {self._identity.callback_token()}", "Content-Type": CONTENT_TYPE}
+    async def _gathered(
+        self, uri: str, messages: Sequence[_Message], strike: Strike | None, attempt: int
+    ) -> Sequence[_Message] | None:
+        """The messages, with those that a rule wants in the same request; None when they go with others."""
+        if strike is None or not isinstance(strike.action, Batch) or attempt > 1:
+            return messages
+        action = strike.action
+        return await self._gathering.join(
+            uri, messages[0], size=action.size, within_seconds=action.within_ms / 1000
+        )
+
+    async def _try(self, uri: str, messages: Sequence[_Message], strike: Strike | None) -> tuple[int, str]:
+        action = strike.action if strike is not None else None
+        body = b"[" + b",".join(message.body[1:-1] for message in messages) + b"]"
+        if isinstance(action, Malform):
+            body = malformed(msgspec.json.decode(body), action.variant)
+        flaw = action.flaw if isinstance(action, Token) else None
+
+        async def post() -> tuple[int, str]:
+            return await self._post(uri, body, flaw)
+
+        answer = await send_as_often_as_told(strike, post, self._tasks)
+        return (0, "timed out") if isinstance(action, LoseAcknowledgement) else answer
+
+    async def _post(self, uri: str, body: bytes, flaw: TokenFlaw | None) -> tuple[int, str]:
+        """One request: the status (0 without an answer) and what was wrong, if anything."""
+        headers = {"Content-Type": CONTENT_TYPE}
+        if flaw is not TokenFlaw.MISSING:
+            headers["Authorization"] = f"Bearer {self._identity.callback_token(flaw)}"
         try:
             async with self._session.post(
                 URL(uri, encoded=True),
@@ -93,3 +157,8 @@ class Callbacks:
             return 0, "timed out"
         except (aiohttp.ClientError, ValueError):  # ValueError: no host's name
             return 0, "not reachable"
+
+
+def _note(messages: Sequence[_Message], name: str, **detail: Detail) -> None:
+    for message in messages:
+        message.call.note(name, event=message.name, **detail)

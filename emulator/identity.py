@@ -17,7 +17,7 @@ from jwt.algorithms import RSAAlgorithm
 from emulator.faults.gate import Gate
 from emulator.faults.operations import KEYS, OPENID_METADATA
 from emulator.faults.registry import Occasion
-from emulator.faults.rules import Status
+from emulator.faults.rules import Status, TokenFlaw
 from emulator.wire.errors import AcsError
 
 OPENID_METADATA_PATH = "/calling/.well-known/acsopenidconfiguration"
@@ -52,8 +52,23 @@ class Identity:
         key = await asyncio.to_thread(rsa.generate_private_key, _RSA_EXPONENT, _RSA_BITS)
         return cls(issuer=issuer, audience=audience, key=key)
 
-    def callback_token(self) -> str:
-        """A new token for one callback request; it lives 5 minutes."""
+    def callback_token(self, flaw: TokenFlaw | None = None) -> str:
+        """A new token for one callback request; it lives 5 minutes, unless a flaw is asked for."""
+        match flaw:
+            case TokenFlaw.EXPIRED:
+                return self._token(-CALLBACK_TOKEN_SECONDS)
+            case TokenFlaw.WRONG_AUDIENCE:
+                return self._token(CALLBACK_TOKEN_SECONDS, aud=str(uuid.uuid4()))
+            case TokenFlaw.WRONG_ISSUER:
+                return self._token(CALLBACK_TOKEN_SECONDS, iss="https://issuer.example.com")
+            case TokenFlaw.UNKNOWN_KEY:
+                return self._token(CALLBACK_TOKEN_SECONDS, key_id=uuid.uuid4().hex)
+            case TokenFlaw.FORGED:
+                content, _, _ = self._token(CALLBACK_TOKEN_SECONDS).rpartition(".")
+                _, _, signature_of_another = self._token(CALLBACK_TOKEN_SECONDS).rpartition(".")
+                return f"{content}.{signature_of_another}"
+            case TokenFlaw.MISSING:
+                return ""
         return self._token(CALLBACK_TOKEN_SECONDS)
 
     def media_token(self) -> str:
@@ -73,7 +88,7 @@ class Identity:
         key = RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
         return {"keys": [{**key, "kid": self._key_id, "use": "sig", "alg": _ALGORITHM}]}
 
-    def _token(self, lifetime_seconds: int) -> str:
+    def _token(self, lifetime_seconds: int, *, key_id: str | None = None, **other_claims: str) -> str:
         now = int(time.time())
         claims = {
             "iss": self.issuer,
@@ -82,8 +97,10 @@ class Identity:
             "nbf": now,
             "exp": now + lifetime_seconds,
             "jti": str(uuid.uuid4()),
+            **other_claims,
         }
-        return jwt.encode(claims, self._key, algorithm=_ALGORITHM, headers={"kid": self._key_id})
+        headers = {"kid": key_id or self._key_id}
+        return jwt.encode(claims, self._key, algorithm=_ALGORITHM, headers=headers)
 
 
 def identity_routes(identity: Identity, base_url: str, gate: Gate) -> list[web.RouteDef]:

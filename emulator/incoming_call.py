@@ -37,7 +37,13 @@ def announcer(event_grid: EventGrid) -> Callable[[Call], None]:
             incoming_call_context=call.incoming_call_context,
             correlation_id=call.correlation_id,
         )
-        event = Event(type=INCOMING_CALL, subject=incoming_call_subject(data), data=msgspec.to_builtins(data))
+        event = Event(
+            type=INCOMING_CALL,
+            subject=incoming_call_subject(data),
+            data=msgspec.to_builtins(data),
+            call_names=call.names,
+            thing=call.thing,
+        )
         if not event_grid.publish([event], report):
             call.note("delivery_failed", outcome="NoSubscription")
 

@@ -212,9 +212,11 @@ class Emulator:
         self._closing.push_async_callback(tasks.close)
         event_grid = EventGrid(
             session,
+            self.faults,
             base_url=base_url,
             timeout_seconds=settings.request_timeout_seconds,
             time_scale=settings.time_scale,
+            probation=settings.probation,
         )
         self._closing.push_async_callback(event_grid.close)
         calls = Calls(
@@ -227,6 +229,7 @@ class Emulator:
             session,
             identity,
             tasks,
+            self.faults,
             timeout_seconds=settings.request_timeout_seconds,
             time_scale=settings.time_scale,
         )

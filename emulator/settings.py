@@ -69,6 +69,7 @@ class EmulatorSettings:
         media_reconnect_tries: how often a lost media socket is opened anew before streaming fails.
         media_impairment: what is wrong with every call's media sockets, unless a call is placed with its own.
         time_scale: factor on the protocol's waits and lifetimes.
+        probation: whether Event Grid holds back endpoints that fail again and again, as Azure does.
         repeatability: whether a repeated Repeatability-Request-ID replays the first answer.
         subscriptions: Event Grid subscriptions to create at start; their endpoints must be up by then.
         azurite_blob_port, azurite_table_port: where Azurite listens on the loopback address; a fault proxy is put
@@ -94,6 +95,7 @@ class EmulatorSettings:
     media_reconnect_tries: int = 3
     media_impairment: Impairment = SOUND
     time_scale: float = 1.0
+    probation: bool = False
     repeatability: bool = True
     subscriptions: tuple[EventSubscription, ...] = field(default=(), repr=False)
     azurite_blob_port: int = 0

@@ -42,6 +42,8 @@ class Event:
         subject: what the event is about.
         data: the payload, as JSON values.
         time: when it happened, as text.
+        call_names: what fault rules may call the call by that it is about, if it is about one.
+        thing: to fault rules the same in every run for the same event.
     """
 
     type: str
@@ -50,6 +52,8 @@ class Event:
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     time: str = field(default_factory=event_grid_time)
     data_version: str = DATA_VERSION
+    call_names: frozenset[str] = frozenset()
+    thing: str = ""
 
     def envelope(self, schema: DeliverySchema) -> dict[str, Any]:
         """The event as JSON values in one of the two envelopes."""

@@ -7,10 +7,12 @@ from typing import Final
 
 import aiohttp
 
-from emulator.event_grid.delivery import DeadLetters, Delivery, Reporter
+from emulator.event_grid.delivery import DeadLetters, Delivery, Parcel, Reporter
 from emulator.event_grid.events import Event
 from emulator.event_grid.handshake import Handshake, Validation
+from emulator.event_grid.probation import Probation
 from emulator.event_grid.subscriptions import EventSubscription, ProvisioningState
+from emulator.faults.registry import Faults
 from emulator.tasks import Tasks
 
 MANUAL_VALIDATION_SECONDS: Final = 600
@@ -39,13 +41,22 @@ class EventGrid:
 
     Args:
         session: for handshakes and deliveries.
+        faults: rules that strike deliveries.
         base_url: of the emulator.
         timeout_seconds: for each request to a webhook.
         time_scale: factor on waits and lifetimes.
+        probation: whether endpoints that fail again and again are held back.
     """
 
     def __init__(
-        self, session: aiohttp.ClientSession, *, base_url: str, timeout_seconds: float, time_scale: float
+        self,
+        session: aiohttp.ClientSession,
+        faults: Faults,
+        *,
+        base_url: str,
+        timeout_seconds: float,
+        time_scale: float,
+        probation: bool,
     ) -> None:
         self.dead_letters = DeadLetters()
         self.dropped_events = 0
@@ -55,8 +66,14 @@ class EventGrid:
         self._handshake = Handshake(
             session, base_url=base_url, timeout_seconds=timeout_seconds, time_scale=time_scale
         )
+        self._probation = Probation() if probation else None
         self._delivery = Delivery(
-            session, self.dead_letters, timeout_seconds=timeout_seconds, time_scale=time_scale
+            session,
+            self.dead_letters,
+            faults,
+            timeout_seconds=timeout_seconds,
+            time_scale=time_scale,
+            probation=self._probation,
         )
 
     def subscriptions(self) -> list[LiveSubscription]:
@@ -123,6 +140,8 @@ class EventGrid:
         if live is None:
             return False
         self._validating.pop(live.validation.token, None)
+        if self._probation is not None:
+            self._probation.forget(live.definition.endpoint)
         await live.tasks.close()
         return True
 
@@ -137,6 +156,7 @@ class EventGrid:
             To how many subscriptions something is being delivered.
         """
         reached = 0
+        reporters = () if report is None else (report,)
         for live in self.subscriptions():
             wanted = [event for event in events if live.definition.filter.matches(event)]
             if live.state is not ProvisioningState.SUCCEEDED or not wanted:
@@ -149,7 +169,8 @@ class EventGrid:
                     self.dropped_events += len(together)
                     continue
                 live.tasks.start(
-                    self._delivery.deliver(live.definition, together, report), name="event-grid-delivery"
+                    self._delivery.deliver(live.definition, Parcel(together, reporters), live.tasks),
+                    name="event-grid-delivery",
                 )
         return reached
 

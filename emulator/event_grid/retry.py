@@ -58,6 +58,10 @@ class Attempt:
 
 
 TIMED_OUT = Attempt("TimedOut")
+DROPPED = Attempt("Dropped")
+"""A fault rule let the events go nowhere; no outcome of Azure's."""
+HELD_BACK = Attempt("Probation")
+"""The endpoint's probation lasted longer than the events could live."""
 SOCKET_ERROR = Attempt("SocketError")
 
 

@@ -62,7 +62,6 @@ class EventSubscription(
         endpoint: the webhook's URL; `http://` only on a loopback address.
         headers: delivery properties, sent with the handshake and every delivery.
         max_events_per_batch: turns batching on; events published together then arrive together.
-        copies: how often each delivery is made, to try a webhook's deduplication; not an Azure setting.
     """
 
     name: str
@@ -73,7 +72,6 @@ class EventSubscription(
     max_delivery_attempts: Annotated[int, msgspec.Meta(ge=1, le=30)] = 30
     event_time_to_live_in_minutes: Annotated[int, msgspec.Meta(ge=1, le=1440)] = 1440
     max_events_per_batch: Annotated[int, msgspec.Meta(ge=1, le=5000)] | None = None
-    copies: Annotated[int, msgspec.Meta(ge=1, le=10)] = 1
 
     @property
     def sent_headers(self) -> Mapping[str, str]:

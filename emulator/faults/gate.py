@@ -75,18 +75,18 @@ class Gate:
             refuse: writes an error in the service's own shape.
         """
         self._seen.append(SeenRequest(occasion.name, request.method, request.raw_path, request.headers))
-        injected = self._faults.take(occasion)
-        if injected is None:
+        strike = self._faults.take(occasion)
+        if strike is None:
             return await perform()
-        action = injected.action
-        reply = await perform() if action.when is When.AFTER else None
+        action = strike.action
+        reply = await perform() if getattr(action, "when", When.BEFORE) is When.AFTER else None
         match action:
             case Status():
                 return refuse(action)
             case Delay():
                 await asyncio.sleep(action.ms / 1000)
             case Hang():
-                if not await _hangs(request, injected):
+                if not await _hangs(request, strike.injected):
                     return _lost(request)
             case Pause():
                 if not await self._faults.hold(occasion, action.when):

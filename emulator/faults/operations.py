@@ -1,6 +1,5 @@
 """The names of everything that can be made to go wrong."""
 
-from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -46,14 +45,21 @@ STORAGE: Final = frozenset(
 REQUESTS: Final = CALL_AUTOMATION | KEY_VAULT | IDENTITY | STORAGE
 """Requests of the application to a service: whole answers can be replaced, lost or held."""
 
-OF_CALLS: Final = CALL_AUTOMATION
-"""Operations whose requests tell of which call they are."""
+EVENT_GRID: Final = "event_grid.deliver"
+CALLBACK: Final = "callback.deliver"
+MESSAGES: Final = frozenset({EVENT_GRID, CALLBACK})
+"""Attempts to send something to the application."""
 
-PARTS: Final[Mapping[str, str]] = {"key_vault": "secret", "storage": "table or container"}
-"""What may follow the colon of an operation's name, by the name's beginning."""
+ALL: Final = REQUESTS | MESSAGES
+
+OF_CALLS: Final = CALL_AUTOMATION | MESSAGES
+"""Operations that tell of which call they are."""
+
+WITH_PARTS: Final = frozenset({"key_vault", "storage", "event_grid", "callback"})
+"""Beginnings of the names after which a colon and a secret, table, container or event's name may follow."""
 
 
 def named_by(pattern: str) -> frozenset[str]:
     """The operations that a rule's `operation` names; `*` stands for any characters, a part is not looked at."""
     name = pattern.partition(":")[0]
-    return frozenset(operation for operation in REQUESTS if fnmatchcase(operation, name))
+    return frozenset(operation for operation in ALL if fnmatchcase(operation, name))

@@ -21,11 +21,11 @@ _DRAW_BYTES: Final = 8
 
 @dataclass(frozen=True)
 class Occasion:
-    """Something that may go wrong: a request to a service.
+    """Something that may go wrong: a request to a service, or an attempt to send a message.
 
     Attributes:
         operation: its name.
-        part: what of the operation's kind it is about: a table, a container, a secret; may be empty.
+        part: what of the operation's kind it is about: a table, a secret, an event; may be empty.
         names: what a rule may call the call it belongs to; empty when it belongs to none.
         thing: the same in every run for the same thing, whatever happens beside it.
         about: how people know it, for example method and path.
@@ -97,25 +97,20 @@ class Injected:
         """Whether it will not strike again."""
         return self.rule.times is not None and self.applied >= self.rule.times
 
-    @property
-    def action(self) -> Action:
-        """What goes wrong."""
-        return self.rule.action
-
-    def strikes(self, occasion: Occasion, seed: int) -> bool:
-        """Count an occasion, and tell whether the rule strikes it."""
+    def strikes(self, occasion: Occasion, seed: int) -> "Strike | None":
+        """Count an occasion, and strike it if that is due."""
         if not self.rule.matches(occasion.operation, occasion.part, occasion.names):
-            return False
+            return None
         self.matched += 1
         attempt = self._attempts.pop(occasion.thing, 0) + 1
         self._attempts[occasion.thing] = attempt
         if len(self._attempts) > MAX_THINGS:
             self._attempts.popitem(last=False)
-        return (
-            self.matched >= self.rule.nth
-            and not self.used_up
-            and drawn(seed, self.rule, occasion.thing, attempt) < self.rule.probability
-        )
+        if self.matched < self.rule.nth or self.used_up:
+            return None
+        if drawn(seed, self.rule, occasion.thing, attempt) >= self.rule.probability:
+            return None
+        return Strike(self, drawn(seed, self.rule, f"{occasion.thing} within", attempt))
 
     def removed(self) -> asyncio.Future[bool]:
         """A future of what hangs on this rule: True once the rule is removed, False when the emulator ends."""
@@ -129,6 +124,23 @@ class Injected:
         for waiting in list(self._waiting):
             if not waiting.done():
                 waiting.set_result(going_on)
+
+
+@dataclass(frozen=True)
+class Strike:
+    """A rule that strikes an occasion.
+
+    Attributes:
+        draw: from 0 to 1, for what an action leaves to chance.
+    """
+
+    injected: Injected
+    draw: float
+
+    @property
+    def action(self) -> Action:
+        """What goes wrong."""
+        return self.injected.rule.action
 
 
 def drawn(seed: int, rule: FaultRule, thing: str, attempt: int) -> float:
@@ -211,16 +223,14 @@ class Faults:
         """The rule of this id."""
         return next((injected for injected in self._rules if injected.id == rule_id), None)
 
-    def take(self, occasion: Occasion) -> Injected | None:
+    def take(self, occasion: Occasion) -> Strike | None:
         """The rule that strikes an occasion, if any; to be asked once for each."""
-        striking = None
-        for injected in self._rules:
-            # Each rule counts all that it matches, whichever strikes.
-            if injected.strikes(occasion, self._seed) and striking is None:
-                striking = injected
-        if striking is not None:
-            striking.applied += 1
-        return striking
+        # Each rule counts all that it matches, whichever strikes.
+        strikes = [injected.strikes(occasion, self._seed) for injected in self._rules]
+        strike = next((strike for strike in strikes if strike is not None), None)
+        if strike is not None:
+            strike.injected.applied += 1
+        return strike
 
     async def hold(self, occasion: Occasion, when: When) -> bool:
         """Hold an occasion; True when it is to go on, False when it is to be dropped."""

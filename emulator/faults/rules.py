@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, get_args
 
 import msgspec
 
-from emulator.faults.operations import OF_CALLS, PARTS, REQUESTS, named_by
+from emulator.faults.operations import ALL, CALLBACK, OF_CALLS, REQUESTS, WITH_PARTS, named_by
 
 MAX_RULES: Final = 1_000
 """Rules at a time; those that are used up make room."""
@@ -48,7 +48,6 @@ class When(StrEnum):
 class _Action(
     msgspec.Struct,
     frozen=True,
-    kw_only=True,
     rename="camel",
     tag_field="kind",
     forbid_unknown_fields=True,
@@ -107,20 +106,91 @@ class Cut(_Action, frozen=True, tag="cut"):
     when: ClassVar[When] = When.AFTER
 
 
-Action = Status | Delay | Hang | Pause | Reset | Cut
+class Duplicate(_Action, frozen=True, tag="duplicate"):
+    """The message is sent `copies` times, at once or each `after_ms` later than the one before."""
+
+    copies: Annotated[int, msgspec.Meta(ge=2, le=100)] = 2
+    after_ms: Milliseconds = 0
+
+
+class Reorder(_Action, frozen=True, tag="reorder"):
+    """The message is sent at a drawn time within a window, so that messages overtake one another."""
+
+    within_ms: Milliseconds
+
+
+class Batch(_Action, frozen=True, tag="batch"):
+    """Messages to the same address share one request: as soon as there are `size`, or `within_ms` after the first."""
+
+    within_ms: Milliseconds
+    size: Annotated[int, msgspec.Meta(ge=2, le=1_000)] = 2
+
+
+class Drop(_Action, frozen=True, tag="drop"):
+    """The message is never sent."""
+
+
+class Malformation(StrEnum):
+    """How a message's body is spoiled."""
+
+    TRUNCATED = "truncated"
+    WRONG_TYPES = "wrongTypes"
+    MISSING_DATA = "missingData"
+    UNKNOWN_ENVELOPE = "unknownEnvelope"
+
+
+class Malform(_Action, frozen=True, tag="malform"):
+    """The message's body is spoiled."""
+
+    variant: Malformation
+
+
+class LoseAcknowledgement(_Action, frozen=True, tag="loseAcknowledgement"):
+    """The application's answer gets lost, so that the message is sent again as after a time-out."""
+
+
+class TokenFlaw(StrEnum):
+    """What is wrong with the token of a callback."""
+
+    MISSING = "missing"
+    FORGED = "forged"
+    EXPIRED = "expired"
+    UNKNOWN_KEY = "unknownKey"
+    WRONG_AUDIENCE = "wrongAudience"
+    WRONG_ISSUER = "wrongIssuer"
+
+
+class Token(_Action, frozen=True, tag="token"):
+    """The callback comes with a token that does not prove it."""
+
+    flaw: TokenFlaw
+
+
+RequestAction = Status | Delay | Hang | Pause | Reset | Cut
+MessageAction = Delay | Pause | Duplicate | Reorder | Batch | Drop | Malform | LoseAcknowledgement | Token
+Action = RequestAction | MessageAction
 
 ACTIONS: Final[Mapping[str, type[Action]]] = {
-    str(kind.__struct_config__.tag): kind for kind in (Status, Delay, Hang, Pause, Reset, Cut)
+    str(kind.__struct_config__.tag): kind for kind in get_args(Action)
 }
 """By `kind`."""
+
+
+def fits(action: Action, operation: str) -> bool:
+    """Whether an action is possible at an operation."""
+    if operation in REQUESTS:
+        return isinstance(action, RequestAction)
+    if isinstance(action, Delay | Pause):
+        return action.when is When.BEFORE
+    return isinstance(action, MessageAction) and (operation == CALLBACK or not isinstance(action, Token))
 
 
 class FaultRule(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
     """One thing that is to go wrong.
 
     Attributes:
-        operation: what it strikes, for example `answer`, `key_vault.getSecret`, `storage.insertEntity:calls`,
-            `storage.*`.
+        operation: what it strikes, for example `answer`, `storage.insertEntity:calls`, `callback.deliver`; `*`
+            stands for any characters. Of the operations that it names it strikes those where the action is possible.
         action: what goes wrong.
         call: strikes this call only: its correlation id, or the number or identity of either party.
         nth: the first matching occasion that it strikes, counted from 1 since the rule was added.
@@ -140,6 +210,7 @@ class FaultRule(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fiel
         pattern, colon, part_pattern = self.operation.partition(":")
         return (
             fnmatchcase(operation, pattern)
+            and fits(self.action, operation)
             and (not colon or fnmatchcase(part, part_pattern))
             and (self.call is None or self.call in names)
         )
@@ -157,7 +228,10 @@ def read_rule(content: object) -> FaultRule:
     problems += _meaning_problems(content)
     if problems:
         raise RuleRefused(problems)
-    return msgspec.convert(content, FaultRule)
+    rule = msgspec.convert(content, FaultRule)
+    if not any(fits(rule.action, operation) for operation in named_by(rule.operation)):
+        raise RuleRefused([f"`action`: what it does is not possible at {rule.operation}"])
+    return rule
 
 
 def check_rule(rule: FaultRule) -> None:
@@ -206,10 +280,10 @@ def _meaning_problems(content: dict[str, Any]) -> list[str]:
         return []
     named = named_by(pattern)
     if not named:
-        return [f"there is no operation {pattern}; there are: {', '.join(sorted(REQUESTS))}"]
+        return [f"there is no operation {pattern}; there are: {', '.join(sorted(ALL))}"]
     found = []
-    if ":" in pattern and not any(operation.partition(".")[0] in PARTS for operation in named):
+    if ":" in pattern and not any(operation.partition(".")[0] in WITH_PARTS for operation in named):
         found.append(f"`operation`: {pattern} has no parts, nothing may follow a colon")
     if content.get("call") is not None and not named & OF_CALLS:
-        found.append(f"`call`: requests of {pattern} do not tell of which call they are")
+        found.append(f"`call`: {pattern} does not tell of which call it is")
     return found

@@ -1,4 +1,4 @@
-"""Deliveries to webhooks: envelopes, headers, retries, dead letters, copies and batches."""
+"""Deliveries to webhooks: envelopes, headers, retries, dead letters and batches."""
 
 import asyncio
 
@@ -136,15 +136,6 @@ async def test_unreachable_webhook_is_given_up_in_the_end(acs_emulator, applicat
     letters = await dead_letters(http, acs_emulator)
 
     assert (letters[0]["lastDeliveryOutcome"], letters[0]["deliveryAttempts"]) == ("SocketError", 2)
-
-
-async def test_copies_arrive_together(acs_emulator, application, http):
-    await subscribe(http, acs_emulator, application, copies=3)
-
-    await publish(http, acs_emulator, EVENT)
-
-    await application.until(lambda: len(application.deliveries) == 3)
-    assert len({(each.body, each.headers["aeg-delivery-count"]) for each in application.deliveries}) == 1
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ WRONG = [
     ({"operation": "answer", "action": {"kind": "status", "status": 200}}, ["action: `status`"]),
     ({"operation": "dance", "action": STATUS}, ["there are: addParticipant, answer"]),
     ({"operation": "answer:x", "action": STATUS}, ["nothing may follow a colon"]),
-    ({"operation": "storage.*", "action": STATUS, "call": "+1"}, ["do not tell of which call"]),
+    ({"operation": "storage.*", "action": STATUS, "call": "+1"}, ["does not tell of which call"]),
     ({"operation": "answer", "action": {"kind": "cut", "when": "before"}}, ["action: `when` is unknown"]),
     (
         {
