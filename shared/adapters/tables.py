@@ -63,10 +63,10 @@ async def store_faults() -> AsyncIterator[None]:
     except (AzureError, TimeoutError) as error:
         raise StoreUnavailable("table storage did not answer") from error
     except AttributeError as error:
-        # A reply that breaks off half-way makes the client look for the headers of a reply it has not.
-        if (error.name, error.obj) != ("headers", None):
+        # The SDK looks for the headers of an answer that broke off half-way, and has none.
+        if not isinstance(error.__context__, AzureError):
             raise
-        raise StoreUnavailable("table storage's answer broke off") from error
+        raise StoreUnavailable("table storage broke off its answer") from error
 
 
 def key_of(text: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from emulator.event_grid.events import DeliverySchema
 from emulator.event_grid.subscriptions import EventSubscription
-from emulator.faults import FaultRule, Reset, Status, When
+from emulator.faults import Cut, FaultRule, Reset, Status, When
 from emulator.media.line import Line
 from shared.core.admission import PodLoad
 from shared.core.call_state import CallState, Cause
@@ -311,3 +311,16 @@ async def test_a_stranger_delivers_nothing(edge, headers):
     async with edge.http.post(edge.events_url, json=[event], headers=headers) as response:
         assert response.status == 401
     assert edge.answered() == []
+
+
+@pytest.mark.parametrize("operation", ["storage.insertEntity:incoming", "storage.insertEntity:calls"])
+async def test_storage_that_breaks_off_its_answer_is_tried_again_by_the_next_delivery(edge, operation):
+    edge.emulator.faults.add(FaultRule(operation, Cut(), times=1))
+    event = await edge.ring()
+    status, answer = await edge.deliver([event])
+    assert (status, answer["detail"]) == (500, "store_unavailable")
+    await reopen(edge, event, lease_until=time.time() - 1)
+    status, answer = await edge.deliver([event])
+    assert status == 200
+    assert answer[0]["outcome"] == "answered"
+    assert len(edge.answered()) == 1
