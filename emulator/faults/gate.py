@@ -13,7 +13,7 @@ from aiohttp import web
 from multidict import CIMultiDictProxy
 
 from emulator.faults.registry import Faults, Injected, Occasion
-from emulator.faults.rules import Cut, Delay, Hang, Pause, Reset, Status, When
+from emulator.faults.rules import Cut, Delay, Hang, Pause, RequestAction, Reset, Status, When
 
 MAX_REQUESTS: Final = 1_000
 """Requests that can still be looked at; beyond that the oldest are forgotten."""
@@ -79,7 +79,8 @@ class Gate:
         if strike is None:
             return await perform()
         action = strike.action
-        reply = await perform() if getattr(action, "when", When.BEFORE) is When.AFTER else None
+        assert isinstance(action, RequestAction)  # noqa: S101 - rules strike only where their action fits
+        reply = await perform() if action.when is When.AFTER else None
         match action:
             case Status():
                 return refuse(action)

@@ -11,7 +11,7 @@ import pytest
 
 from emulator.event_grid.events import DeliverySchema
 from emulator.event_grid.subscriptions import EventSubscription
-from emulator.faults import Cut, FaultRule, Reset, Status, When
+from emulator.faults import Cut, FaultRule, Pause, Reset, Status, When
 from emulator.media.line import Line
 from shared.core.admission import PodLoad
 from shared.core.call_state import CallState, Cause
@@ -158,8 +158,9 @@ async def test_a_reply_that_is_lost_is_asked_for_again_as_the_same_request(edge)
 
 async def test_a_call_that_may_have_been_answered_is_never_taken_for_a_missed_one(start_edge):
     """ACS that does not replay replies says "gone" to the second try, though the first has answered."""
-    edge = await start_edge(pods=1, emulated={"repeatability": False, "connect_seconds": 0.5})
+    edge = await start_edge(pods=1, emulated={"repeatability": False})
     edge.emulator.faults.add(LOST_REPLY)
+    edge.emulator.faults.add(FaultRule("callback.deliver", Pause()))
     event = await edge.ring()
     status, answer = await edge.deliver([event])
     assert (status, answer["detail"]) == (500, "acs_unavailable")
@@ -167,6 +168,7 @@ async def test_a_call_that_may_have_been_answered_is_never_taken_for_a_missed_on
         await edge.connections.pods.remove(pod.name)
     # Until something proves the answer the call stays unknown, even while there is no room for another.
     assert (await edge.deliver([event]))[0] == 500
+    edge.emulator.faults.clear()
 
     async def bound():
         return (await call_of(edge, event)).call_connection_id

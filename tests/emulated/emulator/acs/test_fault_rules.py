@@ -14,7 +14,7 @@ from emulator.faults.messages import Gathering, malformed
 from emulator.faults.operations import STORAGE
 from emulator.faults.registry import Occasion
 from emulator.faults.rules import ACTIONS
-from emulator.settings import EmulatorSettings
+from emulator.settings import EmulatorSettings, read_settings
 
 DOCS = Path(__file__).parents[4] / "docs" / "emulator" / "faults.md"
 
@@ -109,11 +109,13 @@ def test_every_kind_and_operation_stands_in_the_docs():
 
 
 @pytest.mark.parametrize("block", [*blocks("json"), *re.findall(r"'(\{.*?\})'\n", "".join(blocks("sh")))])
-def test_rules_of_the_docs_are_valid(block):
-    content = json.loads(block)
-
-    for rule in content.get("faults", [content]):
-        read_rule(rule)
+def test_rules_and_settings_of_the_docs_are_valid(tmp_path, block):
+    if "operation" in json.loads(block):
+        read_rule(json.loads(block))
+        return
+    file = tmp_path / "settings.json"
+    file.write_text(block)
+    read_settings(file)
 
 
 async def test_python_of_the_docs_runs(start_emulator):

@@ -1,5 +1,6 @@
 """Key Vault with the real client, synchronous and asynchronous."""
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from typing import Any
@@ -7,11 +8,11 @@ from typing import Any
 import aiohttp
 import pytest
 from azure.core.credentials import AccessToken
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.keyvault.secrets import SecretClient
 from azure.keyvault.secrets.aio import SecretClient as AsyncSecretClient
 
-from emulator.faults import Status
+from emulator.faults import Cut, FaultRule, Reset, Status, When
 from tests.emulated.emulator.acs.conftest import run
 from tests.support.shapes import assert_same_shape, example
 
@@ -152,6 +153,28 @@ async def test_injected_fault_is_answered_once(vault, acs_emulator):
         await vault("get_secret", "key")
 
     assert (await vault("get_secret", "key")).value == "one"
+
+
+@pytest.mark.parametrize("action", [Reset(), Cut()])
+async def test_answer_may_get_lost(vault, acs_emulator, action):
+    await vault("set_secret", "key", "one")
+    # Twice: HTTP libraries ask again by themselves when a connection is reset.
+    acs_emulator.faults.add(FaultRule("key_vault.getSecret:key", action, times=2))
+
+    with pytest.raises(AzureError):
+        await vault("get_secret", "key")
+
+
+async def test_secret_is_held_until_it_is_released(vault, acs_emulator):
+    await vault("set_secret", "key", "one")
+    acs_emulator.faults.hold_next("key_vault.getSecret", when=When.AFTER)
+    reading = asyncio.create_task(vault("get_secret", "key"))
+
+    held = await acs_emulator.faults.held("key_vault.*")
+
+    assert not reading.done()
+    held.release()
+    assert (await reading).value == "one"
 
 
 async def test_wrong_token_is_refused_where_one_is_configured(start_emulator):
