@@ -22,8 +22,7 @@ from shared.acs.event_grid import (
 )
 from shared.acs.shapes import MalformedMessage
 from shared.calls.gateway import Gateway
-from shared.config import FunctionsSettings
-from shared.errors import BadRequest, GatewayError, TemporaryFault, Unauthorized, meaning
+from shared.errors import BadRequest, GatewayError, TemporaryFault, TooManyAttempts, Unauthorized, meaning
 from shared.security.accounts import Account
 
 logger = logging.getLogger(__name__)
@@ -61,6 +60,10 @@ async def acs_events(req: func.HttpRequest) -> func.HttpResponse:
         return await _take(gateway, req)
     except TimeoutError:
         return problem(TemporaryFault("not done in time"), RETRY)
+    except TooManyAttempts as error:
+        return problem(error, RETRY)  # logged where attempts are counted, not each one
+    except Unauthorized as error:
+        return problem(error)
     except TemporaryFault as error:
         logger.warning(
             "a delivery could not be taken", extra={"reason": meaning(error).metric, "fault": str(error)}
@@ -69,13 +72,11 @@ async def acs_events(req: func.HttpRequest) -> func.HttpResponse:
 
 
 async def _take(gateway: Gateway, req: func.HttpRequest) -> func.HttpResponse:
-    settings = gateway.settings
-    credentials = _credentials(settings, req)
-    if not any(credentials):
-        return _validation_only(settings, req)
-    deadline = asyncio.get_running_loop().time() + settings.event_budget_s
+    deadline = asyncio.get_running_loop().time() + gateway.settings.event_budget_s
     async with asyncio.timeout_at(deadline):
-        account = await gateway.authenticator.authenticate(*credentials)
+        account = await gateway.authenticator.authenticate(req.headers)
+    if account is None:
+        return _validation_only(gateway, req)
     events = _parse(req)
     for event in events:
         if isinstance(event, GridEvent) and event.type == SUBSCRIPTION_VALIDATION:
@@ -94,9 +95,9 @@ async def _take(gateway: Gateway, req: func.HttpRequest) -> func.HttpResponse:
     return problem(fault, status, events=each)
 
 
-def _validation_only(settings: FunctionsSettings, req: func.HttpRequest) -> func.HttpResponse:
+def _validation_only(gateway: Gateway, req: func.HttpRequest) -> func.HttpResponse:
     """Without credentials only the validation of a subscription is answered: it has no effect here."""
-    if not settings.validation_needs_credentials:
+    if not gateway.settings.validation_needs_credentials:
         try:
             events = _parse(req)
         except GatewayError:
@@ -104,7 +105,7 @@ def _validation_only(settings: FunctionsSettings, req: func.HttpRequest) -> func
         match events:
             case (GridEvent(type=kind) as event,) if kind == SUBSCRIPTION_VALIDATION:
                 return _validated(event)
-    raise Unauthorized("credentials are missing")
+    raise gateway.authenticator.missing()
 
 
 def _validated(event: GridEvent) -> func.HttpResponse:
@@ -164,7 +165,3 @@ def _unreadable(fault: MalformedMessage) -> _Outcome:
 def _severity(status: int) -> int:
     """Order statuses: what is worth a retry goes before what is not, for a 400 would end that retry."""
     return status // 100
-
-
-def _credentials(settings: FunctionsSettings, req: func.HttpRequest) -> tuple[str | None, str | None]:
-    return req.headers.get(settings.api_id_header), req.headers.get(settings.api_secret_header)

@@ -79,13 +79,13 @@ class FunctionsSettings:
     media_base_url: str
     cognitive_services_endpoint: str | None
     event_grid_origins: frozenset[str]
-    api_id_header: str
-    api_secret_header: str
     validation_needs_credentials: bool
     ring_deadline_s: float
     """After `event time` + this, the ringing is over: a call rings about 30 s."""
     event_budget_s: float
     claim_lease_s: float
+    accounts_max_age_s: float
+    """A change of an account takes effect within this time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,14 +289,13 @@ def functions_settings(env: Mapping[str, str] = os.environ) -> FunctionsSettings
             "COGNITIVE_SERVICES_ENDPOINT", ("https", "http"), required=False
         ),
         event_grid_origins=frozenset(o.strip().lower() for o in origins.split(",") if o.strip()),
-        api_id_header=reader.text("API_ID_HEADER", "asapp-api-id"),
-        api_secret_header=reader.text("API_SECRET_HEADER", "asapp-api-secret"),
         validation_needs_credentials=reader.choice(
             "EVENT_GRID_VALIDATION", {"open": False, "credentials": True}, "open"
         ),
         ring_deadline_s=reader.positive("RING_DEADLINE_S", 25),
         event_budget_s=reader.positive("EVENT_BUDGET_S", 8),
         claim_lease_s=reader.positive("CLAIM_LEASE_S", 8),
+        accounts_max_age_s=reader.positive("ACCOUNTS_MAX_AGE_S", 30),
     )
     if settings.event_budget_s >= EVENT_GRID_PATIENCE_S:
         reader.faults.append(

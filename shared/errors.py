@@ -59,6 +59,10 @@ class NotConfigured(TemporaryFault):
     """Settings are missing or wrong: the operator must mend them, and the caller may try again then."""
 
 
+class TooManyAttempts(TemporaryFault):
+    """So many deliveries with credentials that are not good are waiting that no more can be looked into."""
+
+
 class CallGone(GatewayError):
     """ACS no longer knows the call: the caller gave up, or it was answered elsewhere."""
 
@@ -85,6 +89,7 @@ MEANINGS: tuple[tuple[type[GatewayError], Meaning], ...] = (
     (VaultUnavailable, Meaning(HTTPStatus.SERVICE_UNAVAILABLE, retry=True, metric="vault_unavailable")),
     (AcsUnavailable, Meaning(HTTPStatus.SERVICE_UNAVAILABLE, retry=True, metric="acs_unavailable")),
     (NotConfigured, Meaning(HTTPStatus.INTERNAL_SERVER_ERROR, retry=True, metric="not_configured")),
+    (TooManyAttempts, Meaning(HTTPStatus.INTERNAL_SERVER_ERROR, retry=True, metric="too_many_attempts")),
     (TemporaryFault, Meaning(HTTPStatus.INTERNAL_SERVER_ERROR, retry=True, metric="temporary_fault")),
     (GatewayError, Meaning(HTTPStatus.INTERNAL_SERVER_ERROR, retry=True, metric="internal")),
 )

@@ -12,7 +12,9 @@ from shared.calls.pods import PodLoads
 from shared.config import FunctionsSettings
 from shared.core.profiles import Routing
 from shared.metrics import Metrics
-from shared.security.accounts import Authenticator
+from shared.security.attempts import MAX_PENALTY_S, Attempts
+from shared.security.authenticator import Authenticator
+from shared.security.directory import AccountDirectory
 from shared.security.keyring import CALLBACK_KEY_SECRET, MEDIA_KEY_SECRET, Keyring
 
 
@@ -22,6 +24,7 @@ class Gateway:
 
     settings: FunctionsSettings
     connections: Connections
+    metrics: Metrics
     authenticator: Authenticator
     answerer: CallAnswerer
     callbacks: CallbackReceiver
@@ -35,15 +38,19 @@ async def open_gateway(settings: FunctionsSettings, routing: Routing) -> AsyncIt
     async with connect(settings.common) as connections:
         media_keys = Keyring(connections.vault, MEDIA_KEY_SECRET)
         callback_keys = Keyring(connections.vault, CALLBACK_KEY_SECRET)
-        pods = PodLoads(connections.pods, connections.answers)
         metrics = Metrics()
+        accounts = AccountDirectory(connections.accounts, max_age_s=settings.accounts_max_age_s)
+        # With the wait for a read of the accounts before it, a penalty must fit into the time of a delivery.
+        attempts = Attempts(metrics, max_penalty_s=min(MAX_PENALTY_S, settings.event_budget_s / 2))
+        pods = PodLoads(connections.pods, connections.answers)
         acs_tokens = connections.acs_tokens
         on_callbacks = settings.common.acs_tokens is not None and settings.common.acs_tokens.on_callbacks
         try:
             yield Gateway(
                 settings=settings,
                 connections=connections,
-                authenticator=Authenticator(connections.accounts),
+                metrics=metrics,
+                authenticator=Authenticator(accounts, attempts),
                 answerer=CallAnswerer(
                     settings,
                     connections,
@@ -64,5 +71,5 @@ async def open_gateway(settings: FunctionsSettings, routing: Routing) -> AsyncIt
                 metrics=metrics,
             )
         finally:
-            for keyring in (media_keys, callback_keys):
-                await keyring.refresher.close()
+            for kept in (accounts, media_keys, callback_keys):
+                await kept.refresher.close()

@@ -26,11 +26,27 @@ class Refresher:
     """Runs `read` when what it read before grows old. Owns at most one task. `clock` tells seconds."""
 
     def __init__(
-        self, read: Callable[[], Awaitable[None]], *, max_age_s: float, clock: Callable[[], float]
+        self,
+        read: Callable[[], Awaitable[None]],
+        *,
+        max_age_s: float,
+        clock: Callable[[], float],
+        outdated_s: float | None = None,
+        wait_s: float = READ_BUDGET_S,
+        min_interval_s: float = MIN_INTERVAL_S,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
+        """`outdated_s`: the age from which a read is waited for, `wait_s` at most."""
         self._read = read
         self._max_age_s = max_age_s
+        self._outdated_s = max_age_s * OUTDATED_AFTER if outdated_s is None else outdated_s
+        self._wait_s = wait_s
+        self._min_interval_s = min_interval_s
         self._clock = clock
+        self._sleep = sleep
+        self._begun = 0
+        self._ended = 0
+        """Counts of reads; there is one at a time."""
         self._read_at: float | None = None
         self._tried_at = float("-inf")
         self._fault: GatewayError | None = None
@@ -40,6 +56,11 @@ class Refresher:
     def is_loaded(self) -> bool:
         """Whether it was ever read."""
         return self._read_at is not None
+
+    @property
+    def age_s(self) -> float:
+        """How long ago the last good read began; infinite while there was none."""
+        return float("inf") if self._read_at is None else self._clock() - self._read_at
 
     @property
     def fault(self) -> str | None:
@@ -60,20 +81,41 @@ class Refresher:
         if self._read_at is None:
             await self._first()
             return
-        age_s = self._clock() - self._read_at
+        age_s = self.age_s
         if age_s < self._max_age_s:
             return
-        if self._is_reading or self._may_try(MIN_INTERVAL_S):
+        if self._is_reading or self._may_try(self._min_interval_s):
             task = self._start()
-            if age_s > self._max_age_s * OUTDATED_AFTER:
-                await asyncio.shield(task)
+            if age_s > self._outdated_s:
+                await asyncio.wait({task}, timeout=self._wait_s)
 
     async def on_demand(self) -> bool:
         """Read now, or join a read under way, and wait; False where the last try is too recent."""
-        if not self._is_reading and not self._may_try(MIN_INTERVAL_S):
+        if not self._is_reading and not self._may_try(self._min_interval_s):
             return False
         await asyncio.shield(self._start())
         return True
+
+    def nudge(self) -> None:
+        """Start a read, unless the last try is too recent, without waiting for it."""
+        if not self._is_reading and self._may_try(self._min_interval_s):
+            self._start()
+
+    async def read_anew(self) -> None:
+        """Wait for a read that begins after this call; all who wait meanwhile share it.
+
+        Raises:
+            GatewayError: why that read failed.
+        """
+        begun_before = self._begun
+        while self._ended <= begun_before:
+            pause_s = self._tried_at + self._min_interval_s - self._clock()
+            if not self._is_reading and pause_s > 0:
+                await self._sleep(pause_s)
+            else:
+                await asyncio.shield(self._start())
+        if self._fault is not None:
+            raise self._fault
 
     async def close(self) -> None:
         """End a read under way."""
@@ -97,11 +139,13 @@ class Refresher:
     def _start(self) -> asyncio.Task[None]:
         if self._task is None or self._task.done():
             self._tried_at = self._clock()
+            self._begun += 1
             self._task = asyncio.create_task(self._run())
         return self._task
 
     async def _run(self) -> None:
         """Read once; a failure is kept and logged, for nobody may be waiting."""
+        began = self._clock()
         try:
             async with asyncio.timeout(READ_BUDGET_S):
                 await self._read()
@@ -114,6 +158,9 @@ class Refresher:
             self._fault = TemporaryFault(f"failed: {type(error).__name__}")
         else:
             self._fault = None
-            self._read_at = self._clock()
+            # What is read may be as old as the read's begin.
+            self._read_at = began
             return
-        logger.warning("keys could not be read; those read before stay in use", extra={"fault": self.fault})
+        finally:
+            self._ended = self._begun
+        logger.warning("a read failed; what was read before stays in use", extra={"fault": self.fault})

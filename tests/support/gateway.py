@@ -133,15 +133,16 @@ def behind_proxies(azurite: Azurite) -> dict[str, int]:
 
 
 async def seed(connections: Connections) -> str:
-    """Put tables, token keys and one account in place, and no pod; return the account's API id."""
+    """Put tables, token keys and one account in place, no other and no pod; return the account's API id."""
     await create_tables(connections.tables)
     for name in (MEDIA_KEY_SECRET, CALLBACK_KEY_SECRET):
         await connections.vault.add_version(name, base64.b64encode(secrets.token_bytes(32)).decode())
     for pod in await connections.pods.since(0):
         await connections.pods.remove(pod.name)
-    answers = connections.tables.get_table_client("answers")
-    async for row in answers.list_entities(select=["PartitionKey", "RowKey"]):
-        await answers.delete_entity(row["PartitionKey"], row["RowKey"])
+    for name in ("accounts", "answers"):
+        table = connections.tables.get_table_client(name)
+        async for row in table.list_entities(select=["PartitionKey", "RowKey"]):
+            await table.delete_entity(row["PartitionKey"], row["RowKey"])
     account = Account("demo", "Demo", new_api_id(), (hash_secret(API_SECRET),))
     await connections.accounts.create(account)
     return account.api_id

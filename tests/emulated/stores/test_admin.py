@@ -55,6 +55,9 @@ def test_an_existing_subscription_s_pair_is_kept(capsys, monkeypatch):
     code, out, _ = run(capsys, "accounts", "create", *arguments)
     assert (code, json.loads(out)["api_id"], json.loads(out)["api_secret"]) == (0, api_id, secret)
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{secret}\n"))
+    assert run(capsys, "accounts", "create", *arguments)[0::2] == (1, "the account exists already\n")
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{secret}\n"))
+    arguments[1] = "another"
     assert run(capsys, "accounts", "create", *arguments)[0::2] == (1, "the API id is taken\n")
 
 
@@ -108,7 +111,7 @@ async def test_only_a_hash_of_the_secret_is_stored(tables, capsys, monkeypatch):
 
     _, out, _ = await asyncio.to_thread(create)
     made = json.loads(out)
-    account = await TableAccountStore(tables).by_api_id(made["api_id"])
+    account = await TableAccountStore(tables).get(made["account"])
     assert account is not None
     assert secret_matches(made["api_secret"], account.secret_hashes)
     assert made["api_secret"] not in repr(account.secret_hashes)

@@ -31,7 +31,7 @@ def test_local_settings_are_good_and_lose_the_trailing_slash_that_breaks_signatu
     assert settings.common.acs_endpoint == "http://127.0.0.1:8061"
     assert settings.common.key_vault_ca_file == Path(__file__)
     assert settings.common.acs_tokens is None
-    assert (settings.api_id_header, settings.api_secret_header) == ("asapp-api-id", "asapp-api-secret")
+    assert settings.accounts_max_age_s == 30
 
 
 def test_in_azure_acs_own_token_is_checked_everywhere_by_default():
