@@ -34,6 +34,8 @@ class World:
         self.accounts = list(accounts)
         self.reads = 0
         self.away = False
+        self.read_held = None
+        """Where it is an event, a read returns late, with what was there at its begin."""
         self.now = 0.0
         self.slept = []
         self.stopped = None
@@ -44,7 +46,10 @@ class World:
         self.reads += 1
         if self.away:
             raise StoreUnavailable("table storage did not answer")
-        return list(self.accounts)
+        found = list(self.accounts)
+        if self.read_held is not None:
+            await self.read_held.wait()
+        return found
 
     def clock(self):
         return self.now
@@ -129,6 +134,22 @@ async def test_a_secret_that_was_just_rotated_is_read_again_before_it_is_refused
     assert world.slept == [1.0]
     with pytest.raises(Unauthorized):
         await authenticator.authenticate(headers())
+
+
+async def test_a_read_that_began_before_the_delivery_came_does_not_refuse_it(make):
+    world = World(account())
+    authenticator = make(world)
+    await authenticator.authenticate(headers())
+    world.now = MAX_AGE_S - 1
+    world.read_held = asyncio.Event()
+    await authenticator.authenticate(headers())  # begins a read in the background
+    await asyncio.sleep(0)
+    world.accounts = [account(secret="the-secret-after-rotation")]
+    delivery = asyncio.create_task(authenticator.authenticate(headers(secret="the-secret-after-rotation")))
+    await asyncio.sleep(0)
+    world.read_held.set()
+    assert await delivery is not None
+    assert world.reads == 3
 
 
 async def test_a_disabled_account_is_out_after_the_maximum_age(make):
