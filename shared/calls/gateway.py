@@ -29,7 +29,6 @@ class Gateway:
     answerer: CallAnswerer
     callbacks: CallbackReceiver
     keyrings: tuple[Keyring, ...]
-    metrics: Metrics
 
 
 @asynccontextmanager
@@ -68,7 +67,6 @@ async def open_gateway(settings: FunctionsSettings, routing: Routing) -> AsyncIt
                     pods=pods,
                 ),
                 keyrings=(media_keys, callback_keys),
-                metrics=metrics,
             )
         finally:
             for kept in (accounts, media_keys, callback_keys):

@@ -5,10 +5,11 @@ import json
 import time
 from dataclasses import replace
 
+from tests.support.proxy import LossyProxy
+
 from shared.security.accounts import hash_secret, rotation_finished, with_next_secret
 from tests.emulated.edge.test_handshakes import VALIDATION
 from tests.support.gateway import API_SECRET
-from tests.support.proxy import LossyProxy
 
 NEXT = "the-secret-after-the-rotation"
 QUICK = {"ACCOUNTS_MAX_AGE_S": "0.3"}
