@@ -21,7 +21,7 @@ from media_gateway.logs import set_up_logs
 from media_gateway.runtime import MediaGateway
 from media_gateway.timing import Timing
 from shared.adapters.call_store import StoredEvent
-from shared.config import CommonSettings, MediaSettings, StorageSettings
+from shared.config import CommonSettings, MediaSettings, StorageSettings, TokenKeyTimes, VaultSettings
 from shared.core.admission import PodLoad
 from shared.core.call import CallRecord, CallTimes, advance
 from shared.core.call_state import CallEvent
@@ -106,9 +106,8 @@ def _settings(calls: int) -> MediaSettings:
         acs_endpoint="",
         acs_access_key=None,
         acs_tokens=None,
-        key_vault_url="",
-        key_vault_ca_file=None,
-        local_credential=True,
+        vault=VaultSettings("", None, local_credential=True),
+        token_keys=TokenKeyTimes(),
         storage=StorageSettings(None, None),
         gateway_file=Path("gateway.yaml"),
     )

@@ -14,8 +14,8 @@ from picows import WSUpgradeRequest
 
 from media_gateway.call import Admitted
 from shared.security.acs_jwt import AcsTokenVerifier
-from shared.security.keyring import Keyring
-from shared.security.tokens import Audience, TokenRejected, UnknownKey, verify
+from shared.security.keyring import KeyNotRead, Keyring
+from shared.security.tokens import Audience, TokenClaims, TokenRejected, UnknownKey
 
 MEDIA_PREFIX = "/media/"
 CONNECTION_ID_HEADER = "x-ms-call-connection-id"
@@ -52,7 +52,7 @@ class Admission:
         keys: Our media keys.
         acs_tokens: The check of ACS's own JWT; None where it is not configured.
         room: The calls of this pod.
-        on_unknown_key: Called when a token names a key that we do not know: it may be newer than our copy.
+        on_unknown_key: Called when a token names a key that may be newer than our copy.
     """
 
     keys: Keyring
@@ -64,7 +64,8 @@ class Admission:
         """Return what the request proves.
 
         Raises:
-            Refused: it proves too little (401), there is no such path (404), or there is no place (503).
+            Refused: it proves too little (401), there is no such path (404), there is no place, or its proof
+                cannot be judged yet (503).
         """
         path, _, query = request.path.decode("latin-1").partition("?")
         call_id = path.removeprefix(MEDIA_PREFIX)
@@ -72,30 +73,32 @@ class Admission:
             raise Refused(HTTPStatus.NOT_FOUND, "no such path")
         if self.room.is_stopping:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "the process stops")
-        jti = self._check_token(query, call_id)
+        claims = self._check_token(query, call_id)
         self._check_acs(request.headers.get("Authorization"))
         connection_id = request.headers.get(CONNECTION_ID_HEADER, "")
         if not 0 < len(connection_id) <= MAX_ID_CHARS or not connection_id.isascii():
             raise Refused(HTTPStatus.UNAUTHORIZED, "no call connection id")
         if not self.room.has_room:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "no room")
-        return Admitted(call_id, jti, connection_id)
+        return Admitted(call_id, claims.account_id, claims.jti, connection_id)
 
-    def _check_token(self, query: str, call_id: str) -> str:
-        keys = self.keys.verification_keys()
-        if not keys:
+    def _check_token(self, query: str, call_id: str) -> TokenClaims:
+        if not self.keys.refresher.is_loaded:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "no keys yet")
-        token = parse_qs(query).get("token", [""])[0]
+        tokens = parse_qs(query).get("token", [])
+        if len(tokens) != 1:
+            raise Refused(HTTPStatus.UNAUTHORIZED, "not one token")
         try:
-            claims = verify(token, audience=Audience.MEDIA, keys=keys)
-        except UnknownKey:
+            claims = self.keys.verify(tokens[0], audience=Audience.MEDIA)
+        except TokenRejected as rejected:
+            raise Refused(HTTPStatus.UNAUTHORIZED, f"token: {rejected.reason}") from None
+        except KeyNotRead:
+            # It may be good, so this is no 401; and it may be forged, so nobody waits for the vault here.
             self.on_unknown_key()
-            raise Refused(HTTPStatus.UNAUTHORIZED, "unknown key") from None
-        except TokenRejected:
-            raise Refused(HTTPStatus.UNAUTHORIZED, "bad token") from None
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "keys older than the token") from None
         if claims.call_id != call_id:
             raise Refused(HTTPStatus.UNAUTHORIZED, "token of another call")
-        return claims.jti
+        return claims
 
     def _check_acs(self, authorization: str | None) -> None:
         if self.acs_tokens is None:
@@ -104,8 +107,10 @@ class Admission:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "no keys of ACS yet")
         try:
             self.acs_tokens.verify(authorization)
-        except UnknownKey:
-            self.on_unknown_key()
-            raise Refused(HTTPStatus.UNAUTHORIZED, "unknown key of ACS") from None
-        except TokenRejected:
-            raise Refused(HTTPStatus.UNAUTHORIZED, "bad token of ACS") from None
+        except UnknownKey as unknown:
+            if not self.acs_tokens.refresher.is_newer_than(unknown.made_by):
+                self.on_unknown_key()
+                raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "ACS's keys older than its token") from None
+            raise Refused(HTTPStatus.UNAUTHORIZED, f"token: {unknown.reason}") from None
+        except TokenRejected as rejected:
+            raise Refused(HTTPStatus.UNAUTHORIZED, f"token: {rejected.reason}") from None

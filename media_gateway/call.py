@@ -39,6 +39,7 @@ class Admitted:
     """What the checks before the upgrade proved."""
 
     call_id: str
+    account_id: str
     jti: str
     call_connection_id: str
 
@@ -144,6 +145,7 @@ class Call:
             take_row(
                 self._pod.rows,
                 self.call_id,
+                account_id=admitted.account_id,
                 jti=admitted.jti,
                 call_connection_id=admitted.call_connection_id,
                 pod=self._pod.name,

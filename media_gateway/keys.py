@@ -16,6 +16,7 @@ class KeyKeeper:
     def __init__(self, refreshers: tuple[Refresher, ...], timing: Timing) -> None:
         self._refreshers = refreshers
         self._timing = timing
+        self._pause_s = min(timing.keys_check_s, *(refresher.max_age_s for refresher in refreshers))
         self._wanted = asyncio.Event()
 
     @property
@@ -32,9 +33,9 @@ class KeyKeeper:
         while True:
             wanted = self._wanted.is_set()
             self._wanted.clear()
-            for refresher in self._refreshers:
-                await _read(refresher, now=wanted)
-            pause_s = self._timing.keys_check_s if self.is_loaded else self._timing.keys_retry_s
+            # Together: while one waits until it may read again, the other must not grow old.
+            await asyncio.gather(*(_read(refresher, now=wanted) for refresher in self._refreshers))
+            pause_s = self._pause_s if self.is_loaded else self._timing.keys_retry_s
             try:
                 async with asyncio.timeout(pause_s):
                     await self._wanted.wait()
@@ -46,7 +47,7 @@ async def _read(refresher: Refresher, *, now: bool) -> None:
     try:
         await refresher.ensure()
         if now:
-            await refresher.on_demand()
+            await refresher.newer_than(float("inf"))
     except GatewayError:
         pass  # the refresher has logged it, and what was read before stays in use
     except Exception:

@@ -129,7 +129,14 @@ def _replayed(record: CallRecord, events: Sequence[TimedEvent]) -> CallRecord:
 
 
 async def take_row(
-    rows: CallRows, call_id: str, *, jti: str, call_connection_id: str, pod: str, timing: Timing
+    rows: CallRows,
+    call_id: str,
+    *,
+    account_id: str,
+    jti: str,
+    call_connection_id: str,
+    pod: str,
+    timing: Timing,
 ) -> CallRecord:
     """Make this pod the owner of a call, by one conditional update of its row.
 
@@ -147,7 +154,9 @@ async def take_row(
         # An update whose reply was lost comes back as a conflict with ourselves.
         if taken_epoch == record.epoch and record.owner == pod:
             return record
-        taken = take_ownership(record, jti=jti, call_connection_id=call_connection_id, pod=pod)
+        taken = take_ownership(
+            record, account_id=account_id, jti=jti, call_connection_id=call_connection_id, pod=pod
+        )
         taken_epoch = taken.epoch
         return taken
 

@@ -40,7 +40,7 @@ class MediaGateway:
 
     def __init__(self, settings: MediaSettings, outside: Outside, timing: Timing) -> None:
         self._settings = settings
-        self._keyring = Keyring(outside.vault, MEDIA_KEY_SECRET)
+        self._keyring = Keyring(outside.vault, MEDIA_KEY_SECRET, settings.common.token_keys)
         tokens = settings.common.acs_tokens
         acs_tokens = outside.acs_tokens if tokens is not None and tokens.on_media else None
         base_dir = settings.common.gateway_file.resolve().parent

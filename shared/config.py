@@ -24,6 +24,7 @@ MAX_RINGING_S = 60
 MAX_GRACE_S = 60
 ACS_ISSUER = "https://acscallautomation.communication.azure.com"
 ACS_OPENID_METADATA_URL = f"{ACS_ISSUER}/calling/.well-known/acsopenidconfiguration"
+LOCAL_CREDENTIAL_FAULT = "AZURE_CREDENTIAL may be 'local' only when every endpoint is loopback"
 DEFAULT_GATEWAY_FILE = Path(__file__).resolve().parent.parent / "gateway.yaml"
 
 
@@ -54,6 +55,28 @@ class StorageSettings:
     connection_string: str | None = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class VaultSettings:
+    """Which vault holds the token keys, and how it is entered."""
+
+    url: str
+    ca_file: Path | None
+    local_credential: bool
+    """A fixed token instead of Entra; only against loopback endpoints."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKeyTimes:
+    """When versions of a token key are read, and when one begins to sign. Seconds."""
+
+    signing_age_s: float = 600.0
+    """A version this old is known to every process, so it may sign."""
+    refresh_s: float = 300.0
+    """How often the vault is read."""
+    min_interval_s: float = 10.0
+    """Between two reads, however many tokens name an unknown key."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommonSettings:
     """What both processes need."""
@@ -62,10 +85,8 @@ class CommonSettings:
     acs_access_key: str | None = field(repr=False)
     """None: the managed identity is used."""
     acs_tokens: AcsTokenSettings | None
-    key_vault_url: str
-    key_vault_ca_file: Path | None
-    local_credential: bool
-    """A fixed token instead of Entra; only against loopback endpoints."""
+    vault: VaultSettings
+    token_keys: TokenKeyTimes
     storage: StorageSettings
     gateway_file: Path
 
@@ -236,6 +257,29 @@ def _read_storage(reader: _Reader) -> StorageSettings:
     return StorageSettings(table_endpoint, connection_string)
 
 
+def _read_vault(reader: _Reader) -> VaultSettings:
+    url = reader.url("KEY_VAULT_URL", ("https", None))
+    ca_file = reader.optional("KEY_VAULT_CA_FILE")
+    if ca_file is not None and not Path(ca_file).is_file():
+        reader.faults.append("KEY_VAULT_CA_FILE names no file")
+    local = reader.choice("AZURE_CREDENTIAL", {"default": False, "local": True}, "default")
+    if local and not _is_loopback(url):
+        reader.faults.append(LOCAL_CREDENTIAL_FAULT)
+    return VaultSettings(url or "", Path(ca_file) if ca_file else None, local)
+
+
+def _read_token_keys(reader: _Reader) -> TokenKeyTimes:
+    default = TokenKeyTimes()
+    signing_age_s = reader.positive("TOKEN_KEY_SIGNING_AGE_S", default.signing_age_s)
+    refresh_s = reader.positive("TOKEN_KEY_REFRESH_S", default.refresh_s)
+    if refresh_s * 2 > signing_age_s:
+        reader.faults.append(
+            "TOKEN_KEY_REFRESH_S must be half of TOKEN_KEY_SIGNING_AGE_S at most: "
+            "a key is to be known everywhere before it signs"
+        )
+    return TokenKeyTimes(signing_age_s, refresh_s, min(default.min_interval_s, refresh_s))
+
+
 def _read_common(reader: _Reader) -> CommonSettings:
     acs_endpoint = reader.url("ACS_ENDPOINT", ("https", "http"))
     acs_access_key = reader.optional("ACS_ACCESS_KEY")
@@ -243,21 +287,16 @@ def _read_common(reader: _Reader) -> CommonSettings:
         reader.faults.append("ACS_ACCESS_KEY must be base64 text, as the portal shows it")
     if acs_endpoint and acs_endpoint.startswith("http://") and acs_access_key is None:
         reader.faults.append("ACS_ACCESS_KEY is not set, and ACS_ENDPOINT is http: Entra tokens need https")
-    key_vault_url = reader.url("KEY_VAULT_URL", ("https", None))
-    ca_file = reader.optional("KEY_VAULT_CA_FILE")
-    if ca_file is not None and not Path(ca_file).is_file():
-        reader.faults.append("KEY_VAULT_CA_FILE names no file")
-    local = reader.choice("AZURE_CREDENTIAL", {"default": False, "local": True}, "default")
+    vault = _read_vault(reader)
     storage = _read_storage(reader)
-    if local and not all(map(_is_loopback, (acs_endpoint, key_vault_url, storage.table_endpoint))):
-        reader.faults.append("AZURE_CREDENTIAL may be 'local' only when every endpoint is loopback")
+    if vault.local_credential and not all(map(_is_loopback, (acs_endpoint, storage.table_endpoint))):
+        reader.faults.append(LOCAL_CREDENTIAL_FAULT)
     return CommonSettings(
         acs_endpoint=acs_endpoint or "",
         acs_access_key=acs_access_key,
         acs_tokens=_read_acs_tokens(reader, acs_endpoint),
-        key_vault_url=key_vault_url or "",
-        key_vault_ca_file=Path(ca_file) if ca_file else None,
-        local_credential=local,
+        vault=vault,
+        token_keys=_read_token_keys(reader),
         storage=storage,
         gateway_file=reader.parsed("GATEWAY_FILE", Path, DEFAULT_GATEWAY_FILE, "a path"),
     )
@@ -271,6 +310,16 @@ def storage_settings(env: Mapping[str, str] = os.environ) -> StorageSettings:
     """
     reader = _Reader(env)
     return _checked(reader, _read_storage(reader))
+
+
+def vault_settings(env: Mapping[str, str] = os.environ) -> tuple[VaultSettings, TokenKeyTimes]:
+    """Read which vault holds the token keys, and when they sign, which is all that some commands need.
+
+    Raises:
+        SettingsInvalid: with every fault.
+    """
+    reader = _Reader(env)
+    return _checked(reader, (_read_vault(reader), _read_token_keys(reader)))
 
 
 def functions_settings(env: Mapping[str, str] = os.environ) -> FunctionsSettings:
@@ -347,5 +396,5 @@ def _pod_name(reader: _Reader) -> str:
 
 def _checked(reader: _Reader, settings: T) -> T:
     if reader.faults:
-        raise SettingsInvalid(tuple(reader.faults))
+        raise SettingsInvalid(tuple(dict.fromkeys(reader.faults)))
     return settings

@@ -24,7 +24,7 @@ from shared.adapters.pod_store import TablePodStore
 from shared.adapters.slot_store import TableSlotStore
 from shared.adapters.tables import open_tables
 from shared.adapters.transport import transport_options
-from shared.config import CommonSettings
+from shared.config import CommonSettings, VaultSettings
 from shared.security.acs_jwt import AcsTokenVerifier
 
 # The SDKs log every request at INFO, with its URL: that is noise, time, and keys of rows in the logs.
@@ -75,29 +75,21 @@ class LocalCredential:
 
 
 @asynccontextmanager
+async def open_vault(settings: VaultSettings) -> AsyncIterator[VaultSecrets]:
+    """Open the vault alone, with a credential of its own. Closes both at the end."""
+    async with AsyncExitStack() as stack:
+        credential = _open_credential(stack, is_local=settings.local_credential)
+        yield _open_vault(stack, settings, credential)
+
+
+@asynccontextmanager
 async def connect(settings: CommonSettings) -> AsyncIterator[Connections]:
     """Make the clients of a process; nothing is asked of them yet. Closes them all at the end."""
     async with AsyncExitStack() as stack:
-        credential: AsyncTokenCredential = (
-            LocalCredential() if settings.local_credential else DefaultAzureCredential()
-        )
-        stack.push_async_callback(credential.close)
+        credential = _open_credential(stack, is_local=settings.vault.local_credential)
         tables = open_tables(settings.storage, credential)
         stack.push_async_callback(tables.close)
-        vault_options = transport_options()
-        if settings.key_vault_ca_file is not None:
-            vault_options["connection_verify"] = str(settings.key_vault_ca_file)
-        secrets = SecretClient(
-            settings.key_vault_url,
-            credential,
-            # The check wants the vault's host below the challenge's resource, which loopback never is.
-            verify_challenge_resource=not settings.local_credential,
-            retry_total=1,
-            connection_timeout=VAULT_CONNECT_TIMEOUT_S,
-            read_timeout=VAULT_READ_TIMEOUT_S,
-            **vault_options,
-        )
-        stack.push_async_callback(secrets.close)
+        vault = _open_vault(stack, settings.vault, credential)
         calls = CallAutomationClient(
             settings.acs_endpoint,
             AzureKeyCredential(settings.acs_access_key) if settings.acs_access_key else credential,
@@ -118,8 +110,34 @@ async def connect(settings: CommonSettings) -> AsyncIterator[Connections]:
             pods=TablePodStore(tables),
             answers=TableAnswerStore(tables),
             slots=slots,
-            vault=VaultSecrets(secrets),
+            vault=vault,
             call_control=CallControl(calls),
             acs_tokens=acs_tokens,
             tables=tables,
         )
+
+
+def _open_credential(stack: AsyncExitStack, *, is_local: bool) -> AsyncTokenCredential:
+    credential: AsyncTokenCredential = LocalCredential() if is_local else DefaultAzureCredential()
+    stack.push_async_callback(credential.close)
+    return credential
+
+
+def _open_vault(
+    stack: AsyncExitStack, settings: VaultSettings, credential: AsyncTokenCredential
+) -> VaultSecrets:
+    options = transport_options()
+    if settings.ca_file is not None:
+        options["connection_verify"] = str(settings.ca_file)
+    client = SecretClient(
+        settings.url,
+        credential,
+        # The check wants the vault's host below the challenge's resource, which loopback never is.
+        verify_challenge_resource=not settings.local_credential,
+        retry_total=1,
+        connection_timeout=VAULT_CONNECT_TIMEOUT_S,
+        read_timeout=VAULT_READ_TIMEOUT_S,
+        **options,
+    )
+    stack.push_async_callback(client.close)
+    return VaultSecrets(client)

@@ -11,9 +11,10 @@ from shared.core.call import CallRecord, WrongConnection, advance, bind_connecti
 from shared.core.call_state import CallEvent, CallState
 from shared.core.callbacks import EVENT_OF_CALLBACK
 from shared.errors import BadRequest, CallGone, Forbidden, NotFound
+from shared.metrics import Metrics
 from shared.security.acs_jwt import AcsTokenVerifier
 from shared.security.keyring import Keyring
-from shared.security.tokens import Audience, TokenRejected
+from shared.security.tokens import Audience, Rejection, TokenClaims, TokenRejected
 
 logger = logging.getLogger(__name__)
 
@@ -28,35 +29,46 @@ class CallbackReceiver:
         keys: Keyring,
         acs_tokens: AcsTokenVerifier | None,
         pods: PodLoads,
+        metrics: Metrics,
     ) -> None:
         self._calls = connections.calls
         self._acs = connections.call_control
         self._keys = keys
         self._acs_tokens = acs_tokens
         self._pods = pods
+        self._metrics = metrics
 
-    async def authorize(self, call_id: str, token: str | None, authorization: str | None) -> None:
-        """Check that the callback comes from ACS, and is about this call.
+    async def authorize(self, call_id: str, token: str | None, authorization: str | None) -> TokenClaims:
+        """Check that the callback comes from ACS, and is about this call; return what our token says.
 
         Raises:
             TokenRejected: no good token of ours, or of ACS's where that is checked.
             Forbidden: the token is good, for another call.
             TemporaryFault: the keys to check with are away.
         """
-        if not token:
-            raise TokenRejected("the token is missing")
-        claims = await self._keys.verify_fresh(token, audience=Audience.CALLBACK)
-        if self._acs_tokens is not None:
-            await self._acs_tokens.verify_fresh(authorization)
+        try:
+            # Ours first: whoever has none learns nothing, and cannot make us ask for ACS's keys.
+            claims = await self._keys.verify_fresh(token or "", audience=Audience.CALLBACK)
+            if self._acs_tokens is not None:
+                await self._acs_tokens.verify_fresh(authorization)
+        except TokenRejected as rejected:
+            self._count(rejected.reason)
+            raise
         if claims.call_id != call_id:
+            self._count(Rejection.OTHER_CALL)
             raise Forbidden("the token is for another call")
+        return claims
 
-    async def receive(self, call_id: str, body: bytes) -> None:
+    async def receive(self, proven: TokenClaims, body: bytes) -> None:
         """Append and apply every event of a callback; a repeated one changes nothing.
+
+        Args:
+            proven: what `authorize` returned.
+            body: the callback.
 
         Raises:
             BadRequest: the body is not what ACS sends.
-            Forbidden: an event is about another connection than the call's.
+            Forbidden: the call is another account's, or an event is about another connection than the call's.
             NotFound: there is no such call.
             StoreUnavailable: nothing is lost, ACS may send it again.
         """
@@ -66,15 +78,19 @@ class CallbackReceiver:
             raise BadRequest(str(fault)) from None
         for event in events:
             if isinstance(event, CallbackEvent):
-                await self._take(call_id, event)
+                await self._take(proven, event)
         faults = [str(event) for event in events if isinstance(event, MalformedMessage)]
         if faults:
             raise BadRequest("; ".join(faults))
 
-    async def _take(self, call_id: str, event: CallbackEvent) -> None:
+    async def _take(self, proven: TokenClaims, event: CallbackEvent) -> None:
+        call_id = proven.call_id
         row = await self._calls.read(call_id)
         if row is None:
             raise NotFound("no such call")
+        if row.record.account_id != proven.account_id:
+            self._count(Rejection.OTHER_ACCOUNT)
+            raise Forbidden("the token is for another account")
         dead_owner = await self._dead_owner(row.record)
         try:
             # Applied first: it refuses another call's event before that is kept among this call's.
@@ -94,6 +110,9 @@ class CallbackReceiver:
         if record.owner is None or await self._pods.is_live(record.owner):
             return None
         return record.owner
+
+    def _count(self, reason: Rejection) -> None:
+        self._metrics.tokens_refused.add(1, {"reason": reason.value})
 
     async def _hang_up(self, record: CallRecord) -> None:
         """End a call that no pod holds and that ACS cannot stream: its caller would hear nothing for ever."""

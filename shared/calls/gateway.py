@@ -35,8 +35,8 @@ class Gateway:
 async def open_gateway(settings: FunctionsSettings, routing: Routing) -> AsyncIterator[Gateway]:
     """Make the gateway; it asks nothing of any service until it is used."""
     async with connect(settings.common) as connections:
-        media_keys = Keyring(connections.vault, MEDIA_KEY_SECRET)
-        callback_keys = Keyring(connections.vault, CALLBACK_KEY_SECRET)
+        media_keys = Keyring(connections.vault, MEDIA_KEY_SECRET, settings.common.token_keys)
+        callback_keys = Keyring(connections.vault, CALLBACK_KEY_SECRET, settings.common.token_keys)
         metrics = Metrics()
         accounts = AccountDirectory(connections.accounts, max_age_s=settings.accounts_max_age_s)
         # With the wait for a read of the accounts before it, a penalty must fit into the time of a delivery.
@@ -65,6 +65,7 @@ async def open_gateway(settings: FunctionsSettings, routing: Routing) -> AsyncIt
                     keys=callback_keys,
                     acs_tokens=acs_tokens if on_callbacks else None,
                     pods=pods,
+                    metrics=metrics,
                 ),
                 keyrings=(media_keys, callback_keys),
             )

@@ -23,7 +23,9 @@ class MediaRefused(Exception):
         self.reason = reason
 
 
-def take_ownership(record: CallRecord, *, jti: str, call_connection_id: str, pod: str) -> CallRecord:
+def take_ownership(
+    record: CallRecord, *, account_id: str, jti: str, call_connection_id: str, pod: str
+) -> CallRecord:
     """Give the call to `pod`: consume the media token, bind the connection, raise the epoch.
 
     Raises:
@@ -31,7 +33,7 @@ def take_ownership(record: CallRecord, *, jti: str, call_connection_id: str, pod
     """
     if record.state.is_final:
         raise MediaRefused(Refusal.CALL_OVER)
-    if jti != record.media_jti:
+    if account_id != record.account_id or jti != record.media_jti:
         raise MediaRefused(Refusal.WRONG_TOKEN)
     if record.media_jti_used:
         raise MediaRefused(Refusal.TOKEN_USED)

@@ -12,7 +12,7 @@ from shared.errors import GatewayError, TemporaryFault
 logger = logging.getLogger(__name__)
 
 MIN_INTERVAL_S = 10.0
-"""Between reads while something is in hand, however many tokens name an unknown key, and however often reads fail."""
+"""By default, between reads while something is in hand, however many ask for one, and however often reads fail."""
 FIRST_INTERVAL_S = 1.0
 """Between reads while nothing was ever read."""
 READ_BUDGET_S = 10.0
@@ -20,6 +20,8 @@ READ_BUDGET_S = 10.0
 OUTDATED_AFTER = 3
 """Times the maximum age after which what is in hand is no longer used without trying to read first: a process
 that slept all night must not sign with a key that was disabled meanwhile."""
+OUTDATED_WAIT_S = 3.0
+"""For that try: a ringing call does not wait longer for what is probably good still."""
 
 
 class Refresher:
@@ -32,13 +34,13 @@ class Refresher:
         max_age_s: float,
         clock: Callable[[], float],
         outdated_s: float | None = None,
-        wait_s: float = READ_BUDGET_S,
+        wait_s: float = OUTDATED_WAIT_S,
         min_interval_s: float = MIN_INTERVAL_S,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         """`outdated_s`: the age from which a read is waited for, `wait_s` at most."""
+        self.max_age_s = max_age_s
         self._read = read
-        self._max_age_s = max_age_s
         self._outdated_s = max_age_s * OUTDATED_AFTER if outdated_s is None else outdated_s
         self._wait_s = wait_s
         self._min_interval_s = min_interval_s
@@ -82,19 +84,14 @@ class Refresher:
             await self._first()
             return
         age_s = self.age_s
-        if age_s < self._max_age_s:
+        if age_s < self.max_age_s:
             return
         if self._is_reading or self._may_try(self._min_interval_s):
+            # Who only now comes back from a long sleep waits; who has tried in vain knows that there is no use.
+            has_slept = self._fault is None or self._clock() - self._tried_at > self._outdated_s
             task = self._start()
-            if age_s > self._outdated_s:
+            if age_s > self._outdated_s and has_slept:
                 await asyncio.wait({task}, timeout=self._wait_s)
-
-    async def on_demand(self) -> bool:
-        """Read now, or join a read under way, and wait; False where the last try is too recent."""
-        if not self._is_reading and not self._may_try(self._min_interval_s):
-            return False
-        await asyncio.shield(self._start())
-        return True
 
     def nudge(self) -> None:
         """Start a read, unless the last try is too recent, without waiting for it."""
@@ -109,13 +106,33 @@ class Refresher:
         """
         begun_before = self._begun
         while self._ended <= begun_before:
-            pause_s = self._tried_at + self._min_interval_s - self._clock()
-            if not self._is_reading and pause_s > 0:
-                await self._sleep(pause_s)
-            else:
-                await asyncio.shield(self._start())
+            await self._next()
         if self._fault is not None:
             raise self._fault
+
+    def is_newer_than(self, moment: float) -> bool:
+        """Whether what is in hand was asked for at `moment` or later: what was there then is in it."""
+        return self._read_at is not None and self._read_at >= moment
+
+    async def newer_than(self, moment: float) -> None:
+        """Wait for a read that begins at `moment` or later: one is made as soon as the last try is old enough.
+
+        Raises:
+            GatewayError: why that read failed.
+        """
+        moment = min(moment, self._clock())
+        while not self.is_newer_than(moment):
+            if await self._next() and self._fault is not None and self._tried_at >= moment:
+                raise self._fault
+
+    async def _next(self) -> bool:
+        """Wait for the read under way or the one that may begin now, or else until one may; return which it was."""
+        pause_s = self._tried_at + self._min_interval_s - self._clock()
+        if not self._is_reading and pause_s > 0:
+            await self._sleep(pause_s)
+            return False
+        await asyncio.shield(self._start())
+        return True
 
     async def close(self) -> None:
         """End a read under way."""
@@ -145,7 +162,7 @@ class Refresher:
 
     async def _run(self) -> None:
         """Read once; a failure is kept and logged, for nobody may be waiting."""
-        began = self._clock()
+        begun_at = self._tried_at
         try:
             async with asyncio.timeout(READ_BUDGET_S):
                 await self._read()
@@ -159,7 +176,7 @@ class Refresher:
         else:
             self._fault = None
             # What is read may be as old as the read's begin.
-            self._read_at = began
+            self._read_at = begun_at
             return
         finally:
             self._ended = self._begun

@@ -17,7 +17,14 @@ from picows import WSHandshakeError, WSListener, WSMsgType, ws_connect
 from media_gateway.runtime import MediaGateway
 from media_gateway.timing import Timing
 from shared.adapters.call_store import StoredEvent
-from shared.config import AcsTokenSettings, CommonSettings, MediaSettings, StorageSettings
+from shared.config import (
+    AcsTokenSettings,
+    CommonSettings,
+    MediaSettings,
+    StorageSettings,
+    TokenKeyTimes,
+    VaultSettings,
+)
 from shared.core.call import CallRecord, CallTimes, advance
 from shared.core.call_state import CallEvent, CallState
 from shared.core.ids import new_call_id, new_token_id, new_traceparent
@@ -441,9 +448,8 @@ def media_test_settings(**changes):
         acs_endpoint="http://127.0.0.1:1",
         acs_access_key="a2V5",
         acs_tokens=changes.pop("acs_tokens", None),
-        key_vault_url="https://127.0.0.1:1",
-        key_vault_ca_file=None,
-        local_credential=True,
+        vault=VaultSettings("https://127.0.0.1:1", None, local_credential=True),
+        token_keys=changes.pop("token_keys", TokenKeyTimes()),
         storage=StorageSettings(None, "UseDevelopmentStorage=true"),
         gateway_file=changes.pop("gateway_file", Path("gateway.yaml")),
     )

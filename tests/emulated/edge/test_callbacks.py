@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 
+from emulator.faults import Fault
 from shared.core.call_state import CallState, Cause
 from shared.core.ids import new_call_id
 from shared.security.keyring import CALLBACK_KEY_SECRET, MEDIA_KEY_SECRET, Keyring
@@ -142,13 +143,47 @@ async def test_storage_that_is_away_is_a_503(start_edge, unused_tcp_port_factory
     assert (status, problem["title"]) == (503, "Service Unavailable")
 
 
-async def test_a_key_rotated_meanwhile_is_read_when_a_token_names_it(callbacks):
-    await callbacks.send(data_bytes("callbacks/call_connected.json"))
+async def test_a_key_newer_than_the_last_read_is_waited_for(start_edge):
+    edge = await start_edge(TOKEN_KEY_SIGNING_AGE_S="1", TOKEN_KEY_REFRESH_S="0.4")
+    record = call_record()
+    await edge.connections.calls.create(record)
+    callbacks = Callbacks(
+        edge, record, await minted(edge, record.call_id), edge.emulator.identity.callback_token()
+    )
+    assert (await callbacks.send(data_bytes("callbacks/call_connected.json")))[0] == 200
     secret = base64.b64encode(b"n" * 32).decode()
-    version = await callbacks.edge.connections.vault.add_version(CALLBACK_KEY_SECRET, secret)
+    version = await edge.connections.vault.add_version(CALLBACK_KEY_SECRET, secret)
     token = mint(
-        Audience.CALLBACK, call_id=callbacks.record.call_id, account_id="demo", jti="j",
+        Audience.CALLBACK, call_id=record.call_id, account_id="demo", jti="j",
         signing=SigningKey(version, b"n" * 32),
     )  # fmt: skip
-    # Right after a read the vault is left alone, whoever asks; the token is refused and would be sent again.
-    assert (await callbacks.send(data_bytes("callbacks/call_disconnected.json"), token=token))[0] == 401
+    assert (await callbacks.send(data_bytes("callbacks/call_disconnected.json"), token=token))[0] == 200
+
+
+async def test_a_key_that_cannot_be_read_is_a_503_never_a_refusal(start_edge):
+    edge = await start_edge(TOKEN_KEY_SIGNING_AGE_S="1", TOKEN_KEY_REFRESH_S="0.4")
+    record = call_record()
+    await edge.connections.calls.create(record)
+    callbacks = Callbacks(
+        edge, record, await minted(edge, record.call_id), edge.emulator.identity.callback_token()
+    )
+    assert (await callbacks.send(data_bytes("callbacks/call_connected.json")))[0] == 200
+    edge.emulator.faults.fail_next("key_vault.listSecretVersions", Fault(403), times=100)
+    newer = mint(
+        Audience.CALLBACK, call_id=record.call_id, account_id="demo", jti="j",
+        signing=SigningKey("0" * 32, b"n" * 32),
+    )  # fmt: skip
+    body = data_bytes("callbacks/call_disconnected.json")
+    assert (await callbacks.send(body, token=newer))[0] == 503
+    assert (await callbacks.send(body))[0] == 200  # keys that are known go on
+
+
+async def test_a_token_of_another_account_is_forbidden_and_changes_nothing(callbacks):
+    key = await Keyring(callbacks.edge.connections.vault, CALLBACK_KEY_SECRET).signing_key()
+    token = mint(
+        Audience.CALLBACK, call_id=callbacks.record.call_id, account_id="another", jti="j", signing=key
+    )
+    status, problem = await callbacks.send(data_bytes("callbacks/call_connected.json"), token=token)
+    assert (status, problem["detail"]) == (403, "the token is for another account")
+    assert await callbacks.kept() == []
+    assert (await callbacks.call()).call_connection_id is None

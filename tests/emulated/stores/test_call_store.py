@@ -59,7 +59,9 @@ async def test_of_many_sockets_at_once_one_takes_the_call(store):
     async def take(pod):
         return await store.change(
             record.call_id,
-            lambda found: take_ownership(found, jti="jti-1", call_connection_id=CONNECTION_ID, pod=pod),
+            lambda found: take_ownership(
+                found, account_id="demo", jti="jti-1", call_connection_id=CONNECTION_ID, pod=pod
+            ),
         )
 
     taken = await asyncio.gather(*(take(f"pod-{n}") for n in range(6)), return_exceptions=True)

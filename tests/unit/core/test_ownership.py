@@ -8,8 +8,8 @@ from tests.support.records import CONNECTION_ID, call_record
 
 
 def take(record, **changes):
-    arguments = {"jti": "jti-1", "call_connection_id": CONNECTION_ID, "pod": "pod-a", **changes}
-    return take_ownership(record, **arguments)
+    arguments = {"account_id": "demo", "jti": "jti-1", "call_connection_id": CONNECTION_ID, "pod": "pod-a"}
+    return take_ownership(record, **arguments | changes)
 
 
 def test_the_first_socket_takes_the_call():
@@ -23,10 +23,11 @@ def test_the_first_socket_takes_the_call():
     [
         (call_record(media_jti_used=True), {}, Refusal.TOKEN_USED),
         (call_record(), {"jti": "jti-2"}, Refusal.WRONG_TOKEN),
+        (call_record(), {"account_id": "another"}, Refusal.WRONG_TOKEN),
         (call_record(call_connection_id="another"), {}, Refusal.WRONG_CONNECTION),
         (call_record(CallState.ENDED), {}, Refusal.CALL_OVER),
     ],
-    ids=["token used", "another token", "another connection", "call over"],
+    ids=["token used", "another token", "another account", "another connection", "call over"],
 )
 def test_a_socket_without_the_right_to_the_call_is_refused(record, changes, reason):
     with pytest.raises(MediaRefused) as refused:

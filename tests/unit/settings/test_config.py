@@ -29,7 +29,7 @@ AZURE = {
 def test_local_settings_are_good_and_lose_the_trailing_slash_that_breaks_signatures():
     settings = functions_settings(LOCAL)
     assert settings.common.acs_endpoint == "http://127.0.0.1:8061"
-    assert settings.common.key_vault_ca_file == Path(__file__)
+    assert settings.common.vault.ca_file == Path(__file__)
     assert settings.common.acs_tokens is None
     assert settings.accounts_max_age_s == 30
 
@@ -99,6 +99,11 @@ def test_every_fault_is_named_at_once():
             {"ACS_RESOURCE_ID": ""},
             "ACS_RESOURCE_ID is not set; only ACS_JWT_VERIFIED_ON=none does without it",
         ),
+        (
+            {"TOKEN_KEY_SIGNING_AGE_S": "60", "TOKEN_KEY_REFRESH_S": "31"},
+            "TOKEN_KEY_REFRESH_S must be half of TOKEN_KEY_SIGNING_AGE_S at most",
+        ),
+        ({"TOKEN_KEY_REFRESH_S": "0"}, "TOKEN_KEY_REFRESH_S must be more than 0"),
         ({"KEY_VAULT_CA_FILE": "/nowhere.pem"}, "KEY_VAULT_CA_FILE names no file"),
         (
             {"STORAGE_CONNECTION_STRING": "x=y"},
