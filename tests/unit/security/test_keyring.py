@@ -270,6 +270,42 @@ async def test_after_a_long_sleep_the_vault_is_asked_before_a_token_is_signed(cl
     assert (await keys.signing_key()).kid == "b"
 
 
+async def test_a_vault_that_hangs_for_hours_holds_no_call_up(clock, monkeypatch):
+    """Each read takes its whole time then, and one is nearly always under way: nobody may wait for it."""
+    vault = Vault(version("a", OLD))
+    keys = Keyring(vault, "media-token-key", clock=clock)
+    await keys.signing_key()
+
+    async def hang(name):
+        vault.reads += 1
+        await asyncio.Event().wait()
+
+    vault.enabled_versions = hang
+    monkeypatch.setattr("shared.security.refresh.READ_BUDGET_S", 0.01)
+    clock.now += REFRESH_AFTER_S * OUTDATED_AFTER + 1
+    assert (await keys.signing_key()).kid == "a"
+    monkeypatch.setattr("shared.security.refresh.READ_BUDGET_S", 60)
+    async with asyncio.timeout(1):
+        for _ in range(10):
+            clock.now += 5
+            assert (await keys.signing_key()).kid == "a"
+            await asyncio.sleep(0)
+    assert vault.reads == 3
+    await keys.refresher.close()
+
+
+async def test_after_a_long_sleep_a_vault_that_hangs_is_waited_for_only_so_long(clock, monkeypatch):
+    vault = Vault(version("a", OLD))
+    keys = Keyring(vault, "media-token-key", clock=clock)
+    await keys.signing_key()
+    monkeypatch.setattr("shared.security.refresh.OUTDATED_WAIT_S", 0.01)
+    vault.enabled_versions = lambda name: asyncio.Event().wait()
+    clock.now += REFRESH_AFTER_S * OUTDATED_AFTER + 1
+    async with asyncio.timeout(1):
+        assert (await keys.signing_key()).kid == "a"
+    await keys.refresher.close()
+
+
 async def test_a_read_that_never_ends_fails_and_is_tried_again(clock, monkeypatch):
     monkeypatch.setattr("shared.security.refresh.READ_BUDGET_S", 0.01)
     vault = Vault(version("a", OLD))
