@@ -158,6 +158,4 @@ async def test_so_many_versions_are_read_and_more_are_complained_about(vault, ca
     for number in range(MAX_VERSIONS + 2):
         await vault.add_version("k", base64.b64encode(number.to_bytes(32)).decode())
     assert len(await vault.enabled_versions("k")) == MAX_VERSIONS
-    assert [r.versions for r in caplog.records if "more enabled versions" in r.getMessage()] == [
-        MAX_VERSIONS + 2
-    ]
+    assert sum("more enabled versions" in record.getMessage() for record in caplog.records) == 1
