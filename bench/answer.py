@@ -84,8 +84,8 @@ async def functions_host(settings: dict[str, str], profile: Path | None) -> Asyn
 
 
 @contextlib.asynccontextmanager
-async def stack(profile: Path | None = None) -> AsyncIterator[Stack]:
-    """Everything up, seeded, and subscribed; the worker has not seen a call yet."""
+async def stack(profile: Path | None = None, **changes: str) -> AsyncIterator[Stack]:
+    """Everything up, seeded, and subscribed; the worker has not seen a call yet. `changes` are more settings."""
     async with contextlib.AsyncExitStack() as exits:
         storage = connection_string(**exits.enter_context(azurite_in_memory()))
         emulator = Emulator(EmulatorSettings())
@@ -100,6 +100,7 @@ async def stack(profile: Path | None = None) -> AsyncIterator[Stack]:
             "STORAGE_CONNECTION_STRING": storage,
             "CALLBACK_BASE_URL": f"http://127.0.0.1:{PORT}",
             "MEDIA_BASE_URL": "ws://127.0.0.1:9",
+            **changes,
         }
         api_secret = new_api_secret()
         account = Account("demo", "Bench", new_api_id(), (hash_secret(api_secret),))
