@@ -12,7 +12,7 @@ from functions.http import json_response, problems
 from functions.process import PROCESS
 from shared.calls.gateway import Gateway
 from shared.errors import GatewayError, NotConfigured
-from shared.security.refresh import Refresher
+from shared.refresh import Refresher
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ import logging
 
 from media_gateway.timing import Timing
 from shared.errors import GatewayError
-from shared.security.refresh import Refresher
+from shared.refresh import Refresher
 
 logger = logging.getLogger(__name__)
 

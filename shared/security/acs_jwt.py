@@ -13,7 +13,7 @@ from jwt.types import Options
 
 from shared.config import AcsTokenSettings
 from shared.errors import AcsUnavailable
-from shared.security.refresh import Refresher
+from shared.refresh import Refresher
 from shared.security.tokens import CLOCK_LEEWAY_S, Rejection, TokenRejected, UnknownKey
 
 FETCH_TIMEOUT_S = 3.0

@@ -14,8 +14,8 @@ from enum import StrEnum
 from typing import Protocol
 
 from shared.errors import StoreUnavailable
+from shared.refresh import Refresher
 from shared.security.accounts import Account, hash_secret, new_api_secret, secret_matches
-from shared.security.refresh import Refresher
 
 MAX_AGE_S = 30.0
 BACKGROUND = 2 / 3

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from shared.config import TokenKeyTimes
 from shared.errors import VaultUnavailable
-from shared.security.refresh import Refresher
+from shared.refresh import Refresher
 from shared.security.tokens import (
     LONGEST_LIFETIME_S,
     Audience,

@@ -8,8 +8,8 @@ import pytest
 
 from shared.config import TokenKeyTimes
 from shared.errors import TemporaryFault, VaultUnavailable
+from shared.refresh import FIRST_INTERVAL_S, OUTDATED_AFTER
 from shared.security.keyring import KeyNotRead, Keyring, SecretVersion
-from shared.security.refresh import FIRST_INTERVAL_S, OUTDATED_AFTER
 from shared.security.tokens import LONGEST_LIFETIME_S, Audience, SigningKey, TokenRejected, UnknownKey, mint
 
 NOW = 1_800_000_000.0
@@ -281,10 +281,10 @@ async def test_a_vault_that_hangs_for_hours_holds_no_call_up(clock, monkeypatch)
         await asyncio.Event().wait()
 
     vault.enabled_versions = hang
-    monkeypatch.setattr("shared.security.refresh.READ_BUDGET_S", 0.01)
+    monkeypatch.setattr("shared.refresh.READ_BUDGET_S", 0.01)
     clock.now += REFRESH_AFTER_S * OUTDATED_AFTER + 1
     assert (await keys.signing_key()).kid == "a"
-    monkeypatch.setattr("shared.security.refresh.READ_BUDGET_S", 60)
+    monkeypatch.setattr("shared.refresh.READ_BUDGET_S", 60)
     async with asyncio.timeout(1):
         for _ in range(10):
             clock.now += 5
@@ -298,7 +298,7 @@ async def test_after_a_long_sleep_a_vault_that_hangs_is_waited_for_only_so_long(
     vault = Vault(version("a", OLD))
     keys = Keyring(vault, "media-token-key", clock=clock)
     await keys.signing_key()
-    monkeypatch.setattr("shared.security.refresh.OUTDATED_WAIT_S", 0.01)
+    monkeypatch.setattr("shared.refresh.OUTDATED_WAIT_S", 0.01)
     vault.enabled_versions = lambda name: asyncio.Event().wait()
     clock.now += REFRESH_AFTER_S * OUTDATED_AFTER + 1
     async with asyncio.timeout(1):
@@ -307,7 +307,7 @@ async def test_after_a_long_sleep_a_vault_that_hangs_is_waited_for_only_so_long(
 
 
 async def test_a_read_that_never_ends_fails_and_is_tried_again(clock, monkeypatch):
-    monkeypatch.setattr("shared.security.refresh.READ_BUDGET_S", 0.01)
+    monkeypatch.setattr("shared.refresh.READ_BUDGET_S", 0.01)
     vault = Vault(version("a", OLD))
     keys = Keyring(vault, "media-token-key", clock=clock)
     answer = vault.enabled_versions
