@@ -18,7 +18,7 @@ from shared.acs.identifiers import to_raw_id
 from shared.core.profiles import MAX_SOUND_S, AgentProfile, AudioFormat, Route, Routing
 
 SCHEMA_FILE = Path(__file__).with_name("gateway.schema.json")
-PROFILE_FIELDS = ("audio_format", "playout_delay_ms", "max_duration_s")
+PROFILE_FIELDS = ("audio_format", "playout_delay_ms", "max_duration_s", "connections_per_minute")
 MAX_FILE_BYTES = 1024 * 1024
 YAML_TAG = "tag:yaml.org,2002:"
 PLAIN_TAGS = frozenset(YAML_TAG + name for name in ("null", "bool", "int", "float", "str"))

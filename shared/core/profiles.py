@@ -58,7 +58,7 @@ class AgentProfile(Struct, frozen=True):
     """What the network adds between sending audio and the caller hearing it."""
     max_duration_s: int = 3600
     connections_per_minute: int | None = None
-    """Quota of the agent's service: sessions opened in any minute."""
+    """Quota of the agent's service: sessions opened in any minute. None is no limit."""
 
 
 class Route(Struct, frozen=True):

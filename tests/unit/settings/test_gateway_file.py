@@ -152,3 +152,13 @@ def test_a_whole_number_may_be_written_as_a_fraction_and_a_date_is_text(folder):
     assert faults(folder, GOOD.replace("profile: echo", "profile: 2026-01-01")) == (
         "gateway.yaml:12: routes.0.profile: there is no profile '2026-01-01'",
     )
+
+
+def test_a_profile_may_name_the_quota_of_its_service(folder):
+    text = GOOD.replace("delay_ms: 200", "connections_per_minute: 30")
+    routing = load(folder, text)
+    assert routing.profiles["echo"].connections_per_minute == 30
+    assert routing.profiles["menu"].connections_per_minute is None
+    assert faults(folder, text.replace("30", "0")) == (
+        "gateway.yaml:3: profiles.echo.connections_per_minute: 0 is less than the minimum of 1",
+    )
