@@ -33,8 +33,10 @@ from emulator.service import Emulator
 from emulator.settings import EmulatorSettings
 from shared.adapters.connect import connect
 from shared.adapters.tables import create_tables
+from shared.admin.publish import publish_file
 from shared.config import functions_settings
 from shared.core.admission import PodLoad
+from shared.gateway_file import load_gateway_file
 from shared.security.accounts import Account, hash_secret, new_api_id, new_api_secret
 from shared.security.keyring import CALLBACK_KEY_SECRET, MEDIA_KEY_SECRET
 
@@ -106,6 +108,7 @@ async def stack(profile: Path | None = None, **changes: str) -> AsyncIterator[St
         account = Account("demo", "Bench", new_api_id(), (hash_secret(api_secret),))
         async with connect(functions_settings(settings).common) as connections:
             await create_tables(connections.tables)
+            await publish_file(connections.config_blobs, load_gateway_file(ROOT / "gateway.yaml"))
             for name in (MEDIA_KEY_SECRET, CALLBACK_KEY_SECRET):
                 await connections.vault.add_version(name, base64.b64encode(secrets.token_bytes(32)).decode())
             await connections.accounts.create(account)

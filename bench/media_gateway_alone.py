@@ -13,7 +13,6 @@ import gc
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import uvloop
 
@@ -29,6 +28,7 @@ from shared.core.profiles import AgentProfile, AudioFormat, EchoAgent
 from shared.errors import NotFound
 from shared.security.keyring import SecretVersion
 from shared.security.tokens import SigningKey
+from shared.wav import SoundUnusable
 
 KEY = SigningKey("bench", b"a key for measurements, not safe")
 
@@ -72,12 +72,18 @@ class Vault:
         return [SecretVersion(KEY.kid, 0.0, base64.b64encode(KEY.key).decode())]
 
 
+class Sounds:
+    async def read(self, _name: str) -> bytes:
+        raise SoundUnusable("is not stored")
+
+
 @dataclass
 class Outside:
     calls: Rows
     pods: Pods = field(default_factory=Pods)
     call_control: Acs = field(default_factory=Acs)
     vault: Vault = field(default_factory=Vault)
+    sounds: Sounds = field(default_factory=Sounds)
     acs_tokens: None = None
 
 
@@ -109,7 +115,6 @@ def _settings(calls: int) -> MediaSettings:
         vault=VaultSettings("", None, local_credential=True),
         token_keys=TokenKeyTimes(),
         storage=StorageSettings(None, None),
-        gateway_file=Path("gateway.yaml"),
     )
     return MediaSettings(
         common=common,

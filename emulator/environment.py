@@ -29,6 +29,7 @@ def gateway_environment(ports: Ports, key_vault_ca_file: Path) -> dict[str, str]
         "STORAGE_CONNECTION_STRING": connection_string(blob=ports.blob, queue=ports.queue, table=ports.table),
         # Empty is unset: a value from the surrounding environment would contradict the one above.
         "STORAGE_TABLE_ENDPOINT": "",
+        "STORAGE_BLOB_ENDPOINT": "",
         "CALLBACK_BASE_URL": f"http://{LOOPBACK}:{ports.functions}",
         "MEDIA_BASE_URL": f"ws://{LOOPBACK}:{ports.media}",
         "MEDIA_HOST": LOOPBACK,

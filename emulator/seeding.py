@@ -29,7 +29,7 @@ DELIVERY_ATTEMPTS = 3
 TTL_MINUTES = 1
 FILTER_VALUES = 25
 """As many as Event Grid takes in one subscription."""
-ACCOUNT_TIMEOUT_S = 20.0
+ADMIN_TIMEOUT_S = 20.0
 
 _KEY_VAULT_API = "7.6"
 
@@ -81,9 +81,29 @@ async def create_account(root: Path, environment: Mapping[str, str], keep_in: Pa
     kept = keep_in / ACCOUNT_FILE if keep_in else None
     if kept is not None and kept.exists():
         return _credentials(kept.read_text())
+    arguments = ("accounts", "create", "--name", ACCOUNT, "--account", ACCOUNT, "--json")
+    output = await run_admin(root, environment, *arguments)
+    if kept is not None:
+        kept.parent.mkdir(exist_ok=True)
+        kept.touch(mode=0o600)
+        kept.write_text(output)
+    return _credentials(output)
+
+
+async def run_admin(root: Path, environment: Mapping[str, str], *arguments: str) -> str:
+    """Run a command of the operator's; return what it printed.
+
+    Args:
+        root: the gateway's folder.
+        environment: all of the command's environment, the gateway's settings in it.
+        arguments: the command.
+
+    Raises:
+        SeedingError: it failed; the text has what it said.
+    """
+    name = " ".join(arguments[:2])
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "shared.admin", "accounts", "create"),
-        *("--name", ACCOUNT, "--account", ACCOUNT, "--json"),
+        *(sys.executable, "-m", "shared.admin", *arguments),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -92,22 +112,18 @@ async def create_account(root: Path, environment: Mapping[str, str], keep_in: Pa
         start_new_session=True,
     )
     try:
-        async with asyncio.timeout(ACCOUNT_TIMEOUT_S):
+        async with asyncio.timeout(ADMIN_TIMEOUT_S):
             output, errors = await process.communicate()
     except TimeoutError:
-        raise SeedingError(f"the account was not made within {ACCOUNT_TIMEOUT_S:.0f} s") from None
+        raise SeedingError(f"{name} was not done within {ADMIN_TIMEOUT_S:.0f} s") from None
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
     if process.returncode != 0:
-        raise SeedingError(f"the account could not be made: {errors.decode(errors='replace').strip()}")
-    if kept is not None:
-        kept.parent.mkdir(exist_ok=True)
-        kept.touch(mode=0o600)
-        kept.write_bytes(output)
-    return _credentials(output.decode())
+        raise SeedingError(f"{name} failed: {errors.decode(errors='replace').strip()}")
+    return output.decode()
 
 
 async def subscribe(

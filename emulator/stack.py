@@ -16,6 +16,7 @@ import aiohttp
 
 from emulator.azurite import AzuriteMissingError, azurite_command
 from emulator.environment import gateway_environment
+from emulator.gateway_file import push, push_changes
 from emulator.ports import LOOPBACK, Ports
 from emulator.processes import Process
 from emulator.routed import Addresses
@@ -32,6 +33,8 @@ POLL_S = 0.05
 REQUEST_S = 5.0
 
 AZURITE = "azurite"
+PROFILES = "profiles"
+"""Under this name the watch over the gateway file speaks."""
 
 
 class StackError(Exception):
@@ -122,9 +125,10 @@ class Stack:
             azurite, functions = self._azurite(), self._functions()
             emulator, media = self._emulator(ca_file), self._media()
             await _together(self._bring_up(azurite, session), self._bring_up(emulator, session))
-            _, credentials = await _together(
+            _, credentials, _ = await _together(
                 put_signing_keys(session, ports, ca_file),
                 create_account(options.root, self._environment, self._storage),
+                push(options.root, self._environment),
             )
             await _together(self._bring_up(functions, session), self._bring_up(media, session))
             await subscribe(session, ports, credentials, options.addresses)
@@ -132,17 +136,20 @@ class Stack:
             raise StackError(str(error) or type(error).__name__) from error
 
     async def watch(self) -> None:
-        """Wait until a part ends, which none should.
+        """Wait until a part ends, which none should; put the gateway file in force whenever it changes.
 
         Raises:
             StackError: always; it names the part.
         """
         waits = {asyncio.create_task(process.wait()): process for process in self._started}
+        changes = asyncio.create_task(
+            push_changes(self._options.root, self._environment, lambda line: self._on_line(PROFILES, line))
+        )
         try:
             done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             raise _ended(waits[done.pop()])
         finally:
-            await cancel_and_wait(*waits)
+            await cancel_and_wait(changes, *waits)
 
     async def stop(self) -> None:
         """Stop every part and leave nothing behind: no process, no temporary file."""

@@ -52,17 +52,18 @@ async def _states(gateway: Gateway) -> dict[str, str]:
     media_keys, callback_keys = (keys.refresher for keys in gateway.keyrings)
     checks = {
         "storage": _answers(lambda: connections.pods.since(time.time())),
-        "media_keys": _keys(media_keys),
-        "callback_keys": _keys(callback_keys),
+        "profiles": _kept(gateway.profiles.refresher),
+        "media_keys": _kept(media_keys),
+        "callback_keys": _kept(callback_keys),
     }
     if connections.acs_tokens is not None:
-        checks["acs_public_keys"] = _keys(connections.acs_tokens.refresher)
+        checks["acs_public_keys"] = _kept(connections.acs_tokens.refresher)
     states = await asyncio.gather(*checks.values())
     return dict(zip(checks, states, strict=True))
 
 
-async def _keys(refresher: Refresher) -> str:
-    """Return the state of keys: read now, kept from before while they cannot be read, or missing."""
+async def _kept(refresher: Refresher) -> str:
+    """Return the state of what is kept: read now, kept from before while it cannot be read, or missing."""
     state = await _answers(refresher.ensure)
     return f"{KEPT}{refresher.fault}" if state == OK and refresher.fault is not None else state
 

@@ -14,9 +14,7 @@ from contextlib import AsyncExitStack
 
 from shared.calls.gateway import Gateway, open_gateway
 from shared.config import FunctionsSettings, SettingsInvalid, functions_settings
-from shared.core.profiles import Routing
 from shared.errors import NotConfigured
-from shared.gateway_file import GatewayFileInvalid, load_gateway_file
 from shared.logs import show_fields
 
 logger = logging.getLogger(__name__)
@@ -29,16 +27,14 @@ class Process:
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self.faults: tuple[str, ...] = ()
-        """Everything that is wrong with the settings and the gateway file; empty when all is well."""
+        """Everything that is wrong with the settings; empty when all is well."""
         self._settings: FunctionsSettings | None = None
-        self._routing: Routing | None = None
         self._stack: AsyncExitStack | None = None
         self._gateway: Gateway | None = None
         self._opening = asyncio.Lock()
         try:
             self._settings = functions_settings(env)
-            self._routing = load_gateway_file(self._settings.common.gateway_file)
-        except (SettingsInvalid, GatewayFileInvalid) as error:
+        except SettingsInvalid as error:
             self.faults = error.faults
         except Exception as error:
             logger.exception("the configuration cannot be read")
@@ -50,16 +46,14 @@ class Process:
         """Return the gateway, made at the first call.
 
         Raises:
-            NotConfigured: settings or gateway file are not good; see `faults`.
+            NotConfigured: the settings are not good; see `faults`.
         """
-        if self._settings is None or self._routing is None:
+        if self._settings is None:
             raise NotConfigured("the configuration is not good; /readyz names the faults")
         async with self._opening:
             if self._gateway is None:
                 self._stack = AsyncExitStack()
-                self._gateway = await self._stack.enter_async_context(
-                    open_gateway(self._settings, self._routing)
-                )
+                self._gateway = await self._stack.enter_async_context(open_gateway(self._settings))
             return self._gateway
 
     async def close(self) -> None:

@@ -42,6 +42,13 @@ class CallActions(Protocol):
         """End the call. Raises `CallGone` and `AcsUnavailable`."""
 
 
+class SoundFiles(Protocol):
+    """The WAV files that agents play."""
+
+    async def read(self, name: str) -> bytes:
+        """Return a whole file. Raises `SoundUnusable` and `StoreUnavailable`."""
+
+
 class Outside(Protocol):
     """All of it."""
 
@@ -52,6 +59,10 @@ class Outside(Protocol):
     @property
     def pods(self) -> PodRows:
         """Pods."""
+
+    @property
+    def sounds(self) -> SoundFiles:
+        """Sounds."""
 
     @property
     def call_control(self) -> CallActions:

@@ -15,8 +15,10 @@ from media_gateway.keys import KeyKeeper
 from media_gateway.outside import Outside
 from media_gateway.pod import Pod
 from media_gateway.server import MediaServer
+from media_gateway.sounds import Sounds
 from media_gateway.ticker import Ticker
 from media_gateway.timing import Timing
+from shared.adapters.blobs import load_sdk
 from shared.adapters.connect import connect
 from shared.config import MediaSettings, SettingsInvalid
 from shared.security.keyring import MEDIA_KEY_SECRET, Keyring
@@ -43,12 +45,12 @@ class MediaGateway:
         self._keyring = Keyring(outside.vault, MEDIA_KEY_SECRET, settings.common.token_keys)
         tokens = settings.common.acs_tokens
         acs_tokens = outside.acs_tokens if tokens is not None and tokens.on_media else None
-        base_dir = settings.common.gateway_file.resolve().parent
+        self._sounds = Sounds(outside.sounds, fetch_s=timing.sound_s)
         self.pod = Pod(
             name=settings.pod_name,
             rows=outside.calls,
             acs=outside.call_control,
-            make_agent=lambda agent: make_agent(agent, base_dir),
+            make_agent=lambda agent: make_agent(agent, self._sounds),
             timing=timing,
             ticker=Ticker(timing.tick_s),
         )
@@ -92,6 +94,7 @@ class MediaGateway:
             await self._heartbeat.stop()
         finally:
             await self._server.close()
+            await self._sounds.close()
             await self._keyring.refresher.close()
         logger.info("media gateway stopped", extra={"counters": dict(self.pod.counters)})
 
@@ -119,6 +122,8 @@ async def serve(settings: MediaSettings) -> None:
         SettingsInvalid: the system does not let it have as many calls as it is set to.
     """
     provide_descriptors(settings.max_calls)
+    # Not beside calls, when the first sound is fetched: an import holds every call up.
+    load_sdk()
     # What was imported stays; a full collection that looks through all of it holds every call up for 16 ms.
     gc.collect()
     gc.freeze()

@@ -14,6 +14,8 @@ class Timing:
     metadata_s: float = 5.0
     """AudioMetadata is the first message of a socket."""
     agent_open_s: float = 10.0
+    sound_s: float = 8.0
+    """For one WAV file to be fetched and read, within the agent's time to open."""
     agent_close_s: float = 2.0
     """For the agent's `close`; as long before it for an `open` that is cancelled. Then it is abandoned."""
     goodbye_s: float = 60.0
@@ -68,6 +70,10 @@ SOCKET_BUFFER_BYTES = 16 * 1024
 """What the kernel may hold beyond that. Its default would swallow a minute of audio before anybody noticed."""
 
 READ_BUFFER_BYTES = 8 * 1024
+
+SOUND_CACHE_BYTES = 64 * 1024 * 1024
+"""Samples of WAV files kept for the next call: 23 min at 24 kHz. Past it the sound used longest ago goes first; what
+a call in progress plays stays with that call."""
 
 EARLY_BYTES = 480_000
 """Caller audio kept until the agent listens: 10 s at 24 kHz. Past it the oldest goes first, and is counted."""

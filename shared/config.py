@@ -25,7 +25,6 @@ MAX_GRACE_S = 60
 ACS_ISSUER = "https://acscallautomation.communication.azure.com"
 ACS_OPENID_METADATA_URL = f"{ACS_ISSUER}/calling/.well-known/acsopenidconfiguration"
 LOCAL_CREDENTIAL_FAULT = "AZURE_CREDENTIAL may be 'local' only when every endpoint is loopback"
-DEFAULT_GATEWAY_FILE = Path(__file__).resolve().parent.parent / "gateway.yaml"
 
 
 class SettingsInvalid(Exception):
@@ -49,10 +48,11 @@ class AcsTokenSettings:
 
 @dataclass(frozen=True, slots=True)
 class StorageSettings:
-    """Where the tables are: an endpoint, entered by identity, or a connection string."""
+    """Where tables and blobs are: two endpoints, entered by identity, or a connection string for both."""
 
     table_endpoint: str | None
     connection_string: str | None = field(repr=False)
+    blob_endpoint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,6 @@ class CommonSettings:
     vault: VaultSettings
     token_keys: TokenKeyTimes
     storage: StorageSettings
-    gateway_file: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,14 +246,18 @@ def _read_acs_tokens(reader: _Reader, acs_endpoint: str | None) -> AcsTokenSetti
 
 def _read_storage(reader: _Reader) -> StorageSettings:
     table_endpoint = reader.url("STORAGE_TABLE_ENDPOINT", ("https", "http"), required=False)
+    blob_endpoint = reader.url("STORAGE_BLOB_ENDPOINT", ("https", "http"), required=False)
     connection_string = reader.optional("STORAGE_CONNECTION_STRING")
-    if (table_endpoint is None) == (connection_string is None):
-        reader.faults.append("set one of STORAGE_TABLE_ENDPOINT and STORAGE_CONNECTION_STRING")
+    is_set = {endpoint is not None for endpoint in (table_endpoint, blob_endpoint)}
+    if is_set != {connection_string is None}:
+        reader.faults.append(
+            "set either STORAGE_TABLE_ENDPOINT and STORAGE_BLOB_ENDPOINT, or STORAGE_CONNECTION_STRING"
+        )
     if connection_string is not None:
         names = {pair.partition("=")[0].strip() for pair in connection_string.split(";") if "=" in pair}
         if "AccountName" not in names or not names & {"AccountKey", "SharedAccessSignature"}:
             reader.faults.append("STORAGE_CONNECTION_STRING must hold AccountName and AccountKey")
-    return StorageSettings(table_endpoint, connection_string)
+    return StorageSettings(table_endpoint, connection_string, blob_endpoint)
 
 
 def _read_vault(reader: _Reader) -> VaultSettings:
@@ -289,7 +292,8 @@ def _read_common(reader: _Reader) -> CommonSettings:
         reader.faults.append("ACS_ACCESS_KEY is not set, and ACS_ENDPOINT is http: Entra tokens need https")
     vault = _read_vault(reader)
     storage = _read_storage(reader)
-    if vault.local_credential and not all(map(_is_loopback, (acs_endpoint, storage.table_endpoint))):
+    endpoints = (acs_endpoint, storage.table_endpoint, storage.blob_endpoint)
+    if vault.local_credential and not all(map(_is_loopback, endpoints)):
         reader.faults.append(LOCAL_CREDENTIAL_FAULT)
     return CommonSettings(
         acs_endpoint=acs_endpoint or "",
@@ -298,12 +302,11 @@ def _read_common(reader: _Reader) -> CommonSettings:
         vault=vault,
         token_keys=_read_token_keys(reader),
         storage=storage,
-        gateway_file=reader.parsed("GATEWAY_FILE", Path, DEFAULT_GATEWAY_FILE, "a path"),
     )
 
 
 def storage_settings(env: Mapping[str, str] = os.environ) -> StorageSettings:
-    """Read where the tables are, which is all that some commands need.
+    """Read where the storage is, which is all that some commands need.
 
     Raises:
         SettingsInvalid: with every fault.

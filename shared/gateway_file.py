@@ -1,24 +1,19 @@
-"""The gateway file (`gateway.yaml`): agent profiles and routes, checked whole before any of it is used.
+"""The gateway file (`gateway.yaml`): the gateway document as an operator writes it, with WAV files beside it.
 
-Its shape is published as `gateway.schema.json`; what a schema cannot say (a route's profile exists, a WAV file
-is there and fits) is checked here. Every fault is reported with its line.
+It is checked whole, its sounds included, and every fault is reported with its line.
 """
 
-import json
-import wave
+import copy
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jsonschema_rs
-import msgspec
 import yaml
 
-from shared.acs.identifiers import to_raw_id
-from shared.core.profiles import MAX_SOUND_S, AgentProfile, AudioFormat, Route, Routing
+from shared.gateway_document import Fault, Sound, faults_of, sounds_of, stored_name
+from shared.wav import MAX_WAV_BYTES, SoundUnusable, read_wav
 
-SCHEMA_FILE = Path(__file__).with_name("gateway.schema.json")
-PROFILE_FIELDS = ("audio_format", "playout_delay_ms", "max_duration_s", "connections_per_minute")
 MAX_FILE_BYTES = 1024 * 1024
 YAML_TAG = "tag:yaml.org,2002:"
 PLAIN_TAGS = frozenset(YAML_TAG + name for name in ("null", "bool", "int", "float", "str"))
@@ -32,8 +27,18 @@ class GatewayFileInvalid(Exception):
         self.faults = tuple(faults)
 
 
-def load_gateway_file(path: Path) -> Routing:
-    """Read and check the file.
+@dataclass(frozen=True, slots=True)
+class GatewayFile:
+    """A file without faults."""
+
+    document: dict[str, Any]
+    """With sounds named as they are stored, and without routes where the file leaves them out."""
+    sounds: Mapping[str, bytes]
+    """The contents of the WAV files, by those names."""
+
+
+def load_gateway_file(path: Path) -> GatewayFile:
+    """Read and check the file and the WAV files that it names.
 
     Raises:
         GatewayFileInvalid: with every fault found.
@@ -54,19 +59,16 @@ def load_gateway_file(path: Path) -> Routing:
         raise GatewayFileInvalid([f"{path.name}: is empty"])
     try:
         document = _Document(path, root)
-        faults = [
-            *document.duplicate_keys(),
-            *_schema_faults(document),
-            *_route_faults(document),
-            *_sound_faults(document),
-        ]
+        faults = [*document.duplicate_keys(), *map(document.fault, faults_of(document.data))]
+        sounds = _Sounds(path.parent)
+        faults += [*map(document.fault, sounds.read(document.data))]
     except RecursionError as error:
         raise GatewayFileInvalid([f"{path.name}: refers to itself, or is nested too deeply"]) from error
     except (yaml.YAMLError, ValueError) as error:
         raise GatewayFileInvalid([_yaml_fault(path, error)]) from error
     if faults:
         raise GatewayFileInvalid(faults)
-    return _to_routing(document)
+    return GatewayFile(sounds.as_stored(document.data), sounds.contents)
 
 
 def _yaml_fault(path: Path, error: Exception) -> str:
@@ -85,16 +87,15 @@ class _Document:
         self._loader = yaml.SafeLoader("")
         self.data = self._plain(root)
 
-    def fault(self, place: Sequence[str | int], text: str) -> str:
-        """Return `text` with the file, the line and the name of the place it is about."""
+    def fault(self, fault: Fault) -> str:
+        """Return a fault with the file, the line and the name of the place it is about."""
         node = self._root
-        for step in place:
+        for step in fault.place:
             child = self._child(node, step)
             if child is None:
                 break
             node = child
-        name = ".".join(map(str, place)) or "file"
-        return f"{self.path.name}:{node.start_mark.line + 1}: {name}: {text}"
+        return f"{self.path.name}:{node.start_mark.line + 1}: {fault.place_name}: {fault.text}"
 
     def duplicate_keys(self) -> Iterator[str]:
         """Say which keys stand twice: YAML keeps the last without a word."""
@@ -135,84 +136,44 @@ class _Document:
         return None
 
 
-def _schema_faults(document: _Document) -> Iterator[str]:
-    validator = jsonschema_rs.validator_for(json.loads(SCHEMA_FILE.read_bytes()))
-    # The validator's own order is not fixed; by place, the same file always gives the same list.
-    for error in sorted(
-        validator.iter_errors(document.data), key=lambda e: (str(e.instance_path), e.message)
-    ):
-        yield document.fault(error.instance_path, error.message)
+class _Sounds:
+    """The WAV files beside a gateway file."""
 
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stored: dict[str, str] = {}
+        self.contents: dict[str, bytes] = {}
 
-def _to_routing(document: _Document) -> Routing:
-    profiles = {name: _to_profile(name, settings) for name, settings in document.data["profiles"].items()}
-    routes = tuple(
-        Route(account=r["account"], to=to_raw_id(r["to"]), profile=r["profile"])
-        for r in document.data["routes"]
-    )
-    return Routing(profiles=profiles, routes=routes)
+    def read(self, data: Any) -> Iterator[Fault]:
+        """Read what the document names, and yield what cannot be played."""
+        for sound in sounds_of(data):
+            try:
+                content = self._content(sound)
+            except SoundUnusable as unusable:
+                yield Fault(sound.place, str(unusable))
+            else:
+                self._stored[sound.name] = stored_name(content)
+                self.contents[self._stored[sound.name]] = content
 
+    def as_stored(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Return the document with its sounds named as they are stored."""
+        stored = copy.deepcopy(data)
+        for sound in sounds_of(data):
+            holder: Any = stored
+            for step in sound.place[:-1]:
+                holder = holder[step]
+            holder[sound.place[-1]] = self._stored[sound.name]
+        return stored
 
-def _to_profile(name: str, settings: dict[str, Any]) -> AgentProfile:
-    common = {field: settings[field] for field in PROFILE_FIELDS if field in settings}
-    own = {field: value for field, value in settings.items() if field not in PROFILE_FIELDS}
-    common.setdefault("audio_format", AudioFormat.PCM24K.value)
-    # Not strict: to the schema, and to people, 600.0 is a whole number.
-    return msgspec.convert({"name": name, "agent": own, **common}, AgentProfile, strict=False)
-
-
-def _route_faults(document: _Document) -> Iterator[str]:
-    """Check what the schema cannot; a place of the wrong shape is the schema's business, and skipped."""
-    profiles = _object(_object(document.data).get("profiles"))
-    taken: set[tuple[str, str]] = set()
-    for index, route in enumerate(_list(_object(document.data).get("routes"))):
-        account, to, profile = (_object(route).get(name) for name in ("account", "to", "profile"))
-        if isinstance(profile, str) and profile not in profiles:
-            yield document.fault(["routes", index, "profile"], f"there is no profile '{profile}'")
-        if isinstance(account, str) and isinstance(to, str):
-            if (account, to_raw_id(to)) in taken:
-                yield document.fault(["routes", index], "the account has a route for this already")
-            taken.add((account, to_raw_id(to)))
-
-
-def _sound_faults(document: _Document) -> Iterator[str]:
-    for name, settings in _object(_object(document.data).get("profiles")).items():
-        written = _object(settings).get("audio_format", AudioFormat.PCM24K.value)
-        if written not in list(AudioFormat):
-            continue
-        for place, file in _sounds(_object(settings)):
-            fault = _wav_fault(document.path.parent / file, AudioFormat(written).rate_hz)
-            if fault is not None:
-                yield document.fault(["profiles", name, *place], fault)
-
-
-def _sounds(settings: Mapping[str, Any]) -> Iterator[tuple[list[str], str]]:
-    named = [(["greeting"], settings.get("greeting"))]
-    for digit, step in _object(settings.get("on_digit")).items():
-        named.append((["on_digit", digit, "play"], _object(step).get("play")))
-    yield from ((place, file) for place, file in named if isinstance(file, str))
-
-
-def _object(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> Sequence[Any]:
-    return value if isinstance(value, list) else ()
-
-
-def _wav_fault(path: Path, rate_hz: int) -> str | None:
-    try:
-        with wave.open(str(path), "rb") as sound:
-            if (sound.getnchannels(), sound.getsampwidth(), sound.getframerate()) != (1, 2, rate_hz):
-                return f"must be mono, 16 bit, {rate_hz} Hz"
-            frames = sound.getnframes()
-            if frames > MAX_SOUND_S * rate_hz:
-                return f"is longer than {MAX_SOUND_S} s"
-            if len(sound.readframes(frames)) != frames * 2:
-                return "is cut short"
-    except FileNotFoundError:
-        return "the file is not there"
-    except (OSError, wave.Error, EOFError, RuntimeError):
-        return "is not a WAV file of PCM samples"
-    return None
+    def _content(self, sound: Sound) -> bytes:
+        path = self._folder / sound.name
+        try:
+            if path.stat().st_size > MAX_WAV_BYTES:
+                raise SoundUnusable(f"is larger than {MAX_WAV_BYTES} bytes")
+            content = path.read_bytes()
+        except FileNotFoundError:
+            raise SoundUnusable("the file is not there") from None
+        except OSError as error:
+            raise SoundUnusable("cannot be read") from error
+        read_wav(content, sound.rate_hz)
+        return content

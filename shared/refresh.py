@@ -180,4 +180,4 @@ class Refresher:
             return
         finally:
             self._ended = self._begun
-        logger.warning("a read failed; what was read before stays in use", extra={"fault": self.fault})
+        logger.warning("a refresh failed; what was read before stays in use", extra={"fault": self.fault})

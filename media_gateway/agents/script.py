@@ -1,31 +1,32 @@
 """The script: plays WAV files, at the start and on keys, and ends the call when a key says so."""
 
-import asyncio
-from pathlib import Path
+from collections.abc import Mapping
 
 from media_gateway.agents.contract import AgentSink, CallInfo
-from media_gateway.agents.wav import read_wav
+from media_gateway.sounds import Sounds
 from shared.core.call_state import Cause
 from shared.core.profiles import ScriptAgent
 
 
 class Script:
-    """Follows `settings`; file names in it are relative to `base_dir`."""
+    """Follows `settings`; `sounds` has the files that it names."""
 
-    def __init__(self, settings: ScriptAgent, base_dir: Path) -> None:
+    def __init__(self, settings: ScriptAgent, sounds: Sounds) -> None:
         self._settings = settings
-        self._base_dir = base_dir
-        self._sounds: dict[str, bytes] = {}
+        self._files = sounds
+        self._sounds: Mapping[str, bytes] = {}
         self._played = 0
         self._sink: AgentSink | None = None
 
     async def open(self, call: CallInfo, sink: AgentSink) -> None:
-        """Read the files, and say the greeting if there is one.
+        """Get the files, and say the greeting if there is one.
 
         Raises:
-            SoundUnusable: a file is not there or does not fit.
+            SoundUnusable: a file cannot be had or does not fit.
         """
-        self._sounds = await asyncio.to_thread(self._read_sounds, call.rate_hz)
+        settings = self._settings
+        names = (settings.greeting, *(step.play for step in settings.on_digit.values()))
+        self._sounds = await self._files.load({name for name in names if name is not None}, call.rate_hz)
         self._sink = sink
         if self._settings.greeting is not None:
             self._play(sink, self._settings.greeting)
@@ -54,8 +55,3 @@ class Script:
     def _play(self, sink: AgentSink, name: str) -> None:
         self._played += 1
         sink.audio(f"sound-{self._played}", self._sounds[name])
-
-    def _read_sounds(self, rate_hz: int) -> dict[str, bytes]:
-        steps = self._settings.on_digit.values()
-        names = {self._settings.greeting, *(step.play for step in steps)} - {None}
-        return {name: read_wav(self._base_dir / name, rate_hz) for name in names if name is not None}

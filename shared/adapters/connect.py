@@ -16,11 +16,13 @@ from azure.keyvault.secrets.aio import SecretClient
 from shared.adapters import call_automation
 from shared.adapters.account_store import TableAccountStore
 from shared.adapters.answer_store import TableAnswerStore
+from shared.adapters.blobs import BlobContainer
 from shared.adapters.call_automation import CallControl
 from shared.adapters.call_store import TableCallStore
 from shared.adapters.claim_store import TableClaimStore
 from shared.adapters.key_vault import VaultSecrets
 from shared.adapters.pod_store import TablePodStore
+from shared.adapters.profile_store import CONTAINER, BlobProfileStore, BlobSoundStore
 from shared.adapters.slot_store import TableSlotStore
 from shared.adapters.tables import open_tables
 from shared.adapters.transport import transport_options
@@ -50,7 +52,10 @@ class Connections:
     call_control: CallControl
     acs_tokens: AcsTokenVerifier | None
     """None: ACS's own JWT is not checked."""
+    profiles: BlobProfileStore
+    sounds: BlobSoundStore
     tables: TableServiceClient
+    config_blobs: BlobContainer
 
 
 class LocalCredential:
@@ -90,6 +95,8 @@ async def connect(settings: CommonSettings) -> AsyncIterator[Connections]:
         tables = open_tables(settings.storage, credential)
         stack.push_async_callback(tables.close)
         vault = _open_vault(stack, settings.vault, credential)
+        config_blobs = BlobContainer(settings.storage, credential, CONTAINER)
+        stack.push_async_callback(config_blobs.close)
         calls = CallAutomationClient(
             settings.acs_endpoint,
             AzureKeyCredential(settings.acs_access_key) if settings.acs_access_key else credential,
@@ -113,7 +120,10 @@ async def connect(settings: CommonSettings) -> AsyncIterator[Connections]:
             vault=vault,
             call_control=CallControl(calls),
             acs_tokens=acs_tokens,
+            profiles=BlobProfileStore(config_blobs),
+            sounds=BlobSoundStore(config_blobs),
             tables=tables,
+            config_blobs=config_blobs,
         )
 
 

@@ -9,8 +9,8 @@ from shared.calls.admission import Admission
 from shared.calls.callbacks import CallbackReceiver
 from shared.calls.incoming import CallAnswerer
 from shared.calls.pods import PodLoads
+from shared.calls.profiles import Profiles
 from shared.config import FunctionsSettings
-from shared.core.profiles import Routing
 from shared.metrics import Metrics
 from shared.security.attempts import MAX_PENALTY_S, Attempts
 from shared.security.authenticator import Authenticator
@@ -29,11 +29,12 @@ class Gateway:
     answerer: CallAnswerer
     callbacks: CallbackReceiver
     keyrings: tuple[Keyring, ...]
+    profiles: Profiles
 
 
 @asynccontextmanager
-async def open_gateway(settings: FunctionsSettings, routing: Routing) -> AsyncIterator[Gateway]:
-    """Make the gateway; it asks nothing of any service until it is used."""
+async def open_gateway(settings: FunctionsSettings) -> AsyncIterator[Gateway]:
+    """Make the gateway, and begin to read the agent profiles; nothing else is asked for until it is used."""
     async with connect(settings.common) as connections:
         media_keys = Keyring(connections.vault, MEDIA_KEY_SECRET, settings.common.token_keys)
         callback_keys = Keyring(connections.vault, CALLBACK_KEY_SECRET, settings.common.token_keys)
@@ -41,10 +42,13 @@ async def open_gateway(settings: FunctionsSettings, routing: Routing) -> AsyncIt
         accounts = AccountDirectory(connections.accounts, max_age_s=settings.accounts_max_age_s)
         # With the wait for a read of the accounts before it, a penalty must fit into the time of a delivery.
         attempts = Attempts(metrics, max_penalty_s=min(MAX_PENALTY_S, settings.event_budget_s / 2))
+        profiles = Profiles(connections.profiles)
         pods = PodLoads(connections.pods, connections.answers)
         acs_tokens = connections.acs_tokens
         on_callbacks = settings.common.acs_tokens is not None and settings.common.acs_tokens.on_callbacks
         try:
+            # Every call needs them: a cold process reads them while it checks who delivers.
+            profiles.refresher.begin()
             yield Gateway(
                 settings=settings,
                 connections=connections,
@@ -53,7 +57,7 @@ async def open_gateway(settings: FunctionsSettings, routing: Routing) -> AsyncIt
                 answerer=CallAnswerer(
                     settings,
                     connections,
-                    routing,
+                    profiles,
                     media_keys=media_keys,
                     callback_keys=callback_keys,
                     admission=Admission(pods, connections.slots, connections.calls),
@@ -68,7 +72,8 @@ async def open_gateway(settings: FunctionsSettings, routing: Routing) -> AsyncIt
                     metrics=metrics,
                 ),
                 keyrings=(media_keys, callback_keys),
+                profiles=profiles,
             )
         finally:
-            for kept in (accounts, media_keys, callback_keys):
+            for kept in (accounts, profiles, media_keys, callback_keys):
                 await kept.refresher.close()

@@ -21,13 +21,14 @@ from shared.adapters.claim_store import TableClaimStore
 from shared.adapters.connect import Connections
 from shared.calls.admission import Admission
 from shared.calls.pods import PodLoads
+from shared.calls.profiles import Profiles
 from shared.config import FunctionsSettings
 from shared.core.admission import redirect_target
 from shared.core.call import CallRecord, CallTimes, advance, bind_connection
 from shared.core.call_state import CallEvent
 from shared.core.claims import Claim, Found, Outcome, finished, given_up, judge, taken_over
 from shared.core.ids import claim_key, new_call_id, new_token_id, new_traceparent
-from shared.core.profiles import AgentProfile, Routing
+from shared.core.profiles import AgentProfile
 from shared.core.variables import input_variables
 from shared.errors import AcsUnavailable, CallGone, GatewayError, TemporaryFault
 from shared.metrics import Metrics
@@ -88,7 +89,7 @@ class CallAnswerer:
         self,
         settings: FunctionsSettings,
         connections: Connections,
-        routing: Routing,
+        profiles: Profiles,
         *,
         media_keys: Keyring,
         callback_keys: Keyring,
@@ -101,7 +102,7 @@ class CallAnswerer:
         self._claims: TableClaimStore = connections.claims
         self._calls = connections.calls
         self._acs = connections.call_control
-        self._routing = routing
+        self._profiles = profiles
         self._media_keys = media_keys
         self._callback_keys = callback_keys
         self._admission = admission
@@ -117,7 +118,8 @@ class CallAnswerer:
             TemporaryFault: the same event may be delivered again with success.
         """
         call = read_incoming_call(event)
-        profile = self._routing.profile_for(account.account_id, call.called.raw_id)
+        routing = await self._profiles.routing()
+        profile = routing.profile_for(account.account_id, call.called.raw_id)
         if profile is None:
             logger.warning("no route for a call", extra={"account": account.account_id})
             return Delivered.UNROUTED

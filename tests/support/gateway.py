@@ -11,10 +11,12 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from azure.core.exceptions import ResourceNotFoundError
 
 from emulator.functions_host import FunctionsHost
 from emulator.media.line import Line
@@ -22,9 +24,12 @@ from emulator.ports import free_ports
 from emulator.service import Emulator
 from emulator.settings import EmulatorSettings
 from shared.adapters.connect import Connections, connect
+from shared.adapters.profile_store import POINTER
 from shared.adapters.tables import create_tables
+from shared.admin.publish import publish_file
 from shared.config import functions_settings
 from shared.core.admission import PodLoad
+from shared.gateway_file import load_gateway_file
 from shared.security.accounts import Account, hash_secret, new_api_id
 from shared.security.keyring import CALLBACK_KEY_SECRET, MEDIA_KEY_SECRET
 from tests.support.azurite import Azurite
@@ -33,6 +38,7 @@ from tests.support.records import data_json
 NUMBER = "+18005550199"
 CALLER = "+14255550100"
 EVENTS_PATH = "/mg-genagent-acs/v1/acs-events"
+GATEWAY_FILE = Path(__file__).resolve().parents[2] / "gateway.yaml"
 API_SECRET = "the-secret-of-the-subscription"
 
 
@@ -132,9 +138,22 @@ def behind_proxies(azurite: Azurite) -> dict[str, int]:
     return {"azurite_blob_port": azurite.ports["blob"], "azurite_table_port": azurite.ports["table"]}
 
 
-async def seed(connections: Connections) -> str:
-    """Put tables, token keys and one account in place, no other and no pod; return the account's API id."""
+async def push(connections: Connections, gateway_file: Path = GATEWAY_FILE) -> int:
+    """Put a gateway file in force; return its version."""
+    published = await publish_file(connections.config_blobs, load_gateway_file(gateway_file))
+    return published.version
+
+
+async def seed(connections: Connections, gateway_file: Path | None = GATEWAY_FILE) -> str:
+    """Put tables, profiles, token keys and one account in place, no other and no pod; return the account's API id.
+
+    With no `gateway_file` there are no profiles, as if none was ever pushed.
+    """
     await create_tables(connections.tables)
+    if gateway_file is not None:
+        await push(connections, gateway_file)
+    else:
+        await forget_profiles(connections)
     for name in (MEDIA_KEY_SECRET, CALLBACK_KEY_SECRET):
         await connections.vault.add_version(name, base64.b64encode(secrets.token_bytes(32)).decode())
     for pod in await connections.pods.since(0):
@@ -148,6 +167,14 @@ async def seed(connections: Connections) -> str:
     return account.api_id
 
 
+async def forget_profiles(connections: Connections) -> None:
+    """Leave the store as if no profiles were ever pushed."""
+    await connections.config_blobs.make()
+    client = await connections.config_blobs._open()
+    with contextlib.suppress(ResourceNotFoundError):
+        await client.delete_blob(POINTER)
+
+
 StartEdge = Callable[..., Awaitable[Edge]]
 
 
@@ -157,10 +184,19 @@ async def start_edge(
     functions_host: Callable[..., Awaitable[FunctionsHost]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[StartEdge]:
-    """Start the app: `edge = await start_edge(RING_DEADLINE_S="2")`; settings override the usual ones."""
+    """Start the app: `edge = await start_edge(RING_DEADLINE_S="2")`; settings override the usual ones.
+
+    `gateway_file` has the profiles in force; None: none was ever pushed.
+    """
     async with contextlib.AsyncExitStack() as stack:
 
-        async def start(*, pods: int = 1, emulated: dict[str, Any] | None = None, **settings: str) -> Edge:
+        async def start(
+            *,
+            pods: int = 1,
+            emulated: dict[str, Any] | None = None,
+            gateway_file: Path | None = GATEWAY_FILE,
+            **settings: str,
+        ) -> Edge:
             emulator = await stack.enter_async_context(
                 running_emulator(**behind_proxies(azurite) | (emulated or {}))
             )
@@ -169,7 +205,7 @@ async def start_edge(
             port = free_ports().functions
             env["CALLBACK_BASE_URL"] = f"http://127.0.0.1:{port}"
             connections = await stack.enter_async_context(connect(functions_settings(env).common))
-            api_id = await seed(connections)
+            api_id = await seed(connections, gateway_file)
             for number in range(pods):
                 await connections.pods.beat(PodLoad(f"pod-{number}", 0, 100, time.time() + 60))
             for name, value in (env | settings).items():

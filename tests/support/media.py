@@ -9,7 +9,6 @@ import json
 import uuid
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import pytest
 from picows import WSHandshakeError, WSListener, WSMsgType, ws_connect
@@ -32,6 +31,7 @@ from shared.core.profiles import AgentProfile, AudioFormat, EchoAgent
 from shared.errors import AcsUnavailable, CallGone, NotFound, StoreUnavailable, VaultUnavailable
 from shared.security.keyring import SecretVersion
 from shared.security.tokens import Audience, SigningKey, mint
+from shared.wav import SoundUnusable
 
 CALLER = "4:+14255550100"
 CALLED = "4:+18005550199"
@@ -225,6 +225,26 @@ class RecordingAgent:
             raise RuntimeError("the agent fails")
 
 
+class MemorySounds:
+    """WAV files by name; `is_away` and `gate` stand for a store that fails, or is slow."""
+
+    def __init__(self):
+        self.files = {}
+        self.reads = []
+        self.is_away = False
+        self.gate = None
+
+    async def read(self, name):
+        self.reads.append(name)
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.is_away:
+            raise StoreUnavailable("the store is away")
+        if name not in self.files:
+            raise SoundUnusable("is not stored")
+        return self.files[name]
+
+
 @dataclass
 class MemoryOutside:
     calls: MemoryCalls = field(default_factory=MemoryCalls)
@@ -232,6 +252,7 @@ class MemoryOutside:
     vault: MemoryVault = field(default_factory=MemoryVault)
     call_control: MemoryAcs = field(default_factory=MemoryAcs)
     acs_tokens: object = None
+    sounds: MemorySounds = field(default_factory=MemorySounds)
 
 
 class AcsSocket(WSListener):
@@ -451,7 +472,6 @@ def media_test_settings(**changes):
         vault=VaultSettings("https://127.0.0.1:1", None, local_credential=True),
         token_keys=changes.pop("token_keys", TokenKeyTimes()),
         storage=StorageSettings(None, "UseDevelopmentStorage=true"),
-        gateway_file=changes.pop("gateway_file", Path("gateway.yaml")),
     )
     fields = {
         "common": common,
@@ -493,7 +513,7 @@ async def running_gateway(*, timing=QUICK, outside=None, **settings):
 def agent(monkeypatch):
     """The agent of every call of the test, whatever the profile says."""
     agent = RecordingAgent()
-    monkeypatch.setattr("media_gateway.runtime.make_agent", lambda settings, base_dir: agent)
+    monkeypatch.setattr("media_gateway.runtime.make_agent", lambda settings, sounds: agent)
     return agent
 
 

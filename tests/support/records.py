@@ -1,6 +1,8 @@
 """Records with sensible values, for tests that care about one or two of them."""
 
+import io
 import json
+import wave
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,17 @@ def claim(**changes: Any) -> Claim:
         lease_until=1008.0,
     )
     return replace(made, **changes)
+
+
+def wav_bytes(samples: bytes, *, rate_hz: int = 24_000, channels: int = 1, width: int = 2) -> bytes:
+    """A WAV file."""
+    content = io.BytesIO()
+    with wave.open(content, "wb") as sound:
+        sound.setnchannels(channels)
+        sound.setsampwidth(width)
+        sound.setframerate(rate_hz)
+        sound.writeframes(samples)
+    return content.getvalue()
 
 
 def data_bytes(name: str) -> bytes:

@@ -1,13 +1,15 @@
 """Every adapter, ready to be made, and a sink that checks what the contract asks of its user."""
 
-import wave
 from dataclasses import dataclass, field
 
 import pytest
 
 from media_gateway.agents.contract import CallInfo
 from media_gateway.agents.registry import make_agent
+from media_gateway.sounds import Sounds
 from shared.core.profiles import EchoAgent, ScriptAgent, ScriptStep
+from tests.support.media import MemorySounds
+from tests.support.records import wav_bytes
 
 RATES_HZ = (16_000, 24_000)
 
@@ -70,14 +72,11 @@ def call_info(rate_hz):
 
 
 @pytest.fixture
-def sounds(tmp_path, rate_hz):
-    """A folder with one second of sound, at the call's rate."""
-    with wave.open(str(tmp_path / "hello.wav"), "wb") as sound:
-        sound.setnchannels(1)
-        sound.setsampwidth(2)
-        sound.setframerate(rate_hz)
-        sound.writeframes(b"\1\0" * rate_hz)
-    return tmp_path
+def sounds(rate_hz):
+    """One second of sound, at the call's rate."""
+    files = MemorySounds()
+    files.files["hello.wav"] = wav_bytes(b"\1\0" * rate_hz, rate_hz=rate_hz)
+    return Sounds(files, fetch_s=5)
 
 
 STEPS = {

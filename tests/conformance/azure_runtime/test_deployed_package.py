@@ -12,9 +12,7 @@ DRIVER = Path(__file__).with_name("package_driver.py")
 PACKAGE = {
     "function_app.py",
     "functions",
-    "gateway.yaml",
     "host.json",
-    "prompts",
     "requirements.txt",
     "shared",
 }

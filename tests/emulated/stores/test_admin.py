@@ -4,7 +4,6 @@ import asyncio
 import io
 import json
 import uuid
-from pathlib import Path
 
 import pytest
 
@@ -12,13 +11,12 @@ from shared.adapters.account_store import TableAccountStore
 from shared.admin.__main__ import main
 from shared.security.accounts import secret_matches
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-
 
 @pytest.fixture(autouse=True)
 def storage(storage_connection_string, monkeypatch):
     monkeypatch.setenv("STORAGE_CONNECTION_STRING", storage_connection_string)
     monkeypatch.delenv("STORAGE_TABLE_ENDPOINT", raising=False)
+    monkeypatch.delenv("STORAGE_BLOB_ENDPOINT", raising=False)
 
 
 def run(capsys, *arguments):
@@ -185,7 +183,10 @@ def test_an_account_that_is_not_there_is_said_so(capsys, command):
 def test_missing_settings_are_named(capsys, monkeypatch):
     monkeypatch.delenv("STORAGE_CONNECTION_STRING")
     code, _, err = run(capsys, "accounts", "list")
-    assert (code, err) == (2, "set one of STORAGE_TABLE_ENDPOINT and STORAGE_CONNECTION_STRING\n")
+    assert (code, err) == (
+        2,
+        "set either STORAGE_TABLE_ENDPOINT and STORAGE_BLOB_ENDPOINT, or STORAGE_CONNECTION_STRING\n",
+    )
 
 
 def test_storage_that_is_away_is_said_plainly(capsys, monkeypatch, unused_tcp_port):
@@ -194,20 +195,6 @@ def test_storage_that_is_away_is_said_plainly(capsys, monkeypatch, unused_tcp_po
         f"AccountName=a;AccountKey=a2V5;TableEndpoint=http://127.0.0.1:{unused_tcp_port}/a;",
     )
     assert run(capsys, "accounts", "list") == (1, "", "table storage did not answer\n")
-
-
-def test_a_gateway_file_is_checked(capsys, tmp_path):
-    code, out, _ = run(capsys, "gateway", "check", str(REPOSITORY / "gateway.yaml"))
-    assert code == 0
-    assert out.endswith("2 profiles, 2 routes, no fault\n")
-    broken = tmp_path / "gateway.yaml"
-    broken.write_text("version: 1\nprofiles: {}\nroutes: []\n")
-    code, _, err = run(capsys, "gateway", "check", str(broken))
-    assert code == 2
-    assert err.splitlines() == [
-        "gateway.yaml:2: profiles: {} has less than 1 property",
-        "gateway.yaml:3: routes: [] has less than 1 item",
-    ]
 
 
 async def test_only_a_hash_of_the_secret_is_stored(tables, capsys, monkeypatch):

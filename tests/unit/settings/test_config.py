@@ -21,6 +21,7 @@ AZURE = {
     "ACS_RESOURCE_ID": "22222222-2222-2222-2222-222222222222",
     "KEY_VAULT_URL": "https://vault1.vault.azure.net",
     "STORAGE_TABLE_ENDPOINT": "https://st1.table.core.windows.net",
+    "STORAGE_BLOB_ENDPOINT": "https://st1.blob.core.windows.net",
     "CALLBACK_BASE_URL": "https://gateway.example.com",
     "MEDIA_BASE_URL": "wss://media.example.com",
 }
@@ -47,7 +48,7 @@ def test_every_fault_is_named_at_once():
     assert invalid.value.faults == (
         "ACS_ENDPOINT is not set",
         "KEY_VAULT_URL is not set",
-        "set one of STORAGE_TABLE_ENDPOINT and STORAGE_CONNECTION_STRING",
+        "set either STORAGE_TABLE_ENDPOINT and STORAGE_BLOB_ENDPOINT, or STORAGE_CONNECTION_STRING",
         "CALLBACK_BASE_URL must be a URL that starts with https://",
         "MEDIA_BASE_URL is not set",
         "RING_DEADLINE_S must be a number of seconds",
@@ -77,7 +78,11 @@ def test_every_fault_is_named_at_once():
         ({"AZURE_CREDENTIAL": "magic"}, "AZURE_CREDENTIAL must be one of: default, local"),
         (
             {"STORAGE_CONNECTION_STRING": "x"},
-            "set one of STORAGE_TABLE_ENDPOINT and STORAGE_CONNECTION_STRING",
+            "set either STORAGE_TABLE_ENDPOINT and STORAGE_BLOB_ENDPOINT, or STORAGE_CONNECTION_STRING",
+        ),
+        (
+            {"STORAGE_BLOB_ENDPOINT": ""},
+            "set either STORAGE_TABLE_ENDPOINT and STORAGE_BLOB_ENDPOINT, or STORAGE_CONNECTION_STRING",
         ),
         ({"ACS_RESOURCE_ID": "", "ACS_JWT_VERIFIED_ON": "callbacks"}, "ACS_RESOURCE_ID is not set"),
         ({"CLAIM_LEASE_S": "0"}, "CLAIM_LEASE_S must be more than 0"),

@@ -1,11 +1,13 @@
 """The gateway file is checked whole, and every fault is reported with its line."""
 
-import wave
+import hashlib
 
 import pytest
 
 from shared.core.profiles import AudioFormat, EchoAgent, ScriptStep
+from shared.gateway_document import to_routing
 from shared.gateway_file import GatewayFileInvalid, load_gateway_file
+from tests.support.records import wav_bytes
 
 GOOD = """\
 version: 1
@@ -24,17 +26,13 @@ routes:
 """
 
 
-def write_wav(path, rate=16_000, channels=1):
-    with wave.open(str(path), "wb") as sound:
-        sound.setnchannels(channels)
-        sound.setsampwidth(2)
-        sound.setframerate(rate)
-        sound.writeframes(bytes(640))
+SOUND = wav_bytes(bytes(640), rate_hz=16_000)
+HELLO = f"sounds/{hashlib.sha256(SOUND).hexdigest()}.wav"
 
 
 @pytest.fixture
 def folder(tmp_path):
-    write_wav(tmp_path / "hello.wav")
+    (tmp_path / "hello.wav").write_bytes(SOUND)
     return tmp_path
 
 
@@ -44,6 +42,10 @@ def load(folder, text):
     return load_gateway_file(file)
 
 
+def routing_of(folder, text):
+    return to_routing(load(folder, text).document)
+
+
 def faults(folder, text):
     with pytest.raises(GatewayFileInvalid) as invalid:
         load(folder, text)
@@ -51,13 +53,13 @@ def faults(folder, text):
 
 
 def test_a_good_file_becomes_profiles_and_routes(folder):
-    routing = load(folder, GOOD)
+    routing = routing_of(folder, GOOD)
     echo = routing.profile_for("demo", "4:+18005550199")
     menu = routing.profile_for("demo", "4:+18005550100")
     assert echo is not None
     assert (echo.agent, echo.audio_format) == (EchoAgent(delay_ms=200), AudioFormat.PCM24K)
     assert menu is not None
-    assert menu.agent.on_digit == {"1": ScriptStep(play="hello.wav"), "#": ScriptStep(end=True)}
+    assert menu.agent.on_digit == {"1": ScriptStep(play=HELLO), "#": ScriptStep(end=True)}
     assert routing.profile_for("another", "4:+18005550199") is None
 
 
@@ -112,14 +114,9 @@ def test_a_fault_names_its_place(folder, old, new, fault):
 
 
 def test_a_wav_file_that_is_cut_short_or_too_long_is_found_before_any_call(folder):
-    whole = (folder / "hello.wav").read_bytes()
-    (folder / "hello.wav").write_bytes(whole[:-101])
+    (folder / "hello.wav").write_bytes(SOUND[:-101])
     assert "gateway.yaml:7: profiles.menu.greeting: is cut short" in faults(folder, GOOD)
-    with wave.open(str(folder / "hello.wav"), "wb") as sound:
-        sound.setnchannels(1)
-        sound.setsampwidth(2)
-        sound.setframerate(16_000)
-        sound.writeframes(bytes(111 * 32_000))
+    (folder / "hello.wav").write_bytes(wav_bytes(bytes(111 * 32_000), rate_hz=16_000))
     assert "gateway.yaml:7: profiles.menu.greeting: is longer than 110 s" in faults(folder, GOOD)
 
 
@@ -146,7 +143,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 def test_a_whole_number_may_be_written_as_a_fraction_and_a_date_is_text(folder):
     text = GOOD.replace("delay_ms: 200", "delay_ms: 200.0, max_duration_s: 600.0")
-    echo = load(folder, text).profile_for("demo", "4:+18005550199")
+    echo = routing_of(folder, text).profile_for("demo", "4:+18005550199")
     assert echo is not None
     assert (echo.agent, repr(echo.max_duration_s)) == (EchoAgent(delay_ms=200), "600")
     assert faults(folder, GOOD.replace("profile: echo", "profile: 2026-01-01")) == (
@@ -156,9 +153,28 @@ def test_a_whole_number_may_be_written_as_a_fraction_and_a_date_is_text(folder):
 
 def test_a_profile_may_name_the_quota_of_its_service(folder):
     text = GOOD.replace("delay_ms: 200", "connections_per_minute: 30")
-    routing = load(folder, text)
+    routing = routing_of(folder, text)
     assert routing.profiles["echo"].connections_per_minute == 30
     assert routing.profiles["menu"].connections_per_minute is None
     assert faults(folder, text.replace("30", "0")) == (
         "gateway.yaml:3: profiles.echo.connections_per_minute: 0 is less than the minimum of 1",
     )
+
+
+def test_sounds_are_named_by_what_they_hold_and_come_along_once_each(folder):
+    (folder / "again.wav").write_bytes(SOUND)
+    file = load(folder, GOOD.replace("greeting: hello.wav", "greeting: again.wav"))
+    assert file.sounds == {HELLO: SOUND}
+    menu = file.document["profiles"]["menu"]
+    assert (menu["greeting"], menu["on_digit"]["1"]["play"]) == (HELLO, HELLO)
+
+
+def test_a_sound_larger_than_any_that_fits_is_not_read(folder):
+    with (folder / "hello.wav").open("wb") as file:
+        file.truncate(7 * 1024 * 1024)
+    assert "gateway.yaml:7: profiles.menu.greeting: is larger than 6291456 bytes" in faults(folder, GOOD)
+
+
+def test_a_file_may_leave_the_routes_out(folder):
+    file = load(folder, GOOD[: GOOD.index("routes:")])
+    assert "routes" not in file.document

@@ -1,0 +1,71 @@
+"""Putting the gateway file in force in the local stack, at its start and again whenever it changes."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import yaml
+
+from emulator.routed import GATEWAY_FILE
+from emulator.seeding import SeedingError, run_admin
+
+LOOK_S = 1.0
+"""How often the files are looked at."""
+
+
+async def push(root: Path, environment: Mapping[str, str]) -> list[str]:
+    """Put the file in force by the operator's own command; return what it printed.
+
+    Raises:
+        SeedingError: the command failed; the text has what it said, each fault of the file with its line.
+    """
+    output = await run_admin(root, environment, "profiles", "push", GATEWAY_FILE)
+    return output.splitlines()
+
+
+async def push_changes(
+    root: Path, environment: Mapping[str, str], say: Callable[[str], None], look_s: float = LOOK_S
+) -> None:
+    """Push the file whenever it, or a sound that it names, is written; says what came of it. Runs until cancelled."""
+    seen = await asyncio.to_thread(_written, root)
+    while True:
+        await asyncio.sleep(look_s)
+        now = await asyncio.to_thread(_written, root)
+        if now == seen:
+            continue
+        seen = now
+        try:
+            lines = await push(root, environment)
+        except (SeedingError, OSError) as error:
+            lines = str(error).splitlines()
+        for line in lines:
+            say(line)
+
+
+def _written(root: Path) -> Mapping[Path, int]:
+    """Return when the file and each sound that it names were last written."""
+    times = {}
+    for path in (root / GATEWAY_FILE, *_sounds(root)):
+        with contextlib.suppress(OSError, ValueError):
+            times[path] = path.stat().st_mtime_ns
+    return times
+
+
+def _sounds(root: Path) -> list[Path]:
+    try:
+        content = yaml.safe_load((root / GATEWAY_FILE).read_text(encoding="utf-8"))
+        return [root / text for text in _texts(content) if text.endswith(".wav")]
+    except (OSError, ValueError, yaml.YAMLError, RecursionError):
+        return []  # being written, or faulty: then the command says so
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)

@@ -1,0 +1,192 @@
+"""Blob storage: one client for one container, its faults as ours, writes that never overwrite unseen.
+
+The SDK is imported off the event loop at the first use: that takes 60 ms of a cold start, while the app waits for
+other answers anyway.
+"""
+
+import asyncio
+import importlib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from azure.core import MatchConditions
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import (
+    AzureError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+)
+
+from shared.config import StorageSettings
+from shared.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from azure.storage.blob.aio import ContainerClient
+
+SDK = "azure.storage.blob.aio"
+CONNECT_TIMEOUT_S = 2
+READ_TIMEOUT_S = 3
+FIRST_READ_BYTES = 8 * 1024 * 1024
+"""What is fetched of a blob before its size is known; nothing that is kept here is larger."""
+RETRIES = 1
+"""At once: whoever waits has little time, and asks again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """What a blob holds, and the ETag to write it by."""
+
+    data: bytes
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlobEntry:
+    """A blob of a listing."""
+
+    name: str
+    created: datetime
+    metadata: Mapping[str, str]
+
+
+class BlobTooLarge(Exception):
+    """A blob holds more than whoever reads it takes."""
+
+
+def load_sdk() -> None:
+    """Import the SDK now, in a process that must not do so later."""
+    importlib.import_module(SDK)
+
+
+class BlobContainer:
+    """One container. All methods raise `StoreUnavailable`."""
+
+    def __init__(self, settings: StorageSettings, credential: AsyncTokenCredential, name: str) -> None:
+        self._settings = settings
+        self._credential = credential
+        self._name = name
+        self._client: ContainerClient | None = None
+        self._opening = asyncio.Lock()
+
+    async def make(self) -> None:
+        """Create the container if it is not there yet."""
+        client = await self._open()
+        async with _blob_faults():
+            try:
+                await client.create_container()
+            except ResourceExistsError:
+                return
+
+    async def read(self, name: str, *, max_bytes: int, known: Blob | None = None) -> Blob | None:
+        """Return a blob, and `known` itself where nobody wrote since; None where the blob is not there.
+
+        Raises:
+            BlobTooLarge: it holds more than `max_bytes`.
+        """
+        client = await self._open()
+        unless: dict[str, Any] = {}
+        if known is not None:
+            unless = {"etag": known.etag, "match_condition": MatchConditions.IfModified}
+        async with _blob_faults():
+            try:
+                download = await client.download_blob(name, **unless)
+                if download.size > max_bytes:
+                    raise BlobTooLarge(f"a blob is larger than {max_bytes} bytes")
+                return Blob(await download.readall(), download.properties.etag)
+            except ResourceNotFoundError:
+                return None
+            except HttpResponseError as error:
+                if error.status_code != HTTPStatus.NOT_MODIFIED:
+                    raise
+                return known
+
+    async def exists(self, name: str) -> bool:
+        """Say whether a blob is there."""
+        client = await self._open()
+        async with _blob_faults():
+            return await client.get_blob_client(name).exists()
+
+    async def create(self, name: str, data: bytes, metadata: Mapping[str, str] | None = None) -> bool:
+        """Write a blob that is not there yet; False where it is."""
+        client = await self._open()
+        async with _blob_faults():
+            try:
+                await client.upload_blob(name, data, metadata=dict(metadata or {}), overwrite=False)
+            except (ResourceExistsError, ResourceModifiedError):
+                return False
+            return True
+
+    async def replace(self, name: str, data: bytes, etag: str) -> bool:
+        """Write a blob if nobody wrote it since `etag`; False for the loser."""
+        client = await self._open()
+        async with _blob_faults():
+            try:
+                await client.upload_blob(
+                    name, data, overwrite=True, etag=etag, match_condition=MatchConditions.IfNotModified
+                )
+            except (ResourceModifiedError, ResourceNotFoundError):
+                return False
+            return True
+
+    async def entries(self, prefix: str) -> list[BlobEntry]:
+        """Return every blob whose name begins with `prefix`, with its metadata."""
+        client = await self._open()
+        async with _blob_faults():
+            try:
+                return [
+                    BlobEntry(blob.name, blob.creation_time, blob.metadata or {})
+                    async for blob in client.list_blobs(name_starts_with=prefix, include=["metadata"])
+                ]
+            except ResourceNotFoundError:
+                return []
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.close()
+
+    async def _open(self) -> "ContainerClient":
+        async with self._opening:
+            if self._client is None:
+                sdk = await asyncio.to_thread(importlib.import_module, SDK)
+                self._client = self._connect(sdk)
+            return self._client
+
+    def _connect(self, sdk: Any) -> "ContainerClient":
+        """Return a client, not yet connected; a connection string needs no credential."""
+        settings = self._settings
+        options = {
+            "retry_policy": sdk.LinearRetry(backoff=0, random_jitter_range=0, retry_total=RETRIES),
+            "connection_timeout": CONNECT_TIMEOUT_S,
+            "read_timeout": READ_TIMEOUT_S,
+            "max_single_get_size": FIRST_READ_BYTES,
+        }
+        client: ContainerClient
+        if settings.connection_string is not None:
+            client = sdk.ContainerClient.from_connection_string(
+                settings.connection_string, self._name, **options
+            )
+        else:
+            client = sdk.ContainerClient(
+                settings.blob_endpoint or "", self._name, credential=self._credential, **options
+            )
+        return client
+
+
+@asynccontextmanager
+async def _blob_faults() -> AsyncIterator[None]:
+    """Turn whatever storage says that the code inside does not handle into `StoreUnavailable`."""
+    try:
+        yield
+    except HttpResponseError as error:
+        if error.status_code is not None:
+            raise StoreUnavailable(f"blob storage answered {error.status_code}") from error
+        raise StoreUnavailable("blob storage could not be asked: no token, or no answer") from error
+    except (AzureError, TimeoutError) as error:
+        raise StoreUnavailable("blob storage did not answer") from error

@@ -1,0 +1,168 @@
+"""The gateway document: agent profiles and routes as plain data, checked whole before any of it is used.
+
+Its shape is published as `gateway.schema.json`; what a schema cannot say (a route's profile exists) is checked
+here. An operator writes it as a file (`gateway_file.py`), and it is stored as JSON, with sounds named by content.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import msgspec
+
+from shared.acs.identifiers import to_raw_id
+from shared.core.profiles import AgentProfile, AudioFormat, Route, Routing
+
+SCHEMA_FILE = Path(__file__).with_name("gateway.schema.json")
+MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
+PROFILE_FIELDS = ("audio_format", "playout_delay_ms", "max_duration_s", "connections_per_minute")
+STORED_SOUND = re.compile(r"sounds/[0-9a-f]{64}\.wav")
+
+Place = tuple[str | int, ...]
+"""Keys and indexes that lead to a value of the document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong, and where. The text may quote the document, numbers included: it is for who wrote that."""
+
+    place: Place
+    text: str
+
+    @property
+    def place_name(self) -> str:
+        """The place in one word."""
+        return ".".join(map(str, self.place)) or "file"
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A WAV file that a profile plays."""
+
+    place: Place
+    name: str
+    rate_hz: int
+
+
+class DocumentInvalid(Exception):
+    """The document cannot be used; `faults` has every fault found. The text names their places only."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__(", ".join(fault.place_name for fault in faults))
+        self.faults = tuple(faults)
+
+
+def faults_of(document: object) -> Iterator[Fault]:
+    """Yield every fault of shape, then every fault of meaning."""
+    yield from _schema_faults(document)
+    yield from _route_faults(document)
+
+
+def to_routing(document: Mapping[str, Any]) -> Routing:
+    """Return the profiles and routes of a document without faults."""
+    profiles = {name: _to_profile(name, settings) for name, settings in document["profiles"].items()}
+    routes = tuple(
+        Route(account=r["account"], to=to_raw_id(r["to"]), profile=r["profile"])
+        for r in document.get("routes", ())
+    )
+    return Routing(profiles=profiles, routes=routes)
+
+
+def encode(document: Mapping[str, Any]) -> bytes:
+    """Return the document as it is stored: the same document always gives the same bytes."""
+    return msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=2)
+
+
+def decode(stored: bytes) -> dict[str, Any]:
+    """Return a stored document.
+
+    Raises:
+        DocumentInvalid: nobody should play by it.
+    """
+    try:
+        document = msgspec.json.decode(stored)
+        faults = [*faults_of(document)]
+        faults += [
+            Fault(sound.place, "names no stored sound")
+            for sound in sounds_of(document)
+            if not STORED_SOUND.fullmatch(sound.name)
+        ]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        faults = [Fault((), "is not JSON")]
+    if faults:
+        raise DocumentInvalid(faults)
+    decoded: dict[str, Any] = document
+    return decoded
+
+
+def sounds_of(document: object) -> Iterator[Sound]:
+    """Yield every WAV file that is named, as far as its profile's rate is known."""
+    for name, settings in _object(_object(document).get("profiles")).items():
+        written = _object(settings).get("audio_format", AudioFormat.PCM24K.value)
+        if written not in list(AudioFormat):
+            continue
+        for place, file in _named_sounds(_object(settings)):
+            yield Sound(("profiles", name, *place), file, AudioFormat(written).rate_hz)
+
+
+def stored_name(content: bytes) -> str:
+    """Return the name under which a sound is stored: it says what it holds, and so never changes."""
+    return f"sounds/{hashlib.sha256(content).hexdigest()}.wav"
+
+
+def shared_numbers(routing: Routing) -> Collection[tuple[str, Sequence[str]]]:
+    """Return (called, accounts) for everyone whose calls several accounts route by name: each would answer."""
+    accounts: dict[str, list[str]] = {}
+    for route in routing.routes:
+        if route.to != "*":
+            accounts.setdefault(route.to, []).append(route.account)
+    return [(to, sorted(names)) for to, names in accounts.items() if len(names) > 1]
+
+
+def _schema_faults(document: object) -> Iterator[Fault]:
+    validator = jsonschema_rs.validator_for(json.loads(SCHEMA_FILE.read_bytes()))
+    # The validator's own order is not fixed; by place, the same document always gives the same list.
+    for error in sorted(validator.iter_errors(document), key=lambda e: (str(e.instance_path), e.message)):
+        yield Fault(tuple(error.instance_path), error.message)
+
+
+def _route_faults(document: object) -> Iterator[Fault]:
+    """Check what the schema cannot; a place of the wrong shape is the schema's business, and skipped."""
+    profiles = _object(_object(document).get("profiles"))
+    taken: set[tuple[str, str]] = set()
+    for index, route in enumerate(_list(_object(document).get("routes"))):
+        account, to, profile = (_object(route).get(name) for name in ("account", "to", "profile"))
+        if isinstance(profile, str) and profile not in profiles:
+            yield Fault(("routes", index, "profile"), f"there is no profile '{profile}'")
+        if isinstance(account, str) and isinstance(to, str):
+            if (account, to_raw_id(to)) in taken:
+                yield Fault(("routes", index), "the account has a route for this already")
+            taken.add((account, to_raw_id(to)))
+
+
+def _to_profile(name: str, settings: Mapping[str, Any]) -> AgentProfile:
+    common = {field: settings[field] for field in PROFILE_FIELDS if field in settings}
+    own = {field: value for field, value in settings.items() if field not in PROFILE_FIELDS}
+    common.setdefault("audio_format", AudioFormat.PCM24K.value)
+    # Not strict: to the schema, and to people, 600.0 is a whole number.
+    return msgspec.convert({"name": name, "agent": own, **common}, AgentProfile, strict=False)
+
+
+def _named_sounds(settings: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+    named: list[tuple[Place, Any]] = [(("greeting",), settings.get("greeting"))]
+    for digit, step in _object(settings.get("on_digit")).items():
+        named.append((("on_digit", digit, "play"), _object(step).get("play")))
+    yield from ((place, file) for place, file in named if isinstance(file, str))
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> Sequence[Any]:
+    return value if isinstance(value, list) else ()
