@@ -34,6 +34,8 @@ CONNECT_TIMEOUT_S = 2
 READ_TIMEOUT_S = 3
 FIRST_READ_BYTES = 8 * 1024 * 1024
 """What is fetched of a blob before its size is known; nothing that is kept here is larger."""
+BLOCK_BYTES = 1024 * 1024
+"""What is sent in one request: more would hold the event loop up, and a slow line longer than the time-out."""
 RETRIES = 1
 """At once: whoever waits has little time, and asks again later."""
 
@@ -166,6 +168,8 @@ class BlobContainer:
             "connection_timeout": CONNECT_TIMEOUT_S,
             "read_timeout": READ_TIMEOUT_S,
             "max_single_get_size": FIRST_READ_BYTES,
+            "max_single_put_size": BLOCK_BYTES,
+            "max_block_size": BLOCK_BYTES,
         }
         client: ContainerClient
         if settings.connection_string is not None:

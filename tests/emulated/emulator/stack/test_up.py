@@ -219,6 +219,44 @@ async def test_a_gateway_that_cannot_be_indexed_is_said_with_its_reason(command,
     assert command.lines[-1].startswith("stopped: functions")
 
 
+async def test_a_gateway_file_that_is_edited_is_in_force_without_a_restart(command, tmp_path):
+    for name in (
+        "shared",
+        "functions",
+        "media_gateway",
+        "emulator",
+        "prompts",
+        "host.json",
+        "function_app.py",
+    ):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
+    file = tmp_path / "gateway.yaml"
+    good = (REPOSITORY / "gateway.yaml").read_text()
+    file.write_text(good)
+    await command.start("up", "--free-ports", "--root", str(tmp_path))
+    await command.until(READY)
+    file.write_text(good.replace("profile: echo", "profile: nobody"))
+    assert "there is no profile 'nobody'" in await command.until("profiles  | ")
+    file.write_text(good.replace("delay_ms: 3000", "delay_ms: 1000"))
+    assert command.process.returncode is None
+    said = await command.until("profiles  | ")
+    assert said == "profiles  | version 2: 2 profiles, 2 routes, in force within 30 s"
+    assert await command.end(signal.SIGINT) == 0
+
+
+async def test_a_gateway_file_with_faults_stops_the_start_with_their_lines(command, tmp_path):
+    for name in ("shared", "functions", "media_gateway", "emulator", "host.json", "function_app.py"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
+    (tmp_path / "gateway.yaml").write_text("version: 1\nprofiles: {echo: {kind: robot}}\n")
+    await command.start("up", "--free-ports", "--root", str(tmp_path))
+    assert await command.end() == 1
+    assert command.lines[-1] == (
+        "stopped: profiles push failed: "
+        'gateway.yaml:2: profiles.echo.kind: "robot" is not one of "echo" or "script"'
+    )
+    assert command.left() == []
+
+
 def is_listened_on(port):
     with socket.socket() as probe:
         return probe.connect_ex((LOOPBACK, port)) == 0

@@ -1,0 +1,94 @@
+"""A stored document is checked as a file is, and what is wrong with it is told without its numbers."""
+
+import copy
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.core.profiles import EchoAgent
+from shared.gateway_document import DocumentInvalid, decode, encode, faults_of, shared_numbers, to_routing
+
+SOUND = f"sounds/{'0a' * 32}.wav"
+DOCUMENT = {
+    "version": 1,
+    "profiles": {"echo": {"kind": "echo", "delay_ms": 40}, "menu": {"kind": "script", "greeting": SOUND}},
+    "routes": [{"account": "demo", "to": "+18005550199", "profile": "echo"}],
+}
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text() | st.sampled_from(["echo", "script", "pcm16KMono", "+18005550199", "*", SOUND]),
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(
+        st.text(max_size=4) | st.sampled_from(["version", "profiles", "routes", "kind", "account", "to", "profile"]),
+        inner, max_size=5,
+    ),
+    max_leaves=20,
+)  # fmt: skip
+
+
+def test_a_document_comes_back_as_it_was_stored():
+    assert decode(encode(DOCUMENT)) == DOCUMENT
+    routing = to_routing(decode(encode(DOCUMENT)))
+    assert routing.profile_for("demo", "4:+18005550199").agent == EchoAgent(delay_ms=40)
+
+
+def test_the_same_document_is_the_same_bytes_in_whatever_order_it_was_written():
+    reordered = {name: DOCUMENT[name] for name in reversed(DOCUMENT)}
+    assert encode(reordered) == encode(DOCUMENT)
+
+
+def test_a_document_without_routes_answers_nobody():
+    assert to_routing(decode(encode({**DOCUMENT, "routes": []}))).routes == ()
+
+
+@pytest.mark.parametrize(
+    ("stored", "places"),
+    [
+        (b"", "file"),
+        (b"\xff\xfe", "file"),
+        (b"[" * 100_000, "file"),
+        (b"[]", "file"),
+        (encode({**DOCUMENT, "version": 2}), "version"),
+        (encode(DOCUMENT).replace(b'"profile": "echo"', b'"profile": "gone"'), "routes.0.profile"),
+        (encode(DOCUMENT).replace(b"+18005550199", b"018005550199"), "routes.0.to"),
+        (encode(DOCUMENT).replace(SOUND.encode(), b"prompts/welcome.wav"), "profiles.menu.greeting"),
+        (encode(DOCUMENT).replace(SOUND.encode(), b"sounds/../gateway.wav"), "profiles.menu.greeting"),
+    ],
+)
+def test_a_stored_document_that_is_not_good_is_told_by_its_places_only(stored, places):
+    with pytest.raises(DocumentInvalid) as invalid:
+        decode(stored)
+    assert str(invalid.value) == places
+
+
+@given(JSON)
+def test_any_json_is_either_refused_or_routes_only_to_profiles_that_it_has(document):
+    try:
+        routing = to_routing(decode(msgspec.json.encode(document)))
+    except DocumentInvalid:
+        return
+    assert all(route.profile in routing.profiles for route in routing.routes)
+
+
+@given(JSON, st.sampled_from(["profiles", "routes"]))
+def test_any_value_in_a_place_is_checked_without_failing(value, name):
+    document = copy.deepcopy(DOCUMENT)
+    document[name] = value
+    assert all(fault.text for fault in faults_of(document))
+
+
+def test_a_number_that_two_accounts_route_by_name_is_found():
+    routes = [
+        {"account": account, "to": to, "profile": "echo"}
+        for account, to in (
+            ("b", "+18005550199"),
+            ("a", "4:+18005550199"),
+            ("a", "*"),
+            ("b", "*"),
+            ("a", "8:x"),
+        )
+    ]
+    assert shared_numbers(to_routing({**DOCUMENT, "routes": routes})) == [("4:+18005550199", ["a", "b"])]
