@@ -32,11 +32,11 @@ class Forbidden(GatewayError):
 
 
 class NotFound(GatewayError):
-    """No such call, account or path."""
+    """No such call, account, version or path."""
 
 
 class Conflict(GatewayError):
-    """The thing to be created is there already."""
+    """The thing to be created is there already, or somebody else changed it meanwhile."""
 
 
 class TemporaryFault(GatewayError):
@@ -44,7 +44,7 @@ class TemporaryFault(GatewayError):
 
 
 class StoreUnavailable(TemporaryFault):
-    """Table storage did not answer, or answered with a fault of its own."""
+    """Storage did not answer, or answered with a fault of its own."""
 
 
 class VaultUnavailable(TemporaryFault):

@@ -21,6 +21,8 @@ from shared.core.profiles import AgentProfile, AudioFormat, Route, Routing
 SCHEMA_FILE = Path(__file__).with_name("gateway.schema.json")
 MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
 PROFILE_FIELDS = ("audio_format", "playout_delay_ms", "max_duration_s", "connections_per_minute")
+MAX_PLACES = 10
+"""That a fault names: it goes into logs and answers."""
 STORED_SOUND = re.compile(r"sounds/[0-9a-f]{64}\.wav")
 
 Place = tuple[str | int, ...]
@@ -53,7 +55,8 @@ class DocumentInvalid(Exception):
     """The document cannot be used; `faults` has every fault found. The text names their places only."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
-        super().__init__(", ".join(fault.place_name for fault in faults))
+        places = list(dict.fromkeys(fault.place_name for fault in faults))
+        super().__init__(", ".join(places[:MAX_PLACES]) + (", ..." if len(places) > MAX_PLACES else ""))
         self.faults = tuple(faults)
 
 

@@ -76,6 +76,8 @@ class _Ringing:
 
     account: Account
     profile: AgentProfile
+    own_numbers: frozenset[str]
+    """Raw ids that have a route: a call is never redirected to them."""
     call: IncomingCall
     event: GridEvent
     deadline: float
@@ -126,7 +128,9 @@ class CallAnswerer:
         for keys in (self._media_keys, self._callback_keys):
             # A cold process reads the vault while it claims the call, not after.
             keys.refresher.begin()
-        ringing = _Ringing(account, profile, call, event, event.at + self._settings.ring_deadline_s)
+        ringing = _Ringing(
+            account, profile, routing.own_numbers, call, event, event.at + self._settings.ring_deadline_s
+        )
         held = await self._claim(ringing)
         if isinstance(held, Delivered):
             if held is Delivered.OVERLAPPING:
@@ -301,7 +305,7 @@ class CallAnswerer:
             ringing.account.overflow_to,
             caller=ringing.call.caller.raw_id,
             called=ringing.call.called.raw_id,
-            own_numbers=self._routing.own_numbers,
+            own_numbers=ringing.own_numbers,
         )
         if target is None:
             return None

@@ -1,7 +1,7 @@
 """Agent profiles and routes: what answers a called number.
 
-They come from `gateway.yaml` (see `shared/gateway_file.py`), already validated. A call keeps the snapshot of
-the profile it started with, so the shapes here are also what stands in the call's row.
+They come from the gateway document (see `shared/gateway_document.py`), already validated. A call keeps the snapshot
+of the profile it started with, so the shapes here are also what stands in the call's row.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ class EchoAgent(Struct, frozen=True, tag="echo", tag_field="kind"):
 
 
 class ScriptStep(Struct, frozen=True, omit_defaults=True):
-    """What a key does: play a WAV file (path relative to the gateway file), and then perhaps end the call."""
+    """What a key does: play a WAV file (by its stored name), and then perhaps end the call."""
 
     play: str | None = None
     end: bool = False
@@ -71,7 +71,7 @@ class Route(Struct, frozen=True):
 
 
 class Routing(Struct, frozen=True):
-    """All routes and profiles of a gateway file."""
+    """All routes and profiles of a gateway document."""
 
     profiles: dict[str, AgentProfile]
     routes: tuple[Route, ...]

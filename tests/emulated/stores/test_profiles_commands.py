@@ -1,12 +1,15 @@
 """The operator's `profiles` and `numbers`, on a real blob store."""
 
+import asyncio
 import json
 import uuid
 from pathlib import Path
 
 import pytest
 
+from shared.adapters.profile_store import POINTER
 from shared.admin.__main__ import main
+from shared.admin.publish import config_container
 from tests.support.records import wav_bytes
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -54,6 +57,19 @@ def run(capsys):
         return code, printed.out, printed.err
 
     return command
+
+
+def write_by_hand(name, content):
+    """Put a blob in place as no command would."""
+
+    async def write():
+        async with config_container() as container:
+            await container.make()
+            if not await container.create(name, content):
+                seen = await container.read(name, max_bytes=1024)
+                await container.replace(name, content, seen.etag)
+
+    asyncio.run(write())
 
 
 def routes_of(run):
@@ -182,3 +198,27 @@ def test_missing_settings_are_named(run, write, monkeypatch):
     monkeypatch.delenv("STORAGE_CONNECTION_STRING")
     code, _, err = run("profiles", "push", write(PROFILES))
     assert (code, err.startswith("set either STORAGE_TABLE_ENDPOINT")) == (2, True)
+
+
+def test_a_version_that_was_written_by_hand_is_not_put_in_force_unless_it_is_good(run, write):
+    run("profiles", "push", write(PROFILES))
+    write_by_hand("gateway/2.json", b"{}")
+    code, _, err = run("profiles", "use", "2")
+    assert (code, err) == (1, "version 2 is not good at: file\n")
+    write_by_hand(POINTER, b"2")
+    code, _, err = run("numbers", "list")
+    assert (code, err) == (1, "version 2 is not good at: file; push a whole file, or use another version\n")
+    assert run("profiles", "push", write(PROFILES))[0] == 1
+    assert run("profiles", "push", write(PROFILES + ROUTES))[1].startswith("version 3: ")
+    assert len(routes_of(run)) == 2
+
+
+@pytest.mark.parametrize("mend", [("push",), ("use", "1")])
+def test_a_pointer_that_was_written_by_hand_is_mended(run, write, mend):
+    file = write(PROFILES + ROUTES)
+    run("profiles", "push", file)
+    write_by_hand(POINTER, b"the newest")
+    assert run("numbers", "list")[0::2] == (1, "gateway/current holds no version; `profiles use` mends it\n")
+    assert not json.loads(run("profiles", "list", "--json")[1])[0]["current"]
+    assert run("profiles", *mend, *([file] if mend == ("push",) else []))[0] == 0
+    assert len(routes_of(run)) == 2

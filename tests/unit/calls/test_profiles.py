@@ -213,3 +213,8 @@ async def test_a_store_that_was_never_read_is_a_temporary_fault(clock):
     store.is_away = True
     with pytest.raises(StoreUnavailable):
         await Profiles(store, clock=clock).routing()
+
+
+async def test_a_first_version_that_is_not_good_is_the_operators_to_mend(clock):
+    with pytest.raises(NotConfigured, match="version 1 of the agent profiles is not good at: file"):
+        await Profiles(Store(b"{"), clock=clock).routing()
