@@ -14,33 +14,47 @@ LOOK_S = 1.0
 """How often the files are looked at."""
 
 
-async def push(root: Path, environment: Mapping[str, str]) -> list[str]:
-    """Put the file in force by the operator's own command; return what it printed.
+class PushedFile:
+    """The gateway file of a folder, pushed by the operator's own command.
 
-    Raises:
-        SeedingError: the command failed; the text has what it said, each fault of the file with its line.
+    Args:
+        root: the gateway's folder.
+        environment: all of the command's environment, the gateway's settings in it.
     """
-    output = await run_admin(root, environment, "profiles", "push", GATEWAY_FILE)
-    return output.splitlines()
 
+    def __init__(self, root: Path, environment: Mapping[str, str]) -> None:
+        self._root = root
+        self._environment = environment
+        self._written: Mapping[Path, int] = {}
 
-async def push_changes(
-    root: Path, environment: Mapping[str, str], say: Callable[[str], None], look_s: float = LOOK_S
-) -> None:
-    """Push the file whenever it, or a sound that it names, is written; says what came of it. Runs until cancelled."""
-    seen = await asyncio.to_thread(_written, root)
-    while True:
-        await asyncio.sleep(look_s)
-        now = await asyncio.to_thread(_written, root)
-        if now == seen:
-            continue
-        seen = now
-        try:
-            lines = await push(root, environment)
-        except (SeedingError, OSError) as error:
-            lines = str(error).splitlines()
-        for line in lines:
-            say(line)
+    async def push(self) -> list[str]:
+        """Put the file in force; return what the command printed.
+
+        Raises:
+            SeedingError: the command failed; the text has what it said, each fault of the file with its line.
+        """
+        # Looked at before: what is written while the command reads is pushed again.
+        self._written = await asyncio.to_thread(_written, self._root)
+        output = await run_admin(self._root, self._environment, "profiles", "push", GATEWAY_FILE)
+        return output.splitlines()
+
+    async def push_changes(self, say: Callable[[str], None], look_s: float = LOOK_S) -> None:
+        """Push whenever the file, or a sound that it names, was written since the last push, until cancelled.
+
+        Args:
+            say: called with each line of what came of it.
+            look_s: how often the files are looked at.
+        """
+        while True:
+            await asyncio.sleep(look_s)
+            if await asyncio.to_thread(_written, self._root) == self._written:
+                continue
+            try:
+                lines = await self.push()
+            except (SeedingError, OSError) as error:
+                lines = str(error).splitlines()
+            for line in lines:
+                say(line)
 
 
 def _written(root: Path) -> Mapping[Path, int]:

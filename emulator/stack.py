@@ -16,7 +16,7 @@ import aiohttp
 
 from emulator.azurite import AzuriteMissingError, azurite_command
 from emulator.environment import gateway_environment
-from emulator.gateway_file import push, push_changes
+from emulator.gateway_file import PushedFile
 from emulator.ports import LOOPBACK, Ports
 from emulator.processes import Process
 from emulator.routed import Addresses
@@ -95,6 +95,7 @@ class Stack:
         self._closing = contextlib.AsyncExitStack()
         self._settings: dict[str, str] = {}
         self._environment: dict[str, str] = {}
+        self._gateway_file = PushedFile(options.root, self._environment)
 
     @property
     def settings(self) -> Mapping[str, str]:
@@ -120,6 +121,7 @@ class Stack:
         ca_file = (options.data or Path(folder)) / "key-vault-ca.pem"
         self._settings = gateway_environment(ports, ca_file)
         self._environment = os.environ | self._settings | _around_proxies() | {"PYTHONUNBUFFERED": "1"}
+        self._gateway_file = PushedFile(options.root, self._environment)
         try:
             # What is missing is found here, before anything starts.
             azurite, functions = self._azurite(), self._functions()
@@ -128,7 +130,7 @@ class Stack:
             _, credentials, _ = await _together(
                 put_signing_keys(session, ports, ca_file),
                 create_account(options.root, self._environment, self._storage),
-                push(options.root, self._environment),
+                self._gateway_file.push(),
             )
             await _together(self._bring_up(functions, session), self._bring_up(media, session))
             await subscribe(session, ports, credentials, options.addresses)
@@ -143,7 +145,7 @@ class Stack:
         """
         waits = {asyncio.create_task(process.wait()): process for process in self._started}
         changes = asyncio.create_task(
-            push_changes(self._options.root, self._environment, lambda line: self._on_line(PROFILES, line))
+            self._gateway_file.push_changes(lambda line: self._on_line(PROFILES, line))
         )
         try:
             done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -18,7 +18,7 @@ async def watch(tmp_path, monkeypatch):
     class Watch:
         def __init__(self):
             self.said = []
-            self.outcome = ["version 2: in force"]
+            self.outcome = "version 2: in force\n"
 
         def write(self, name, text, written_at):
             path = tmp_path / name
@@ -31,24 +31,27 @@ async def watch(tmp_path, monkeypatch):
                 while self.said != list(lines):
                     await asyncio.sleep(LOOK_S)
 
-    async def push(root, environment):
+    async def run_admin(root, environment, *arguments):
+        assert arguments == ("profiles", "push", "gateway.yaml")
         if isinstance(watch.outcome, Exception):
             raise watch.outcome
         return watch.outcome
 
     watch = Watch()
-    monkeypatch.setattr(gateway_file, "push", push)
+    monkeypatch.setattr(gateway_file, "run_admin", run_admin)
     watch.write("gateway.yaml", "profiles: {a: {greeting: sounds/hello.wav}, b: [1, {x: y.wav}]}", 1000)
     (tmp_path / "sounds").mkdir()
     watch.write("sounds/hello.wav", "", 1000)
-    task = asyncio.create_task(gateway_file.push_changes(tmp_path, {}, watch.said.append, LOOK_S))
-    await asyncio.sleep(10 * LOOK_S)
+    pushed = gateway_file.PushedFile(tmp_path, {})
+    await pushed.push()
+    task = asyncio.create_task(pushed.push_changes(watch.said.append, LOOK_S))
     yield watch
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_nothing_is_pushed_while_nothing_is_written(watch):
+    await asyncio.sleep(10 * LOOK_S)
     assert watch.said == []
 
 
@@ -68,7 +71,7 @@ async def test_faults_are_said_and_the_next_writing_is_pushed_again(watch):
     watch.outcome = SeedingError("profiles push failed: gateway.yaml:1: profiles\ngateway.yaml:2: routes")
     watch.write("gateway.yaml", "profiles: [", 1001)
     await watch.until_said("profiles push failed: gateway.yaml:1: profiles", "gateway.yaml:2: routes")
-    watch.outcome = ["version 2: in force"]
+    watch.outcome = "version 2: in force\n"
     watch.write("gateway.yaml", "profiles: {}", 1002)
     async with asyncio.timeout(5):
         while watch.said[-1] != "version 2: in force":
