@@ -1,6 +1,6 @@
 """Blob storage: one client for one container, its faults as ours, writes that never overwrite unseen.
 
-The SDK is imported off the event loop at the first use: that takes 60 ms of a cold start, while the app waits for
+The SDK is imported off the event loop at the first use: that takes some 50 ms of a cold start, while the app waits for
 other answers anyway.
 """
 
