@@ -1,6 +1,7 @@
 """The Functions app's side of the gateway, put together from its settings."""
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from shared.calls.pods import PodLoads
 from shared.calls.profiles import Profiles
 from shared.config import FunctionsSettings
 from shared.metrics import Metrics
+from shared.refresh import Refresher
 from shared.security.attempts import MAX_PENALTY_S, Attempts
 from shared.security.authenticator import Authenticator
 from shared.security.directory import AccountDirectory
@@ -30,50 +32,62 @@ class Gateway:
     callbacks: CallbackReceiver
     keyrings: tuple[Keyring, ...]
     profiles: Profiles
+    kept: tuple[Refresher, ...]
+    """Everything that is read from afar and kept fresh."""
 
 
 @asynccontextmanager
 async def open_gateway(settings: FunctionsSettings) -> AsyncIterator[Gateway]:
     """Make the gateway, and begin to read the agent profiles; nothing else is asked for until it is used."""
     async with connect(settings.common) as connections:
-        media_keys = Keyring(connections.vault, MEDIA_KEY_SECRET, settings.common.token_keys)
-        callback_keys = Keyring(connections.vault, CALLBACK_KEY_SECRET, settings.common.token_keys)
-        metrics = Metrics()
-        accounts = AccountDirectory(connections.accounts, max_age_s=settings.accounts_max_age_s)
-        # With the wait for a read of the accounts before it, a penalty must fit into the time of a delivery.
-        attempts = Attempts(metrics, max_penalty_s=min(MAX_PENALTY_S, settings.event_budget_s / 2))
-        profiles = Profiles(connections.profiles)
-        pods = PodLoads(connections.pods, connections.answers)
-        acs_tokens = connections.acs_tokens
-        on_callbacks = settings.common.acs_tokens is not None and settings.common.acs_tokens.on_callbacks
+        gateway = compose(settings, connections)
         try:
             # Every call needs them: a cold process reads them while it checks who delivers.
-            profiles.refresher.begin()
-            yield Gateway(
-                settings=settings,
-                connections=connections,
-                metrics=metrics,
-                authenticator=Authenticator(accounts, attempts),
-                answerer=CallAnswerer(
-                    settings,
-                    connections,
-                    profiles,
-                    media_keys=media_keys,
-                    callback_keys=callback_keys,
-                    admission=Admission(pods, connections.slots, connections.calls),
-                    pods=pods,
-                    metrics=metrics,
-                ),
-                callbacks=CallbackReceiver(
-                    connections,
-                    keys=callback_keys,
-                    acs_tokens=acs_tokens if on_callbacks else None,
-                    pods=pods,
-                    metrics=metrics,
-                ),
-                keyrings=(media_keys, callback_keys),
-                profiles=profiles,
-            )
+            gateway.profiles.refresher.begin()
+            yield gateway
         finally:
-            for kept in (accounts, profiles, media_keys, callback_keys):
-                await kept.refresher.close()
+            for refresher in gateway.kept:
+                await refresher.close()
+
+
+def compose(
+    settings: FunctionsSettings, connections: Connections, *, clock: Callable[[], float] = time.time
+) -> Gateway:
+    """Put the gateway together from its connections. `clock` tells Unix seconds."""
+    metrics = Metrics()
+    media_keys = Keyring(connections.vault, MEDIA_KEY_SECRET, settings.common.token_keys)
+    callback_keys = Keyring(connections.vault, CALLBACK_KEY_SECRET, settings.common.token_keys)
+    accounts = AccountDirectory(connections.accounts, max_age_s=settings.accounts_max_age_s)
+    # With the wait for a read of the accounts before it, a penalty must fit into the time of a delivery.
+    attempts = Attempts(metrics, max_penalty_s=min(MAX_PENALTY_S, settings.event_budget_s / 2))
+    profiles = Profiles(connections.profiles)
+    pods = PodLoads(connections.pods, connections.answers, clock=clock)
+    acs_tokens = settings.common.acs_tokens
+    checks_acs = acs_tokens is not None and acs_tokens.on_callbacks
+    return Gateway(
+        settings=settings,
+        connections=connections,
+        metrics=metrics,
+        authenticator=Authenticator(accounts, attempts),
+        answerer=CallAnswerer(
+            settings,
+            connections,
+            profiles,
+            media_keys=media_keys,
+            callback_keys=callback_keys,
+            admission=Admission(pods, connections.slots, connections.calls, clock=clock),
+            pods=pods,
+            metrics=metrics,
+            clock=clock,
+        ),
+        callbacks=CallbackReceiver(
+            connections,
+            keys=callback_keys,
+            acs_tokens=connections.acs_tokens if checks_acs else None,
+            pods=pods,
+            metrics=metrics,
+        ),
+        keyrings=(media_keys, callback_keys),
+        profiles=profiles,
+        kept=(accounts.refresher, profiles.refresher, media_keys.refresher, callback_keys.refresher),
+    )

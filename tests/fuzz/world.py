@@ -9,8 +9,10 @@ import base64
 import copy
 import importlib
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import azure.functions as func
@@ -20,23 +22,24 @@ from azure.data.tables import TableEntity
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from shared.adapters.account_store import TableAccountStore
+from shared.adapters.answer_store import TableAnswerStore
 from shared.adapters.call_store import TableCallStore
 from shared.adapters.claim_store import TableClaimStore
 from shared.adapters.connect import Connections
 from shared.adapters.pod_store import TablePodStore
-from shared.calls.callbacks import CallbackReceiver
-from shared.calls.gateway import Gateway
-from shared.calls.incoming import CallAnswerer
-from shared.calls.pods import PodLoads
+from shared.adapters.slot_store import TableSlotStore
+from shared.calls.gateway import Gateway, compose
 from shared.config import AcsTokenSettings, functions_settings
 from shared.core.admission import PodLoad
+from shared.gateway_document import encode
 from shared.gateway_file import load_gateway_file
-from shared.security.accounts import Account, Authenticator, hash_secret
+from shared.security.accounts import Account, hash_secret
 from shared.security.acs_jwt import AcsTokenVerifier
-from shared.security.keyring import CALLBACK_KEY_SECRET, MEDIA_KEY_SECRET, Keyring, SecretVersion
+from shared.security.keyring import SecretVersion
 from shared.security.tokens import Audience, SigningKey, mint
 from tests.support.records import CONNECTION_ID, call_record
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 NOW = 1795196453.0
 """A second after the recorded calls began to ring."""
 API_ID, API_SECRET = "the-api-id-of-the-account", "the-secret-of-the-account"
@@ -57,13 +60,15 @@ SETTINGS = functions_settings(
         "ACS_ENDPOINT": "https://acs.example",
         "KEY_VAULT_URL": "https://vault.example",
         "STORAGE_TABLE_ENDPOINT": "https://tables.example",
+        "STORAGE_BLOB_ENDPOINT": "https://blobs.example",
         "CALLBACK_BASE_URL": "https://app.example",
         "MEDIA_BASE_URL": "wss://media.example",
         "ACS_JWT_VERIFIED_ON": "none",
     }
 )
-ROUTING = load_gateway_file(SETTINGS.common.gateway_file)
+DOCUMENT = encode(load_gateway_file(REPOSITORY / "gateway.yaml").document)
 ACS_TOKENS = AcsTokenSettings("acs-resource", "https://acs.example", "https://acs.example/openid", True, True)
+CHECKING_ACS = replace(SETTINGS, common=replace(SETTINGS.common, acs_tokens=ACS_TOKENS))
 _ACS_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 ACS_TOKEN = jwt.encode(
     {"iss": ACS_TOKENS.issuer, "aud": ACS_TOKENS.audience, "exp": 4_000_000_000},
@@ -106,9 +111,17 @@ class MemoryTable:
         entity._metadata = {"etag": str(found[0])}
         return entity
 
-    async def query_entities(self, *_: Any, **__: Any) -> AsyncIterator[TableEntity]:
+    async def submit_transaction(self, operations: Iterable[tuple[Any, Mapping[str, Any]]]) -> None:
+        for _create, entity in operations:
+            await self.create_entity(entity)
+
+    async def query_entities(
+        self, *_: Any, parameters: Mapping[str, Any], **__: Any
+    ) -> AsyncIterator[TableEntity]:
         for _number, row in self._rows.values():
-            yield TableEntity(row)
+            # Accounts share their partition with rows that only reserve a key.
+            if "end" not in parameters or parameters["first"] <= row["RowKey"] < parameters["end"]:
+                yield TableEntity(row)
 
     def _write(self, entity: Mapping[str, Any]) -> dict[str, str]:
         check_row(entity)
@@ -194,41 +207,42 @@ class KnownAcsTokens(AcsTokenVerifier):
         self._keys = {"acs": _ACS_JWK}
 
 
+class OneVersion:
+    """The profiles: those of the repository's gateway file."""
+
+    async def current(self, _known: Any = None) -> Any:
+        return SimpleNamespace(version=1)
+
+    async def document(self, _version: int) -> bytes:
+        return DOCUMENT
+
+
 async def open_world(*, acs_tokens: bool = False) -> Gateway:
     """Make a gateway with one account and one call; nothing of an earlier one is in it."""
     tables = MemoryTables()
+    slots = TableSlotStore(tables)
     connections = Connections(
         accounts=TableAccountStore(tables),
         claims=TableClaimStore(tables),
-        calls=TableCallStore(tables),
+        calls=TableCallStore(tables, slots),
         pods=TablePodStore(tables),
+        answers=TableAnswerStore(tables),
+        slots=slots,
         vault=MemoryVault(),
         call_control=YesMan(),
         acs_tokens=KnownAcsTokens(ACS_TOKENS),
+        profiles=OneVersion(),
+        sounds=None,
         tables=tables,
+        config_blobs=None,
     )
     await connections.accounts.create(ACCOUNT)
     await connections.pods.beat(PodLoad("pod-0", 0, 100, NOW))
     await connections.calls.create(replace(CALL, call_connection_id=CONNECTION_ID))
-    media_keys, callback_keys = (
-        Keyring(connections.vault, name) for name in (MEDIA_KEY_SECRET, CALLBACK_KEY_SECRET)
-    )
-    await asyncio.gather(media_keys.refresher.ensure(), callback_keys.refresher.ensure())
-    keys = {"media_keys": media_keys, "callback_keys": callback_keys}
-    pods = PodLoads(connections.pods, clock=lambda: NOW)
-    return Gateway(
-        settings=SETTINGS,
-        connections=connections,
-        authenticator=Authenticator(connections.accounts),
-        answerer=CallAnswerer(SETTINGS, connections, ROUTING, **keys, pods=pods, clock=lambda: NOW),
-        callbacks=CallbackReceiver(
-            connections,
-            keys=callback_keys,
-            acs_tokens=connections.acs_tokens if acs_tokens else None,
-            pods=pods,
-        ),
-        keyrings=(media_keys, callback_keys),
-    )
+    gateway = compose(CHECKING_ACS if acs_tokens else SETTINGS, connections, clock=lambda: NOW)
+    for refresher in gateway.kept:
+        await refresher.ensure()
+    return gateway
 
 
 class Edges:
