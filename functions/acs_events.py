@@ -59,16 +59,18 @@ async def acs_events(req: func.HttpRequest) -> func.HttpResponse:
     try:
         return await _take(gateway, req)
     except TimeoutError:
-        return problem(TemporaryFault("not done in time"), RETRY)
-    except TooManyAttempts as error:
-        return problem(error, RETRY)  # logged where attempts are counted, not each one
-    except Unauthorized as error:
-        return problem(error)
-    except TemporaryFault as error:
-        logger.warning(
-            "a delivery could not be taken", extra={"reason": meaning(error).metric, "fault": str(error)}
-        )
-        return problem(error, RETRY)
+        refusal: GatewayError = TemporaryFault("not done in time")
+    except GatewayError as error:
+        refusal = error
+    what = meaning(refusal)
+    status = RETRY if what.retry else what.status
+    # Nobody knows how many events it had: it counts as one.
+    gateway.metrics.events.add(1, {"outcome": what.metric, "status": int(status)})
+    if not isinstance(
+        refusal, (Unauthorized, TooManyAttempts)
+    ):  # those are logged where attempts are counted
+        logger.warning("a delivery was not taken", extra={"reason": what.metric, "fault": str(refusal)})
+    return problem(refusal, status)
 
 
 async def _take(gateway: Gateway, req: func.HttpRequest) -> func.HttpResponse:

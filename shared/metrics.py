@@ -18,7 +18,8 @@ class Metrics:
             description="Event Grid events, by `outcome` and the `status` that their delivery got",
         )
         self.calls = meter.create_counter(
-            "gateway.calls", description="Ringing calls that came to an end, by `account` and `outcome`"
+            "gateway.calls",
+            description="Calls that rang, by `account` and `outcome`: each once, by whoever finished its claim",
         )
         self.credentials_refused = meter.create_counter(
             "gateway.credentials.refused",

@@ -145,7 +145,6 @@ class CallAnswerer:
         except TemporaryFault:
             await self._give_up(held)
             raise
-        self._metrics.calls.add(1, {"account": account.account_id, "outcome": delivered.value})
         logger.info(
             "a call was delivered",
             extra={"call_id": held.claim.call_id, "account": account.account_id, "outcome": delivered.value},
@@ -198,9 +197,7 @@ class CallAnswerer:
         # The row is written just before ACS is asked: where it stands, an earlier holder may have answered.
         tried = await self._calls.read(held.claim.call_id) if held.claim.attempts > 1 else None
         if tried is not None and tried.record.call_connection_id is not None:
-            # Whoever answered it has told so, or died and took all that it counted along.
-            await self._finish(held, Outcome.ANSWERED)
-            return Delivered.DUPLICATE
+            return await self._finish(ringing, held, Outcome.ANSWERED)
         if self._clock() > ringing.deadline:
             return await self._close(ringing, held, Outcome.MISSED, CallEvent.RING_EXPIRED)
         if tried is not None:
@@ -265,7 +262,7 @@ class CallAnswerer:
                 asyncio.wait_for(mark, MARK_BUDGET_S)
                 for mark in (
                     self._calls.change(call_id, lambda r: bind_connection(r, connection_id), known=row),
-                    self._finish(held, Outcome.ANSWERED),
+                    self._finish(ringing, held, Outcome.ANSWERED),
                     # For people: dead letters name the event. Never worth an answer, so it comes after.
                     self._claims.index_event(ringing.event.event_id, held.claim.key),
                     self._pods.announce(call_id),
@@ -325,7 +322,7 @@ class CallAnswerer:
         The claim goes first: who lost it meanwhile must not touch the row of whoever answers now. And a call
         that turns out to be bound was answered after all.
         """
-        if await self._claims.replace(finished(held.claim, outcome), held.etag) is None:
+        if await self._finish(ringing, held, outcome) is Delivered.DUPLICATE:
             return Delivered.DUPLICATE
         if not await self._calls.create(self._new_record(ringing, held.claim, *events)):
             await self._calls.change(
@@ -334,9 +331,15 @@ class CallAnswerer:
             )
         return Delivered(outcome.value)
 
-    async def _finish(self, held: _Held, outcome: Outcome) -> Delivered:
-        """Write the outcome; who lost the claim meanwhile leaves that to the one who took it."""
-        await self._claims.replace(finished(held.claim, outcome), held.etag)
+    async def _finish(self, ringing: _Ringing, held: _Held, outcome: Outcome) -> Delivered:
+        """Write the outcome, and count the call; who lost the claim meanwhile leaves both to whoever took it."""
+        claim = finished(held.claim, outcome)
+        if await self._claims.replace(claim, held.etag) is None:
+            # Or is it ours? The client's second try meets its first, whose reply was lost.
+            found = await self._claims.read(claim.key)
+            if found is None or found[0] != claim:
+                return Delivered.DUPLICATE
+        self._metrics.calls.add(1, {"account": ringing.account.account_id, "outcome": outcome.value})
         return Delivered(outcome.value)
 
     async def _give_up(self, held: _Held) -> None:

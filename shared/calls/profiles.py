@@ -17,11 +17,15 @@ from shared.refresh import Refresher
 
 logger = logging.getLogger(__name__)
 
-RELOAD_AFTER_S = 8.0
-"""Then a call starts a reload in the background; at three times that (see `Refresher`), it waits for the reload. So a
-change takes effect within 30 s, the time of the reload itself included, as long as the store answers."""
+RELOAD_AFTER_S = 10.0
+"""Then a call starts a reload in the background."""
+OUTDATED_S = 25.0
+"""Then a call waits for the reload. So a change takes effect within 30 s, the time of the reload itself included, as
+long as the store answers."""
 RELOAD_WAIT_S = 1.0
 """A reload is not worth more of a caller's waiting."""
+MIN_INTERVAL_S = 5.0
+"""Between reloads, however often they fail."""
 
 
 class ProfileStore(Protocol):
@@ -43,7 +47,14 @@ class Profiles:
         self._store = store
         self._current: Current | None = None
         self._routing = Routing(profiles={}, routes=())
-        self.refresher = Refresher(self._reload, max_age_s=RELOAD_AFTER_S, clock=clock)
+        self.refresher = Refresher(
+            self._reload,
+            max_age_s=RELOAD_AFTER_S,
+            outdated_s=OUTDATED_S,
+            wait_s=RELOAD_WAIT_S,
+            min_interval_s=MIN_INTERVAL_S,
+            clock=clock,
+        )
 
     async def routing(self) -> Routing:
         """Return the profiles and routes in force.
@@ -52,14 +63,7 @@ class Profiles:
             NotConfigured: nothing was ever pushed, or nothing good.
             StoreUnavailable: they were never read, and the store does not answer.
         """
-        if not self.refresher.is_loaded:
-            await self.refresher.ensure()
-            return self._routing
-        try:
-            async with asyncio.timeout(RELOAD_WAIT_S):
-                await self.refresher.ensure()
-        except TimeoutError:
-            logger.warning("agent profiles could not be read in time; those read before stay in use")
+        await self.refresher.ensure()
         return self._routing
 
     async def _reload(self) -> None:

@@ -266,7 +266,7 @@ async def test_a_claim_in_hand_is_waited_for_within_the_budget_and_then_retried(
     await edge.deliver([event])
     await reopen(edge, event, lease_until=time.time() + 30)
     status, answer = await edge.deliver([event])
-    assert (status, answer["detail"]) == (500, "not done in time")
+    assert (status, answer["detail"]) == (500, "timeout")
 
 
 async def test_no_room_on_any_pod_turns_the_caller_away_as_busy(start_edge):

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from emulator.faults import Fault
+from emulator.faults import Status
 from shared.core.call_state import CallState, Cause
 from shared.core.ids import new_call_id
 from shared.security.keyring import CALLBACK_KEY_SECRET, MEDIA_KEY_SECRET, Keyring
@@ -168,7 +168,7 @@ async def test_a_key_that_cannot_be_read_is_a_503_never_a_refusal(start_edge):
         edge, record, await minted(edge, record.call_id), edge.emulator.identity.callback_token()
     )
     assert (await callbacks.send(data_bytes("callbacks/call_connected.json")))[0] == 200
-    edge.emulator.faults.fail_next("key_vault.listSecretVersions", Fault(403), times=100)
+    edge.emulator.faults.fail_next("key_vault.listSecretVersions", Status(status=403), times=100)
     newer = mint(
         Audience.CALLBACK, call_id=record.call_id, account_id="demo", jti="j",
         signing=SigningKey("0" * 32, b"n" * 32),

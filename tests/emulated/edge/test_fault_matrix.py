@@ -7,7 +7,7 @@ every cell.
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -43,10 +43,12 @@ class Told:
     """What Event Grid is told by the first delivery and by the last: the event's outcome, or the status."""
 
     first: str
-    second: str
+    last: str
+    counted: int = 1
+    """How often the call is counted: not by who does not know that it finished the claim."""
 
     def __str__(self):
-        return f"{self.first}, then {self.second}"
+        return f"{self.first}, then {self.last}"
 
 
 ANSWERED = Told("answered", "duplicate")
@@ -56,8 +58,6 @@ REJECTED = Told("rejected", "duplicate")
 REJECTED_AGAIN = Told("500", "rejected")
 REDIRECTED = Told("redirected", "duplicate")
 REDIRECTED_AGAIN = Told("500", "redirected")
-UNANSWERABLE = Told("500", "500")
-"""The first delivery's answer is unknown, and ACS says "gone" to the second: until a callback or the deadline."""
 
 NEEDED = dict.fromkeys(FAULTS, AGAIN) | {"slow": ANSWERED}
 """Without it there is no answer, and none is sent."""
@@ -82,6 +82,8 @@ STEPS = {
         "storage.insertEntity:incoming",
         NEEDED,
     ),
+    "accounts": Step("storage.queryEntities:accounts", NEEDED, cold=True),
+    "profiles: version": Step("storage.getBlob:config", NEEDED, cold=True),
     "admission: pods": Step("storage.queryEntities:pods", NOT_NEEDED, cold=True),
     "admission: answers": Step("storage.queryEntities:answers", NOT_NEEDED, cold=True),
     "keys: list": Step("key_vault.listSecretVersions", NEEDED, cold=True),
@@ -93,7 +95,13 @@ STEPS = {
         NEEDED | {"404": MISSED},
     ),
     "bind": Step("storage.updateEntity:calls", NOT_NEEDED),
-    "mark": Step("storage.updateEntity:incoming", NOT_NEEDED),
+    "mark": Step(
+        "storage.updateEntity:incoming",
+        # The next delivery, which an acknowledged call does not get unless by mistake, marks what is not marked.
+        dict.fromkeys(FAULTS, Told("answered", "answered"))
+        | {"slow": ANSWERED}
+        | dict.fromkeys(("never", "lost", "half"), Told("answered", "duplicate", counted=0)),
+    ),
     "reject": Step(
         "reject",
         dict.fromkeys(FAULTS, REJECTED_AGAIN) | {"404": MISSED, "slow": REJECTED},
@@ -149,10 +157,10 @@ def faults_found(step, fault, seen, account="demo"):
     expected = step.told[fault]
     if not struck:
         yield "the fault struck nothing"
-    if said != expected:
+    if (said.first, said.last) != (expected.first, expected.last):
         yield f"told {said}; expected {expected}"
         return
-    final = said.first if said.second == "duplicate" else said.second
+    final = said.first if said.last == "duplicate" else said.last
     expected_outcome, expected_state, expected_answers = ENDS[final]
     if outcome is not expected_outcome:
         yield f"claim {outcome}"
@@ -163,7 +171,7 @@ def faults_found(step, fault, seen, account="demo"):
     if answers != expected_answers:
         yield f"{answers} answers"
     calls = {labels: n for (name, labels), n in counts.items() if name == "gateway.calls"}
-    if calls != {f"account={account} outcome={final}": 1}:
+    if calls != ({f"account={account} outcome={final}": expected.counted} if expected.counted else {}):
         yield f"calls counted {calls}"
     statuses = Counter()
     for (name, labels), n in counts.items():
@@ -174,14 +182,19 @@ def faults_found(step, fault, seen, account="demo"):
 
 
 @pytest.mark.parametrize("name", STEPS)
-async def test_each_fault_at_each_step_ends_as_the_table_says(start_edge, counted, name):
+async def test_each_fault_at_each_step_ends_as_the_table_says(start_edge, counted, monkeypatch, name):
     step = STEPS[name]
+    # Deliveries come at once here, and not ten seconds apart.
+    monkeypatch.setattr("shared.refresh.FIRST_INTERVAL_S", 0.0)
     # No callback comes while a cell runs, so that what is seen is the deliveries' own work.
     edge = await start_edge(
         pods=step.pods,
         emulated={"connect_seconds": 60.0},
         EVENT_BUDGET_S=str(BUDGET_S),
         CLAIM_LEASE_S=str(BUDGET_S),
+    )
+    await edge.connections.accounts.change(
+        "demo", lambda account: replace(account, overflow_to=step.overflow_to)
     )
     await told(edge, await edge.ring())
     problems = {}

@@ -30,8 +30,8 @@ def gateway_file(tmp_path):
 @pytest.fixture
 def every_call_reloads(monkeypatch):
     """As if every call came half a minute after the one before."""
-    monkeypatch.setattr("shared.calls.profiles.RELOAD_AFTER_S", 0.0)
-    monkeypatch.setattr("shared.refresh.MIN_INTERVAL_S", 0.0)
+    for name in ("RELOAD_AFTER_S", "OUTDATED_S", "MIN_INTERVAL_S"):
+        monkeypatch.setattr(f"shared.calls.profiles.{name}", 0.0)
     monkeypatch.setattr("shared.refresh.FIRST_INTERVAL_S", 0.0)
 
 

@@ -3,9 +3,9 @@
 import asyncio
 import time
 
-from emulator.faults import Fault
+from emulator.faults import Status
 
-AWAY = Fault(403)
+AWAY = Status(status=403)
 """Not tried again by the SDK, so that one fault is one read."""
 
 

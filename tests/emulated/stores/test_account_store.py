@@ -5,14 +5,15 @@ import uuid
 from dataclasses import replace
 
 import pytest
-from tests.support.proxy import LossyProxy
 
+from emulator.faults import Status, When
 from shared.adapters.account_store import TableAccountStore
 from shared.adapters.connect import LocalCredential
 from shared.adapters.tables import open_tables
 from shared.config import StorageSettings
 from shared.errors import Conflict, NotFound
 from shared.security.accounts import Account, hash_secret
+from tests.support.gateway import behind_proxies, running_emulator
 
 HASH = hash_secret("a-good-secret-of-a-subscription")
 
@@ -22,19 +23,16 @@ def account(**changes):
                       "secret_hashes": (HASH,), "created": 1000.0} | changes)  # fmt: skip
 
 
+LOST = Status(status=503, when=When.AFTER)
+
+
 @pytest.fixture
-async def lossy(tables, storage_connection_string):
-    """A store whose replies can be lost on their way, and the proxy that loses them."""
-    settings = dict(part.split("=", 1) for part in storage_connection_string.rstrip(";").split(";"))
-    host, _, path = settings["TableEndpoint"].rpartition("/")
-    proxy = LossyProxy(host)
-    await proxy.start()
-    text = ";".join(
-        f"{name}={value}" for name, value in (settings | {"TableEndpoint": f"{proxy.url}/{path}"}).items()
-    )
-    async with open_tables(StorageSettings(None, text), LocalCredential()) as service:
-        yield TableAccountStore(service), proxy
-    await proxy.stop()
+async def faulty(tables, azurite):
+    """A store behind the emulator's storage faults, and the faults."""
+    async with running_emulator(**behind_proxies(azurite)) as emulator:
+        settings = StorageSettings(None, emulator.storage_connection_string)
+        async with open_tables(settings, LocalCredential()) as service:
+            yield TableAccountStore(service), emulator.faults
 
 
 async def test_an_account_comes_back_with_all_that_is_set(tables):
@@ -111,25 +109,24 @@ async def test_what_does_not_exist_is_not_changed(tables):
         await TableAccountStore(tables).change("nobody", lambda a: a)
 
 
-async def test_an_account_whose_creation_lost_its_reply_is_created(lossy):
-    (store, proxy), made = lossy, account()
-    proxy.lose("$batch", 1)
+async def test_an_account_whose_creation_lost_its_reply_is_created(faulty):
+    (store, faults), made = faulty, account()
+    faults.fail_next("storage.batch:accounts", LOST)
     await store.create(made)
     assert await store.get(made.account_id) == made
 
 
-async def test_a_change_whose_reply_is_lost_is_made_once(lossy):
-    (store, proxy), made = lossy, account()
+async def test_a_change_whose_reply_is_lost_is_made_once(faulty):
+    (store, faults), made = faulty, account()
     await store.create(made)
     runs = []
 
     def longer(a):
         runs.append(a)
         if len(runs) == 1:
-            proxy.lose(f"RowKey='id-{made.account_id}')", 1)
+            faults.fail_next("storage.updateEntity:accounts", LOST)
         return replace(a, name=a.name + "!")
 
     assert (await store.change(made.account_id, longer)).name == "Demo Ltd!"
     assert await store.get(made.account_id) == replace(made, name="Demo Ltd!")
-    assert proxy.requests[-1][0].endswith(f"RowKey='id-{made.account_id}')")
     assert len(runs) == 1

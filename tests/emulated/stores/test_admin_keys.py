@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from emulator.faults import Fault
+from emulator.faults import Status
 from shared.adapters.connect import open_vault
 from shared.adapters.key_vault import MAX_VERSIONS
 from shared.admin.__main__ import main
@@ -141,7 +141,7 @@ def test_a_version_is_outlived_when_the_last_token_that_it_may_have_signed_is_de
 
 
 async def test_a_vault_that_is_away_or_not_named_is_said_plainly(keys, emulator, monkeypatch):
-    emulator.faults.fail_next("key_vault.listSecretVersions", Fault(403))
+    emulator.faults.fail_next("key_vault.listSecretVersions", Status(status=403))
     assert await keys("list") == (1, "", "Key Vault answered 403\n")
     monkeypatch.delenv("KEY_VAULT_URL")
     assert await keys("list") == (2, "", "KEY_VAULT_URL is not set\n")
@@ -150,7 +150,7 @@ async def test_a_vault_that_is_away_or_not_named_is_said_plainly(keys, emulator,
 async def test_a_version_s_value_is_read_once(vault, emulator):
     first = await vault.add_version("k", base64.b64encode(b"1" * 32).decode())
     assert [v.version for v in await vault.enabled_versions("k")] == [first]
-    emulator.faults.fail_next("key_vault.getSecret", Fault(403), times=100)
+    emulator.faults.fail_next("key_vault.getSecret", Status(status=403), times=100)
     assert [v.version for v in await vault.enabled_versions("k")] == [first]
 
 

@@ -6,10 +6,10 @@ import pytest
 
 from shared.adapters.blobs import Blob
 from shared.adapters.profile_store import Current
-from shared.calls.profiles import RELOAD_AFTER_S, RELOAD_WAIT_S, Profiles
+from shared.calls.profiles import MIN_INTERVAL_S, OUTDATED_S, RELOAD_AFTER_S, RELOAD_WAIT_S, Profiles
 from shared.errors import NotConfigured, NotFound, StoreUnavailable
 from shared.gateway_document import encode
-from shared.refresh import FIRST_INTERVAL_S, MIN_INTERVAL_S, OUTDATED_AFTER, READ_BUDGET_S
+from shared.refresh import FIRST_INTERVAL_S, READ_BUDGET_S
 
 EFFECT_S = 30.0
 
@@ -94,8 +94,8 @@ async def test_a_version_that_stays_in_force_is_read_once(clock):
 
 
 def test_what_a_reload_may_take_is_left_before_a_change_takes_effect():
-    assert RELOAD_AFTER_S * OUTDATED_AFTER + RELOAD_WAIT_S < EFFECT_S
-    assert MIN_INTERVAL_S < RELOAD_AFTER_S * OUTDATED_AFTER
+    assert OUTDATED_S + RELOAD_WAIT_S < EFFECT_S
+    assert RELOAD_AFTER_S + MIN_INTERVAL_S < OUTDATED_S
 
 
 @pytest.mark.parametrize("step_s", [0.5, 7.0, 9.5, 23.0, EFFECT_S, 3600.0])

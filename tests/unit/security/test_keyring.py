@@ -298,7 +298,7 @@ async def test_after_a_long_sleep_a_vault_that_hangs_is_waited_for_only_so_long(
     vault = Vault(version("a", OLD))
     keys = Keyring(vault, "media-token-key", clock=clock)
     await keys.signing_key()
-    monkeypatch.setattr("shared.refresh.OUTDATED_WAIT_S", 0.01)
+    keys.refresher._wait_s = 0.01
     vault.enabled_versions = lambda name: asyncio.Event().wait()
     clock.now += REFRESH_AFTER_S * OUTDATED_AFTER + 1
     async with asyncio.timeout(1):
