@@ -27,6 +27,11 @@ def read_identifier(source: Mapping[str, Any], *, where: str) -> Identifier:
     return Identifier(raw_id, kind or ("phoneNumber" if raw_id.startswith(PHONE_PREFIX) else "unknown"))
 
 
+def without_leg(raw_id: str) -> str:
+    """Return a phone number's raw id without the suffix that tells its legs in one call apart (`4:+1..._2`)."""
+    return raw_id.partition("_")[0] if raw_id.startswith(PHONE_PREFIX) else raw_id
+
+
 def to_raw_id(number_or_raw_id: str) -> str:
     """Return the raw id of `+14255550100`; a raw id (`4:...`, `8:acs:...`, `28:...`) stays as it is."""
     return PHONE_PREFIX + number_or_raw_id if number_or_raw_id.startswith("+") else number_or_raw_id

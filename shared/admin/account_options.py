@@ -8,7 +8,8 @@ from shared.acs.identifiers import PHONE_PREFIX, to_raw_id
 from shared.errors import BadRequest
 from shared.security.accounts import Account
 
-MAX_CALLS = 100_000
+MAX_CALLS = 1000
+"""The places of an account are read for every call of it; without a limit only the pods' room counts."""
 MAX_BLOCKED_CALLERS = 1000
 """Every process keeps all accounts in memory, and reads them anew every 20 s."""
 

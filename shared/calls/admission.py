@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from shared.acs.identifiers import without_leg
 from shared.adapters.call_store import TableCallStore
 from shared.adapters.slot_store import TableSlotStore
 from shared.calls.pods import PodLoads
@@ -61,7 +62,7 @@ class Admission:
 
         Asked again for the same call, by whoever took its claim over, it finds what was taken before.
         """
-        if caller in account.blocked_callers:
+        if without_leg(caller) in account.blocked_callers:
             return CallEvent.CALLER_BLOCKED
         if await self._pods.reserve(call_id) is Room.FULL:
             return CallEvent.NO_ROOM

@@ -158,7 +158,7 @@ async def seed(connections: Connections, gateway_file: Path | None = GATEWAY_FIL
         await connections.vault.add_version(name, base64.b64encode(secrets.token_bytes(32)).decode())
     for pod in await connections.pods.since(0):
         await connections.pods.remove(pod.name)
-    for name in ("accounts", "answers"):
+    for name in ("accounts", "answers", "slots"):
         table = connections.tables.get_table_client(name)
         async for row in table.list_entities(select=["PartitionKey", "RowKey"]):
             await table.delete_entity(row["PartitionKey"], row["RowKey"])

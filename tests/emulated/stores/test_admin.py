@@ -124,8 +124,8 @@ def test_create_takes_the_same_options(capsys):
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
-        (["--max-calls", "0"], "--max-calls takes 1 to 100000, or none"),
-        (["--max-calls", "many"], "--max-calls takes 1 to 100000, or none"),
+        (["--max-calls", "0"], "--max-calls takes 1 to 1000, or none"),
+        (["--max-calls", "many"], "--max-calls takes 1 to 1000, or none"),
         (["--block-caller", "+1 425"], "a caller is a phone number as +14255550100, or a raw id"),
         (["--block-caller", "14255550100"], "a caller is a phone number as +14255550100, or a raw id"),
         (["--overflow", "redirect:sales"], "--overflow takes reject, or redirect: and a phone number or"),

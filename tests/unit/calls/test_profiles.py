@@ -89,7 +89,7 @@ async def test_a_version_that_stays_in_force_is_read_once(clock):
     for _ in range(5):
         assert await names(profiles) == ["a"]
         await settled(profiles)
-        clock.now += MIN_INTERVAL_S + 1
+        clock.now += RELOAD_AFTER_S + 1
     assert (store.pointer_reads, store.document_reads) == (5, 1)
 
 
