@@ -16,6 +16,7 @@ def gateway_environment(ports: Ports, key_vault_ca_file: Path) -> dict[str, str]
     Nothing in it is secret: the keys are the well-known ones of the emulators.
     """
     acs = f"http://{LOOPBACK}:{ports.emulator}"
+    storage = connection_string(blob=ports.storage_blob, queue=ports.queue, table=ports.storage_table)
     return {
         "ACS_ENDPOINT": acs,
         "ACS_ACCESS_KEY": WELL_KNOWN_ACCESS_KEY,
@@ -26,7 +27,7 @@ def gateway_environment(ports: Ports, key_vault_ca_file: Path) -> dict[str, str]
         "KEY_VAULT_URL": f"https://{LOOPBACK}:{ports.key_vault}",
         "KEY_VAULT_CA_FILE": str(key_vault_ca_file),
         "AZURE_CREDENTIAL": "local",
-        "STORAGE_CONNECTION_STRING": connection_string(blob=ports.blob, queue=ports.queue, table=ports.table),
+        "STORAGE_CONNECTION_STRING": storage,
         # Empty is unset: a value from the surrounding environment would contradict the one above.
         "STORAGE_TABLE_ENDPOINT": "",
         "STORAGE_BLOB_ENDPOINT": "",
@@ -35,7 +36,7 @@ def gateway_environment(ports: Ports, key_vault_ca_file: Path) -> dict[str, str]
         "MEDIA_HOST": LOOPBACK,
         "MEDIA_PORT": str(ports.media),
         "POD_NAME": "local",
-        # What `func start` needs besides.
+        # What `func start` needs besides; the host's own storage is no matter of the emulator's faults.
         "AzureWebJobsStorage": connection_string(blob=ports.blob, queue=ports.queue, table=ports.table),
         "FUNCTIONS_WORKER_RUNTIME": "python",
         "FUNCTIONS_CORE_TOOLS_TELEMETRY_OPTOUT": "1",

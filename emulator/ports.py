@@ -16,13 +16,16 @@ class Ports:
     """Where each part of the stack listens, on the loopback address.
 
     `emulator` is ACS's REST API, its OpenID keys, Event Grid, the phone socket and the emulator's own API.
-    `functions` is what `func start` uses too.
+    `functions` is what `func start` uses too. `storage_blob` and `storage_table` are the emulator's fault proxies,
+    by which the gateway reaches Azurite, whose own ports are `blob`, `queue` and `table`.
     """
 
     emulator: int = 8061
     key_vault: int = 8062
     functions: int = 7071
     media: int = 8063
+    storage_blob: int = 8064
+    storage_table: int = 8065
     blob: int = 10000
     queue: int = 10001
     table: int = 10002

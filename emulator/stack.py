@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import sys
@@ -33,6 +34,11 @@ POLL_S = 0.05
 REQUEST_S = 5.0
 
 AZURITE = "azurite"
+EMULATOR = "emulator"
+FUNCTIONS = "functions"
+MEDIA = "media"
+STOPPED = ((FUNCTIONS, MEDIA), (EMULATOR,), (AZURITE,))
+"""One after another: the gateway hangs up and stores at its end, and reaches storage through the emulator."""
 PROFILES = "profiles"
 """Under this name the watch over the gateway file speaks."""
 
@@ -125,7 +131,7 @@ class Stack:
         try:
             # What is missing is found here, before anything starts.
             azurite, functions = self._azurite(), self._functions()
-            emulator, media = self._emulator(ca_file), self._media()
+            emulator, media = self._emulator(Path(folder), ca_file), self._media()
             await _together(self._bring_up(azurite, session), self._bring_up(emulator, session))
             _, credentials, _ = await _together(
                 put_signing_keys(session, ports, ca_file),
@@ -155,10 +161,10 @@ class Stack:
 
     async def stop(self) -> None:
         """Stop every part and leave nothing behind: no process, no temporary file."""
-        # Storage last: the others may have something to store at their end.
-        for is_storage in (False, True):
-            group = [process for process in self._started if (process.name == AZURITE) is is_storage]
-            await asyncio.gather(*(process.stop(GRACE_S) for process in group))
+        for names in STOPPED:
+            await asyncio.gather(
+                *(process.stop(GRACE_S) for process in self._started if process.name in names)
+            )
         await self._closing.aclose()
 
     async def _bring_up(self, part: _Part, session: aiohttp.ClientSession) -> None:
@@ -209,16 +215,23 @@ class Stack:
         command = azurite_command(blob=ports.blob, queue=ports.queue, table=ports.table, data=self._storage)
         return _Part(AZURITE, command, f"http://{LOOPBACK}:{ports.table}/", any_answer=True)
 
-    def _emulator(self, ca_file: Path) -> _Part:
-        ports = self._options.ports
-        command = [sys.executable, "-m", "emulator", "serve", "--port", str(ports.emulator)]
-        command += ["--key-vault-port", str(ports.key_vault), "--key-vault-ca-file", str(ca_file)]
-        addresses = self._options.addresses
-        for number in addresses.phone_numbers:
-            command += ["--phone-number", number]
-        for identity in addresses.identities:
-            command += ["--identity", identity]
-        return _Part("emulator", command, f"http://{LOOPBACK}:{ports.emulator}/emulator/health")
+    def _emulator(self, folder: Path, ca_file: Path) -> _Part:
+        ports, addresses = self._options.ports, self._options.addresses
+        settings = {
+            "port": ports.emulator,
+            "key_vault_port": ports.key_vault,
+            "key_vault_ca_file": str(ca_file),
+            "phone_numbers": addresses.phone_numbers,
+            "identities": addresses.identities,
+            "azurite_blob_port": ports.blob,
+            "azurite_table_port": ports.table,
+            "storage_blob_port": ports.storage_blob,
+            "storage_table_port": ports.storage_table,
+        }
+        file = folder / "emulator.json"
+        file.write_text(json.dumps(settings))
+        command = [sys.executable, "-m", "emulator", "serve", "--settings", str(file)]
+        return _Part(EMULATOR, command, f"http://{LOOPBACK}:{ports.emulator}/emulator/health")
 
     def _functions(self) -> _Part:
         port = str(self._options.ports.functions)
@@ -226,7 +239,7 @@ class Stack:
         health, status = f"{url}/readyz", f"{url}/admin/host/status"
         if not self._options.real_func:
             command = [sys.executable, "-m", "emulator", "functions", "--root", ".", "--port", port]
-            return _Part("functions", command, health, status_url=status)
+            return _Part(FUNCTIONS, command, health, status_url=status)
         func = shutil.which("func")
         if func is None:
             raise StackError(
@@ -234,11 +247,11 @@ class Stack:
             )
         # Core Tools takes the first `python` of the path for its worker.
         self._environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        return _Part("functions", [func, "start", "--port", port], health, False, status, CORE_TOOLS_START_S)
+        return _Part(FUNCTIONS, [func, "start", "--port", port], health, False, status, CORE_TOOLS_START_S)
 
     def _media(self) -> _Part:
         health = f"http://{LOOPBACK}:{self._options.ports.media}/readyz"
-        return _Part("media", [sys.executable, "-m", "media_gateway"], health)
+        return _Part(MEDIA, [sys.executable, "-m", "media_gateway"], health)
 
 
 async def _until_healthy(part: _Part, session: aiohttp.ClientSession) -> str | None:

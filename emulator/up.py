@@ -23,6 +23,8 @@ _PURPOSES: Mapping[str, tuple[str, str]] = {
     "key_vault": ("https", "Key Vault"),
     "functions": ("http", "the Functions app: Event Grid webhook, callbacks, /healthz, /readyz"),
     "media": ("ws", "the media gateway, and its /healthz, /readyz"),
+    "storage_blob": ("http", "blobs as the gateway reaches them: Azurite, behind the emulator's faults"),
+    "storage_table": ("http", "tables, likewise"),
     "blob": ("http", "Azurite"),
     "queue": ("http", "Azurite"),
     "table": ("http", "Azurite"),
@@ -171,7 +173,7 @@ def ports_table(ports: Ports) -> str:
     lines = []
     for name, port in ports.items():
         scheme, purpose = _PURPOSES[name]
-        lines.append(f"  {name:<10} {f'{scheme}://{LOOPBACK}:{port}':<26} {purpose}")
+        lines.append(f"  {name:<13} {f'{scheme}://{LOOPBACK}:{port}':<26} {purpose}")
     return "\n".join(lines)
 
 

@@ -14,6 +14,8 @@ def test_the_usual_ports_are_those_that_the_readme_names():
         "key_vault": 8062,
         "functions": 7071,
         "media": 8063,
+        "storage_blob": 8064,
+        "storage_table": 8065,
         "blob": 10000,
         "queue": 10001,
         "table": 10002,

@@ -12,6 +12,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from aiohttp import WSMsgType
 
 from emulator.__main__ import main
 from emulator.functions_host.host import DRAIN_S
@@ -129,6 +130,28 @@ async def test_everything_comes_up_and_ctrl_c_leaves_nothing(command, http, tmp_
     await command.until(READY)
     assert json.loads(kept.read_text())["api_id"] != account["api_id"]
     assert await command.end(signal.SIGTERM) == 0
+    assert command.left() == []
+
+
+async def test_a_running_stack_has_its_storage_slowed_and_ends_its_call_in_order(command, http):
+    await command.start("up", "--free-ports")
+    await command.until(READY)
+    emulator = f"http://{LOOPBACK}:{command.ports()['emulator']}"
+    rule = {"operation": "storage.insertEntity:calls", "action": {"kind": "delay", "ms": 400}}
+    async with http.post(f"{emulator}/emulator/faults", json=rule) as response:
+        assert response.status == 201
+    query = {"to": "+18005550199", "from": "+14255550100"}
+    at_ms = {}
+    async with asyncio.timeout(END_S), http.ws_connect(f"{emulator}/phone", params=query) as phone:
+        while "media_connected" not in at_ms:
+            message = await phone.receive()
+            if message.type is WSMsgType.TEXT:
+                state = json.loads(message.data)
+                at_ms[state["state"]] = state["at_ms"]
+        assert at_ms["answered"] >= 400
+        assert await command.end(signal.SIGINT) == 0
+    # The gateway could still hang up, and write down how the call ended.
+    assert '"message": "call ended"' in "\n".join(command.lines)
     assert command.left() == []
 
 
