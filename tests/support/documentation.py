@@ -8,7 +8,15 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
 PAGES = (DOCS / "emulator.md", *sorted((DOCS / "emulator").glob("*.md")))
+TEXTS = (
+    REPOSITORY / "README.md",
+    REPOSITORY / "CONTRIBUTING.md",
+    *sorted(page for page in DOCS.rglob("*.md") if "node_modules" not in page.parts),
+)
+"""All pages of the project, the emulator's among them."""
 
+_LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+_ELSEWHERE = re.compile(r"[a-z][a-z+.-]*:")
 _REQUEST = re.compile(r"\b(PUT|POST) (/[^\s`?]+)")
 _COMMENT = re.compile(r"(^|\s)# .*|\\\n")
 _OPERATORS = "();<>|&\n"
@@ -106,3 +114,24 @@ def blocks(page: Path) -> list[Block]:
 def all_blocks(info: str) -> list[Block]:
     """The blocks of all pages with this info."""
     return [block for page in PAGES for block in blocks(page) if block.info == info]
+
+
+def links(text: Path) -> list[tuple[Path, str]]:
+    """The links of a text to this repository: the file or folder, and the anchor in it, which may be empty."""
+    found = []
+    for link in _LINK.findall(_prose(text)):
+        if not _ELSEWHERE.match(link):
+            path, _, anchor = link.partition("#")
+            found.append(((text.parent / path).resolve() if path else text, anchor))
+    return found
+
+
+def anchors(text: Path) -> set[str]:
+    """Of the headings of a text, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", _prose(text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def _prose(text: Path) -> str:
+    """Without fenced blocks."""
+    return re.sub(r"^```.*?^```$", "", text.read_text(), flags=re.MULTILINE | re.DOTALL)

@@ -15,14 +15,26 @@ import shutil
 import subprocess
 from dataclasses import fields
 
+import msgspec
 import pytest
 from azure.core.credentials import AccessToken
 
 from emulator.__main__ import COMMANDS
+from emulator.faults.operations import OPENID_METADATA
+from emulator.faults.rules import (
+    ACTIONS,
+    FaultRule,
+    Malformation,
+    TokenFlaw,
+    When,
+    read_rule,
+)
+from emulator.identity import OPENID_METADATA_PATH
+from emulator.media.impairment import Drop, Impairment, Jitter, Loss, SlowReader
 from emulator.media.line import Line
 from emulator.settings import EmulatorSettings, read_settings
 from tests.support.acs_application import Application
-from tests.support.documentation import PAGES, all_blocks, blocks
+from tests.support.documentation import DOCS, PAGES, all_blocks, blocks, links
 
 KINDS = ("json", "json answer", "python", "sh", "text")
 NUMBER, CALLER = "+18005550199", "+14255550100"
@@ -39,10 +51,23 @@ async def application():
 
 
 @pytest.fixture
-async def here(acs_emulator, application):
+async def held(acs_emulator, http):
+    """A request that is held."""
+    acs_emulator.faults.hold_next(OPENID_METADATA)
+    request = asyncio.create_task(http.get(acs_emulator.base_url + OPENID_METADATA_PATH))
+    held = await acs_emulator.faults.held(OPENID_METADATA)
+    yield held
+    held.release()
+    answer, *_ = await asyncio.gather(request, return_exceptions=True)
+    if not isinstance(answer, Exception):
+        answer.release()
+
+
+@pytest.fixture
+async def here(acs_emulator, application, held):
     """Turn what an example names into what there is: `here(text)`.
 
-    The emulator, an application in place of all others, and a call.
+    The emulator, an application in place of all others, a call, and a request that is held.
     """
     line = Line(rate_hz=16_000)
     call = await acs_emulator.calls.place(to=NUMBER, from_=CALLER, line=line)
@@ -53,7 +78,8 @@ async def here(acs_emulator, application):
             return acs_emulator.base_url + (path or "") if port == EMULATOR_PORT else application.events_url
 
         text = ADDRESS.sub(address, text)
-        return text.replace("{correlationId}", call.correlation_id).replace("{name}", "example")
+        text = text.replace("{correlationId}", call.correlation_id).replace("{name}", "example")
+        return text.replace("/held/{id}", f"/held/{held.id}")
 
     yield translate
     line.close()
@@ -120,15 +146,21 @@ class Credential:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-async def test_python_runs(page, acs_emulator):
-    """The blocks of a page in order; names that they import hold for the later ones."""
+async def test_python_runs(page, start_emulator, azurite):
+    """The blocks of a page in order; names that they import hold for the later ones.
+
+    The reader's `emulator` has Azurite behind it.
+    """
+    emulator = await start_emulator(
+        azurite_blob_port=azurite.ports["blob"], azurite_table_port=azurite.ports["table"]
+    )
     name = page.relative_to(PAGES[0].parent).as_posix()
     imported = {}
     for block in all_blocks("python"):
         if block.page != name:
             continue
         tree = ast.parse(block.text, str(block))
-        names = {**imported, "emulator": acs_emulator, "credential": Credential()}
+        names = {**imported, "emulator": emulator, "credential": Credential()}
         code = compile(tree, str(block), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         result = eval(code, names)
         if inspect.isawaitable(result):
@@ -148,3 +180,50 @@ def test_every_option_is_documented(command):
 def test_every_setting_is_documented():
     text = "".join(page.read_text() for page in PAGES)
     assert {each.name for each in fields(EmulatorSettings) if f"`{each.name}`" not in text} == set()
+
+
+def settings_of(page):
+    """What the page's files of settings say."""
+    return [
+        json.loads(block.text) for block in blocks(DOCS / page) if block.info == "json" and block.is_settings
+    ]
+
+
+def test_every_fault_has_an_example():
+    rules = [rule for content in settings_of("emulator/faults.md") for rule in content.get("faults", ())]
+    rules += [
+        json.loads(b.text) for b in blocks(DOCS / "emulator/faults.md") if b.info == "json" and b.request
+    ]
+    shown = {(type(read_rule(rule).action), member) for rule in rules for member in rule["action"]}
+    wanted = {
+        (shape, each.encode_name) for shape in ACTIONS.values() for each in msgspec.structs.fields(shape)
+    } | {(shape, "kind") for shape in ACTIONS.values()}
+    assert wanted - shown == set()
+    assert {name for rule in rules for name in rule} == {
+        each.encode_name for each in msgspec.structs.fields(FaultRule)
+    }
+
+
+@pytest.mark.parametrize(
+    ("member", "kinds"), [("variant", Malformation), ("flaw", TokenFlaw), ("when", When)]
+)
+def test_every_manner_of_a_fault_has_an_example(member, kinds):
+    rules = [rule for content in settings_of("emulator/faults.md") for rule in content.get("faults", ())]
+    assert {rule["action"][member] for rule in rules if member in rule["action"]} == set(map(str, kinds))
+
+
+def test_every_impairment_has_an_example():
+    """In any JSON of the media page, those within its shell commands too."""
+    page = DOCS / "emulator" / "media.md"
+    named = set(re.findall(r'"(\w+)":', "".join(b.text for b in blocks(page) if b.info in ("json", "sh"))))
+    wanted = {
+        each.encode_name
+        for shape in (Impairment, Jitter, Loss, Drop, SlowReader)
+        for each in msgspec.structs.fields(shape)
+    }
+    assert wanted - named == set()
+
+
+def test_the_overview_names_every_page():
+    named = {target for target, _ in links(PAGES[0])}
+    assert set(PAGES[1:]) - named == set()
