@@ -21,14 +21,7 @@ from azure.core.credentials import AccessToken
 
 from emulator.__main__ import COMMANDS
 from emulator.faults.operations import OPENID_METADATA
-from emulator.faults.rules import (
-    ACTIONS,
-    FaultRule,
-    Malformation,
-    TokenFlaw,
-    When,
-    read_rule,
-)
+from emulator.faults.rules import ACTIONS, FaultRule, Malformation, TokenFlaw, When, read_rule
 from emulator.identity import OPENID_METADATA_PATH
 from emulator.media.impairment import Drop, Impairment, Jitter, Loss, SlowReader
 from emulator.media.line import Line
@@ -58,9 +51,7 @@ async def held(acs_emulator, http):
     held = await acs_emulator.faults.held(OPENID_METADATA)
     yield held
     held.release()
-    answer, *_ = await asyncio.gather(request, return_exceptions=True)
-    if not isinstance(answer, Exception):
-        answer.release()
+    (await request).release()
 
 
 @pytest.fixture
@@ -182,45 +173,46 @@ def test_every_setting_is_documented():
     assert {each.name for each in fields(EmulatorSettings) if f"`{each.name}`" not in text} == set()
 
 
-def settings_of(page):
-    """What the page's files of settings say."""
+def members(shape):
+    """Names of a struct's members in JSON."""
+    return [each.encode_name for each in msgspec.structs.fields(shape)]
+
+
+def example_rules():
+    """The rules in the JSON of the page of faults: bodies of requests, and those of settings."""
+    examples = [
+        (block, json.loads(block.text))
+        for block in blocks(DOCS / "emulator" / "faults.md")
+        if block.info == "json"
+    ]
     return [
-        json.loads(block.text) for block in blocks(DOCS / page) if block.info == "json" and block.is_settings
+        rule
+        for block, content in examples
+        for rule in (content.get("faults", ()) if block.is_settings else [content])
     ]
 
 
 def test_every_fault_has_an_example():
-    rules = [rule for content in settings_of("emulator/faults.md") for rule in content.get("faults", ())]
-    rules += [
-        json.loads(b.text) for b in blocks(DOCS / "emulator/faults.md") if b.info == "json" and b.request
-    ]
+    rules = example_rules()
     shown = {(type(read_rule(rule).action), member) for rule in rules for member in rule["action"]}
-    wanted = {
-        (shape, each.encode_name) for shape in ACTIONS.values() for each in msgspec.structs.fields(shape)
-    } | {(shape, "kind") for shape in ACTIONS.values()}
+    wanted = {(shape, member) for shape in ACTIONS.values() for member in ("kind", *members(shape))}
     assert wanted - shown == set()
-    assert {name for rule in rules for name in rule} == {
-        each.encode_name for each in msgspec.structs.fields(FaultRule)
-    }
+    assert {member for rule in rules for member in rule} == set(members(FaultRule))
 
 
 @pytest.mark.parametrize(
     ("member", "kinds"), [("variant", Malformation), ("flaw", TokenFlaw), ("when", When)]
 )
 def test_every_manner_of_a_fault_has_an_example(member, kinds):
-    rules = [rule for content in settings_of("emulator/faults.md") for rule in content.get("faults", ())]
-    assert {rule["action"][member] for rule in rules if member in rule["action"]} == set(map(str, kinds))
+    shown = {rule["action"][member] for rule in example_rules() if member in rule["action"]}
+    assert shown == set(map(str, kinds))
 
 
 def test_every_impairment_has_an_example():
     """In any JSON of the media page, those within its shell commands too."""
     page = DOCS / "emulator" / "media.md"
     named = set(re.findall(r'"(\w+)":', "".join(b.text for b in blocks(page) if b.info in ("json", "sh"))))
-    wanted = {
-        each.encode_name
-        for shape in (Impairment, Jitter, Loss, Drop, SlowReader)
-        for each in msgspec.structs.fields(shape)
-    }
+    wanted = {member for shape in (Impairment, Jitter, Loss, Drop, SlowReader) for member in members(shape)}
     assert wanted - named == set()
 
 
