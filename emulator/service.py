@@ -34,7 +34,7 @@ from emulator.key_vault.store import SecretStore
 from emulator.media.pacing import Ticker
 from emulator.phone import TICKER, phone
 from emulator.ports import LOOPBACK
-from emulator.servers import close_server
+from emulator.servers import close_server, listen
 from emulator.settings import EmulatorSettings
 from emulator.storage_proxy import MAX_BODY_BYTES, StorageProxy, StorageService
 from emulator.tasks import Tasks
@@ -253,8 +253,7 @@ class Emulator:
     def _listen(self, port: int) -> tuple[socket.socket, str]:
         """Take a port; known before the server runs, since the routes tell their own address."""
         host = self.settings.host
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family)
+        listener = listen(host, port)
         self._closing.callback(listener.close)
         reachable = _LOOPBACK_FOR.get(host, host)
         bracketed = f"[{reachable}]" if ":" in reachable else reachable
@@ -276,5 +275,5 @@ class Emulator:
         app.add_routes(routes)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()
-        self._closing.push_async_callback(close_server, runner)
+        self._closing.push_async_callback(close_server, runner, listener)
         await web.SockSite(runner, listener, ssl_context=tls).start()

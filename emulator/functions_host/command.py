@@ -48,8 +48,6 @@ def run(arguments: argparse.Namespace) -> int:
         asyncio.run(_serve(FunctionsHost(root, keys=keys), arguments.host, arguments.port, added))
     except (ProjectError, OSError) as error:
         return _fail(str(error))
-    except UnicodeError:
-        return _fail("the host is no address to listen on")
     return 0
 
 

@@ -4,6 +4,7 @@ import hmac
 import logging
 import os
 import re
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -15,7 +16,7 @@ from emulator.functions_host.app import Function, IndexingError, load_app
 from emulator.functions_host.invocation import Invoker
 from emulator.functions_host.routes import BadTemplateError, Template, parse_template
 from emulator.functions_host.settings import HostSettings, read_host_settings
-from emulator.servers import close_server
+from emulator.servers import close_server, listen
 
 MAX_BODY_BYTES = 100 * 1024 * 1024
 DRAIN_S = 5.0
@@ -69,6 +70,7 @@ class FunctionsHost:
         self._indexing_error: IndexingError | None = None
         self._invoker = Invoker()
         self._runner: web.AppRunner | None = None
+        self._listener: socket.socket | None = None
         self._url = ""
 
     @property
@@ -117,13 +119,15 @@ class FunctionsHost:
             application, access_log=None, auto_decompress=False, shutdown_timeout=self._drain_s
         )
         await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
+        self._listener = listen(host, port)
+        await web.SockSite(self._runner, self._listener).start()
         self._url = f"http://{host}:{self._runner.addresses[0][1]}"
 
     async def stop(self) -> None:
         """Stop listening, let requests in progress end within the drain time, then cancel them."""
-        if self._runner is not None:
-            await close_server(self._runner)
+        runner, self._runner = self._runner, None
+        if runner is not None and self._listener is not None:
+            await close_server(runner, self._listener)
         self._invoker.close()
 
     def _map_routes(self) -> None:

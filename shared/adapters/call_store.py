@@ -16,7 +16,7 @@ from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableServiceClient
 
 from shared.adapters.slot_store import TableSlotStore
-from shared.adapters.tables import etag_of, get_json, key_of, put_json, store_faults
+from shared.adapters.tables import INSERT_AGAIN, etag_of, get_json, key_of, put_json, store_faults
 from shared.core.call import CallRecord, CallTimes, HistoryEntry
 from shared.core.call_state import CallState, Cause
 from shared.core.ids import partition_of
@@ -59,7 +59,7 @@ class TableCallStore:
         """Insert the row of a new call; None where it is there already (an earlier attempt wrote it)."""
         async with store_faults():
             try:
-                created = await self._calls.create_entity(_to_entity(record))
+                created = await self._calls.create_entity(_to_entity(record), **INSERT_AGAIN)
             except ResourceExistsError:
                 return None
             return Row(record, created["etag"])
@@ -124,7 +124,7 @@ class TableCallStore:
         put_json(entity, "pii_data", event.data)
         async with store_faults():
             try:
-                await self._events.create_entity(entity)
+                await self._events.create_entity(entity, **INSERT_AGAIN)
             except ResourceExistsError:
                 return False
             return True

@@ -9,7 +9,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, Re
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableServiceClient
 
-from shared.adapters.tables import etag_of, key_of, store_faults
+from shared.adapters.tables import INSERT_AGAIN, etag_of, key_of, store_faults
 from shared.core.claims import Claim, Outcome
 
 ROW = "claim"
@@ -25,7 +25,7 @@ class TableClaimStore:
         """Insert the claim and return its ETag; None where another delivery was first."""
         async with store_faults():
             try:
-                created = await self._table.create_entity(_to_entity(claim))
+                created = await self._table.create_entity(_to_entity(claim), **INSERT_AGAIN)
             except ResourceExistsError:
                 return None
             etag: str = created["etag"]
@@ -69,7 +69,9 @@ class TableClaimStore:
         key = f"redirected-{key_of(correlation_id)}"
         async with store_faults():
             try:
-                await self._table.create_entity({"PartitionKey": key, "RowKey": ROW, "call_id": call_id})
+                await self._table.create_entity(
+                    {"PartitionKey": key, "RowKey": ROW, "call_id": call_id}, **INSERT_AGAIN
+                )
             except ResourceExistsError:
                 found = await self._table.get_entity(key, ROW)
                 return bool(found["call_id"] == call_id)

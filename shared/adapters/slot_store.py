@@ -15,7 +15,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, Re
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableServiceClient
 
-from shared.adapters.tables import etag_of, store_faults
+from shared.adapters.tables import INSERT_AGAIN, etag_of, store_faults
 from shared.errors import StoreUnavailable
 
 MAX_SIZE = 1000
@@ -107,7 +107,7 @@ class TableSlotStore:
         async with store_faults():
             try:
                 if before is None:
-                    await self._table.create_entity(entity)
+                    await self._table.create_entity(entity, **INSERT_AGAIN)
                 else:
                     await self._table.update_entity(
                         entity,

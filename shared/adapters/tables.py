@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
@@ -22,6 +23,10 @@ CONNECT_TIMEOUT_S = 2
 READ_TIMEOUT_S = 3
 RETRIES = 1
 """A caller is waiting: one quick second try, and then the fault goes up to who can decide."""
+
+INSERT_AGAIN: Mapping[str, Any] = MappingProxyType({"retry_on_methods": frozenset({"POST"})})
+"""Options of an insert: the client sends it again after a lost connection or reply, as it does all else but POSTs.
+The second then meets the first, which whoever inserts has to know for their own."""
 
 PIECE_CHARS = 16_000
 """A string property holds 64 KiB of UTF-16, so 16 K characters of any kind; longer text is cut into pieces."""

@@ -90,7 +90,7 @@ class MemoryTable:
     def __init__(self) -> None:
         self._rows: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
 
-    async def create_entity(self, entity: Mapping[str, Any]) -> dict[str, str]:
+    async def create_entity(self, entity: Mapping[str, Any], **_: Any) -> dict[str, str]:
         if _key(entity) in self._rows:
             raise ResourceExistsError
         return self._write(entity)

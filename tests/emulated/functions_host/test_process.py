@@ -63,8 +63,10 @@ async def test_local_settings_that_cannot_be_read_stop_the_host(app_folder, cont
 
 
 async def test_an_address_that_is_none_is_said_plainly():
-    code, errors = await run_to_end("--root", str(BEHAVIOUR), "--port", "0", "--host", f"{'a' * 64}.test")
-    assert (code, errors.splitlines()[-1]) == (1, "functions host: the host is no address to listen on")
+    code, errors = await run_to_end("--root", str(BEHAVIOUR), "--port", "0", "--host", "no-such-host.test")
+    assert code == 1
+    assert errors.splitlines()[-1].startswith("functions host: [Errno")
+    assert "no-such-host.test" in errors
     assert "Traceback" not in errors
 
 
@@ -79,7 +81,7 @@ async def test_a_taken_port_is_said_plainly(functions_process):
     host = await functions_process(BEHAVIOUR)
     code, errors = await run_to_end("--root", str(BEHAVIOUR), "--port", host.url.rpartition(":")[2])
     assert code == 1
-    assert "address already in use" in errors
+    assert "address already in use" in errors.lower()
     assert "Traceback" not in errors
 
 
