@@ -80,9 +80,8 @@ async def _take(gateway: Gateway, req: func.HttpRequest) -> func.HttpResponse:
     if account is None:
         return _validation_only(gateway, req)
     events = _parse(req)
-    for event in events:
-        if isinstance(event, GridEvent) and event.type == SUBSCRIPTION_VALIDATION:
-            return _validated(event)
+    if (validation := _validation(events)) is not None:
+        return _validated(validation)
     outcomes = await asyncio.gather(*(_deliver(gateway, account, event, deadline) for event in events))
     status = max((outcome.status for outcome in outcomes), key=_severity)
     for outcome in outcomes:
@@ -104,10 +103,17 @@ def _validation_only(gateway: Gateway, req: func.HttpRequest) -> func.HttpRespon
             events = _parse(req)
         except GatewayError:
             events = ()
-        match events:
-            case (GridEvent(type=kind) as event,) if kind == SUBSCRIPTION_VALIDATION:
-                return _validated(event)
+        if (validation := _validation(events)) is not None:
+            return _validated(validation)
     raise gateway.authenticator.missing()
+
+
+def _validation(events: tuple[GridEvent | MalformedMessage, ...]) -> GridEvent | None:
+    """Return the validation that a delivery is; one with other events in it is none, not to lose them."""
+    match events:
+        case (GridEvent(type=kind) as event,) if kind == SUBSCRIPTION_VALIDATION:
+            return event
+    return None
 
 
 def _validated(event: GridEvent) -> func.HttpResponse:

@@ -24,6 +24,13 @@ async def test_the_validation_code_is_echoed_with_and_without_credentials(edge):
         assert (response.status, await response.json()) == (200, {"validationResponse": CODE})
 
 
+async def test_a_call_beside_a_validation_is_answered(edge):
+    call = await edge.ring()
+    status, answer = await edge.deliver([*VALIDATION, call])
+    assert status == 200
+    assert [item["outcome"] for item in answer] == ["ignored", "answered"]
+
+
 async def test_wrong_credentials_get_no_validation(edge):
     status, answer = await edge.deliver(VALIDATION, **{"asapp-api-secret": "wrong"})
     assert (status, answer["title"]) == (401, "Unauthorized")
