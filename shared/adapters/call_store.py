@@ -93,20 +93,19 @@ class TableCallStore:
             found, known = known or await self.read(call_id), None
             if found is None:
                 raise NotFound("no such call")
-            record = found.record
-            changed = mutate(record)
-            if changed is record:
-                return record
-            async with store_faults():
-                try:
-                    await self._calls.update_entity(
-                        _to_entity(changed),
-                        mode=UpdateMode.REPLACE,
-                        etag=found.etag,
-                        match_condition=MatchConditions.IfNotModified,
-                    )
-                except ResourceModifiedError:
-                    continue
+            changed = mutate(found.record)
+            if changed is not found.record:
+                async with store_faults():
+                    try:
+                        await self._calls.update_entity(
+                            _to_entity(changed),
+                            mode=UpdateMode.REPLACE,
+                            etag=found.etag,
+                            match_condition=MatchConditions.IfNotModified,
+                        )
+                    except ResourceModifiedError:
+                        continue
+            # Though nothing was left to change: the write that ended the call may be ours, its reply lost.
             if changed.state.is_final and changed.slot is not None:
                 await self._release(changed.slot, call_id)
             return changed

@@ -6,8 +6,10 @@ by itself. A pool of `size` places thereby limits what goes on at a time; places
 for a minute, limit what begins in any minute.
 """
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from itertools import compress
 from typing import Any
 
 from azure.core import MatchConditions
@@ -61,11 +63,12 @@ class TableSlotStore:
                 if row["holder"] == holder and row["until"] > now:
                     return _slot(pool, name)
             live = {name: row for name, row in rows.items() if row["until"] > now}
-            names = [name for name in map(_row_key, range(size)) if name not in live]
-            if len(live) >= size or not names:
+            if len(live) < size:
+                names = [name for name in map(_row_key, range(size)) if name not in live]
+            else:
                 names = await _ended(live, size, is_over)
-            if not names:
-                return None
+                if len(live) - len(names) >= size:
+                    return None
             name = random.choice(names)  # noqa: S311 - so that calls at once seldom choose the same
             if await self._write(pool, name, holder, until, rows.get(name)):
                 return _slot(pool, name)
@@ -81,15 +84,20 @@ class TableSlotStore:
     async def release(self, slot: str, holder: str) -> None:
         """Give a place back, unless somebody else has it by now."""
         pool, _, name = slot.partition("/")
-        row = await self._read(pool, name)
-        if row is None or row["holder"] != holder:
-            return
-        async with store_faults():
-            try:
-                await self._table.delete_entity(
-                    pool, name, etag=etag_of(row), match_condition=MatchConditions.IfNotModified
-                )
-            except (ResourceModifiedError, ResourceNotFoundError):
+        for _ in range(MAX_CONFLICTS):
+            row = await self._read(pool, name)
+            if row is None or row["holder"] != holder:
+                return
+            async with store_faults():
+                try:
+                    await self._table.delete_entity(
+                        pool, name, etag=etag_of(row), match_condition=MatchConditions.IfNotModified
+                    )
+                except ResourceModifiedError:
+                    # Perhaps only kept for longer, by whoever marks the call as answered while it ends.
+                    continue
+                except ResourceNotFoundError:
+                    pass
                 return
 
     async def _read(self, pool: str, name: str) -> Mapping[str, Any] | None:
@@ -135,4 +143,6 @@ async def _ended(
     if is_over is None:
         return []
     within = sorted((name for name in live if int(name) < size), key=lambda name: live[name]["until"])
-    return [name for name in within[:LOOKED_INTO] if await is_over(live[name]["holder"])]
+    oldest = within[:LOOKED_INTO]
+    over = await asyncio.gather(*(is_over(live[name]["holder"]) for name in oldest))
+    return list(compress(oldest, over))

@@ -94,3 +94,38 @@ async def test_a_pool_made_smaller_lets_nobody_in_until_it_has_emptied_that_far(
     assert await store.take(pool, 2, holder="new", now=NOW, until=LATER) is None
     await store.release(slots[1], "call-1")
     assert await store.take(pool, 2, holder="new", now=NOW, until=LATER) is not None
+
+
+async def test_a_pool_made_smaller_lets_nobody_in_for_a_call_that_ended_without_a_word_beyond_it(
+    two_processes, pool
+):
+    store, _ = two_processes
+    for number in range(4):
+        await store.take(pool, 4, holder=f"call-{number}", now=NOW, until=LATER + number)
+
+    async def is_over(holder):
+        return holder in ended
+
+    slots = {
+        row["holder"]: row["RowKey"] async for row in store._table.query_entities(f"PartitionKey eq '{pool}'")
+    }
+    within = [holder for holder, name in slots.items() if int(name) < 2]
+    ended = within[:1]
+    assert await store.take(pool, 2, holder="new", now=NOW, until=LATER, is_over=is_over) is None
+
+
+async def test_a_place_given_back_while_it_is_kept_for_longer_is_free(two_processes, pool, monkeypatch):
+    """The call ends while whoever answered it still marks it."""
+    ending, marking = two_processes
+    slot = await ending.take(pool, 1, holder="call", now=NOW, until=LATER)
+    read = ending._read
+
+    async def read_before_it_is_kept(*place):
+        row = await read(*place)
+        monkeypatch.undo()
+        await marking.keep(slot, "call", LATER + 1000)
+        return row
+
+    monkeypatch.setattr(ending, "_read", read_before_it_is_kept)
+    await ending.release(slot, "call")
+    assert await marking.take(pool, 1, holder="next", now=NOW, until=LATER) == slot
