@@ -73,12 +73,11 @@ class PodLoads:
             now = self._clock()
             if abs(now - self._read_at) > MAX_AGE_S:
                 try:
-                    async with asyncio.timeout(READ_BUDGET_S):
-                        self._loads, self._others = await asyncio.gather(
-                            self._pods.since(now - HEARTBEAT_FRESH_S),
-                            self._answers.since(now - REMEMBERED_S, now),
-                        )
-                except (StoreUnavailable, TimeoutError):
+                    async with asyncio.timeout(READ_BUDGET_S), asyncio.TaskGroup() as reads:
+                        loads = reads.create_task(self._pods.since(now - HEARTBEAT_FRESH_S))
+                        others = reads.create_task(self._answers.since(now - REMEMBERED_S, now))
+                    self._loads, self._others = loads.result(), others.result()
+                except* (StoreUnavailable, TimeoutError):
                     logger.warning("the pods' load could not be read")
                     self._loads = None
                 self._read_at = self._clock()

@@ -7,6 +7,7 @@ import pytest
 from shared.calls.pods import PodLoads
 from shared.core.admission import HEARTBEAT_FRESH_S, PodLoad, Room, redirect_target, room
 from shared.core.claims import Found, Outcome, finished, given_up, judge, taken_over
+from shared.errors import StoreUnavailable
 from tests.support.records import claim
 
 
@@ -153,3 +154,16 @@ def test_whom_an_overflowing_call_is_redirected_to(overflow_to, caller, expected
         overflow_to, caller=caller, called="4:+18005550199", own_numbers={"4:+18005550198"}
     )
     assert found == expected
+
+
+async def test_a_load_that_cannot_be_read_is_unknown_and_leaves_no_read_behind():
+    class Away:
+        async def since(self, _at):
+            raise StoreUnavailable("away")
+
+    class Slow:
+        async def since(self, _at, _now):
+            await asyncio.Event().wait()
+
+    assert await PodLoads(Away(), Slow()).reserve("call") is Room.UNKNOWN
+    assert asyncio.all_tasks() == {asyncio.current_task()}
