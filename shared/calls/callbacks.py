@@ -102,7 +102,7 @@ class CallbackReceiver:
         kept = StoredEvent(event.event_id, event.name, event.at, event.data)
         if not await self._calls.append_event(call_id, kept):
             logger.info("a callback came again", extra={"call_id": call_id, "callback": event.name})
-        if record.state is CallState.ENDING and EVENT_OF_CALLBACK.get(event.name) is CallEvent.MEDIA_FAILED:
+        if is_deserted(record, event):
             await self._hang_up(record)
 
     async def _dead_owner(self, record: CallRecord) -> str | None:
@@ -115,8 +115,10 @@ class CallbackReceiver:
         self._metrics.tokens_refused.add(1, {"reason": reason.value})
 
     async def _hang_up(self, record: CallRecord) -> None:
-        """End a call that no pod holds and that ACS cannot stream: its caller would hear nothing for ever."""
-        logger.warning("a call without media is hung up", extra={"call_id": record.call_id})
+        """End a call whose caller would hear nothing for ever."""
+        logger.warning(
+            "a call without media is hung up", extra={"call_id": record.call_id, "state": record.state.value}
+        )
         try:
             await self._acs.hang_up(record.call_connection_id or "", for_everyone=True)
         except CallGone:
@@ -145,3 +147,17 @@ def applied(record: CallRecord, event: CallbackEvent, *, dead_owner: str | None)
     if any(entry.event is meaning and entry.at == event.at for entry in record.history):
         return record
     return advance(record, meaning, event.at)
+
+
+def is_deserted(record: CallRecord, event: CallbackEvent) -> bool:
+    """Whether nobody will ever speak on the call that a callback is about; `record` is the call after it.
+
+    ACS cannot stream a call that no pod holds; or it connected one whose row was closed as not answered, by a
+    delivery that came when the ringing was over and could not know: no pod takes such a call any more.
+    """
+    match EVENT_OF_CALLBACK.get(event.name):
+        case CallEvent.MEDIA_FAILED:
+            return record.state is CallState.ENDING
+        case CallEvent.CALL_CONNECTED:
+            return record.state.is_final and record.state is not CallState.ENDED
+    return False

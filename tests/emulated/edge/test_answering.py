@@ -178,6 +178,21 @@ async def test_a_call_that_may_have_been_answered_is_never_taken_for_a_missed_on
     assert len(edge.answered()) == 1
 
 
+async def test_a_call_that_turns_out_to_be_answered_after_its_ringing_was_over_is_hung_up(edge):
+    """Its row is final: no pod takes it, and the caller would hear nothing for ever."""
+    edge.emulator.faults.add(FaultRule("answer", Reset(when=When.AFTER)))
+    edge.emulator.faults.add(FaultRule("callback.deliver", Pause()))
+    event = await edge.ring()
+    assert (await edge.deliver([event]))[0] == 500
+    late = event | {"eventTime": incoming_call("", age_s=30)["eventTime"]}
+    assert (await edge.deliver([late]))[1][0]["outcome"] == "missed"
+    edge.emulator.faults.clear()
+    (call,) = edge.emulator.calls
+    async with asyncio.timeout(10):
+        await call.ended.wait()
+    assert call.end == "gateway_hung_up"
+
+
 async def test_a_process_that_died_between_the_answer_and_its_mark_leaves_a_call_that_is_found_out(edge):
     event = await edge.ring()
     await edge.deliver([event])
