@@ -10,6 +10,7 @@ from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableServiceClient
 
 from shared.adapters.tables import INSERT_AGAIN, etag_of, key_of, store_faults
+from shared.core.call_state import CallEvent
 from shared.core.claims import Claim, Outcome
 
 ROW = "claim"
@@ -90,6 +91,7 @@ class TableClaimStore:
 
 def _to_entity(claim: Claim) -> dict[str, Any]:
     entity = {name: value for name, value in asdict(claim).items() if value is not None}
+    entity["closed_by"] = " ".join(claim.closed_by)
     if claim.outcome is not None:
         entity["outcome"] = claim.outcome.value
     return {"PartitionKey": entity.pop("key"), "RowKey": ROW, **entity}
@@ -109,4 +111,5 @@ def _to_claim(entity: Mapping[str, Any]) -> Claim:
         lease_until=entity["lease_until"],
         attempts=entity["attempts"],
         outcome=None if outcome is None else Outcome(outcome),
+        closed_by=tuple(map(CallEvent, entity["closed_by"].split())),
     )

@@ -183,6 +183,8 @@ class CallAnswerer:
                 return _Held(claim, etag)
             match judge(claim, self._clock()):
                 case Found.FINISHED:
+                    if claim.closed_by:
+                        await self._write_end(ringing, claim)
                     return Delivered.DUPLICATE
                 case Found.TAKE_OVER:
                     next_claim = taken_over(claim, holder, self._clock(), self._settings.claim_lease_s)
@@ -197,11 +199,11 @@ class CallAnswerer:
         # The row is written just before ACS is asked: where it stands, an earlier holder may have answered.
         tried = await self._calls.read(held.claim.call_id) if held.claim.attempts > 1 else None
         if tried is not None and tried.record.call_connection_id is not None:
-            return await self._finish(ringing, held, Outcome.ANSWERED)
+            return await self._mark_answered(ringing, held, tried, tried.record.call_connection_id)
         if self._clock() > ringing.deadline:
             return await self._close(ringing, held, Outcome.MISSED, CallEvent.RING_EXPIRED)
         if tried is not None:
-            return await self._answer(ringing, held, tried.record, tried, may_be_answered=True)
+            return await self._answer(ringing, held, tried, may_be_answered=True)
         call_id, caller = held.claim.call_id, ringing.call.caller.raw_id
         admitted = await self._admission.admit(
             ringing.account, ringing.profile, caller=caller, call_id=call_id
@@ -209,17 +211,17 @@ class CallAnswerer:
         if isinstance(admitted, CallEvent):
             return await self._turn_away(ringing, held, admitted)
         record = replace(self._new_record(ringing, held.claim, CallEvent.ANSWER_SENT), slot=admitted.slot)
-        # There already: the client's second try met its first, whose reply was lost.
-        row = await self._calls.create(record) or await self._calls.read(call_id)
+        created = await self._calls.create(record)
+        # There already: the client's second try met its first, whose reply was lost. Or an earlier holder, late
+        # but alive, wrote it just now: then it is about to answer.
+        row = created or await self._calls.read(call_id)
         if row is None:
             raise TemporaryFault("the call's row vanished")
-        return await self._answer(ringing, held, record, row, may_be_answered=False)
+        return await self._answer(ringing, held, row, may_be_answered=created is None)
 
-    async def _answer(
-        self, ringing: _Ringing, held: _Held, record: CallRecord, row: Row, *, may_be_answered: bool
-    ) -> Delivered:
+    async def _answer(self, ringing: _Ringing, held: _Held, row: Row, *, may_be_answered: bool) -> Delivered:
         """Ask ACS to answer; `row` is the call's row as it was last seen."""
-        claim = held.claim
+        claim, record = held.claim, row.record
         callback_url, media_url = await self._urls(record)
         for tries in range(1, ANSWER_TRIES + 1):
             try:
@@ -239,18 +241,16 @@ class CallAnswerer:
                     # the ring deadline ends the waiting.
                     raise AcsUnavailable(f"an earlier try may have answered, and now {gone}") from gone
                 logger.info("a caller gave up", extra={"call_id": claim.call_id, "fault": str(gone)})
+                self._pods.cancel(claim.call_id)
                 return await self._close(ringing, held, Outcome.MISSED, CallEvent.CALLER_GONE)
             except AcsUnavailable:
                 if tries == ANSWER_TRIES:
                     raise
                 may_be_answered = True
                 await asyncio.sleep(ANSWER_PAUSE_S)
-        await self._mark_answered(ringing, held, record, row, connection_id)
-        return Delivered.ANSWERED
+        return await self._mark_answered(ringing, held, row, connection_id)
 
-    async def _mark_answered(
-        self, ringing: _Ringing, held: _Held, record: CallRecord, row: Row, connection_id: str
-    ) -> None:
+    async def _mark_answered(self, ringing: _Ringing, held: _Held, row: Row, connection_id: str) -> Delivered:
         """Write down that the call is up; whatever fails here, it is.
 
         Its callbacks and its socket bind the connection too, and another delivery finds that out. To ask for
@@ -266,7 +266,7 @@ class CallAnswerer:
                     # For people: dead letters name the event. Never worth an answer, so it comes after.
                     self._claims.index_event(ringing.event.event_id, held.claim.key),
                     self._pods.announce(call_id),
-                    self._admission.answered(record),
+                    self._admission.answered(row.record),
                 )
             ),
             return_exceptions=True,
@@ -277,6 +277,7 @@ class CallAnswerer:
                     "an answered call could not be marked",
                     extra={"call_id": call_id, "fault": f"{type(result).__name__}: {result}"},
                 )
+        return Delivered.ANSWERED
 
     async def _turn_away(self, ringing: _Ringing, held: _Held, why: CallEvent) -> Delivered:
         """Redirect a call that is not answered, or reject it, as its account's overflow policy says."""
@@ -319,28 +320,42 @@ class CallAnswerer:
     async def _close(self, ringing: _Ringing, held: _Held, outcome: Outcome, *events: CallEvent) -> Delivered:
         """Record a call that nobody answered: what happened to it, and how it thereby ended.
 
-        The claim goes first: who lost it meanwhile must not touch the row of whoever answers now. And a call
-        that turns out to be bound was answered after all.
+        The claim goes first: who lost it meanwhile must not touch the row of whoever answers now.
         """
-        if await self._finish(ringing, held, outcome) is Delivered.DUPLICATE:
+        claim = await self._finish(ringing, held, outcome, *events)
+        if claim is None:
             return Delivered.DUPLICATE
-        if not await self._calls.create(self._new_record(ringing, held.claim, *events)):
-            await self._calls.change(
-                held.claim.call_id,
-                lambda r: r if r.call_connection_id is not None else self._advanced(r, *events),
-            )
+        await self._write_end(ringing, claim)
         return Delivered(outcome.value)
 
-    async def _finish(self, ringing: _Ringing, held: _Held, outcome: Outcome) -> Delivered:
-        """Write the outcome, and count the call; who lost the claim meanwhile leaves both to whoever took it."""
-        claim = finished(held.claim, outcome)
+    async def _write_end(self, ringing: _Ringing, claim: Claim) -> None:
+        """Write the row of a call that nobody answered, unless that is done.
+
+        Every later delivery does so too: whoever finished the claim may have died before it did. A call that
+        turns out to be bound was answered after all.
+        """
+        if not await self._calls.create(self._new_record(ringing, claim, *claim.closed_by)):
+            await self._calls.change(
+                claim.call_id,
+                lambda r: (
+                    r
+                    if r.state.is_final or r.call_connection_id is not None
+                    else self._advanced(r, *claim.closed_by)
+                ),
+            )
+
+    async def _finish(
+        self, ringing: _Ringing, held: _Held, outcome: Outcome, *closed_by: CallEvent
+    ) -> Claim | None:
+        """Finish the claim, and count the call; None: it was lost meanwhile, and both are for whoever took it."""
+        claim = finished(held.claim, outcome, closed_by)
         if await self._claims.replace(claim, held.etag) is None:
             # Or is it ours? The client's second try meets its first, whose reply was lost.
             found = await self._claims.read(claim.key)
             if found is None or found[0] != claim:
-                return Delivered.DUPLICATE
+                return None
         self._metrics.calls.add(1, {"account": ringing.account.account_id, "outcome": outcome.value})
-        return Delivered(outcome.value)
+        return claim
 
     async def _give_up(self, held: _Held) -> None:
         """Let the next delivery take the claim at once; should this fail too, the lease runs out by itself."""

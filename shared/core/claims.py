@@ -8,6 +8,8 @@ that ACS recognises the answer as the same request, and a crash in between neith
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from shared.core.call_state import CallEvent
+
 
 class Outcome(StrEnum):
     """How a ringing call went; every one of these is final."""
@@ -37,6 +39,8 @@ class Claim:
     lease_until: float
     attempts: int = 1
     outcome: Outcome | None = None
+    closed_by: tuple[CallEvent, ...] = ()
+    """Of a call that nobody answered: what happened to it. Its row is written after the claim, perhaps by another."""
 
 
 class Found(StrEnum):
@@ -59,9 +63,9 @@ def taken_over(claim: Claim, holder: str, now: float, lease_s: float) -> Claim:
     return replace(claim, holder=holder, lease_until=now + lease_s, attempts=claim.attempts + 1)
 
 
-def finished(claim: Claim, outcome: Outcome) -> Claim:
+def finished(claim: Claim, outcome: Outcome, closed_by: tuple[CallEvent, ...] = ()) -> Claim:
     """Return the claim with its final outcome."""
-    return replace(claim, outcome=outcome)
+    return replace(claim, outcome=outcome, closed_by=closed_by)
 
 
 def given_up(claim: Claim) -> Claim:

@@ -1,12 +1,16 @@
 """Who is answered when not everybody can be, and what becomes of the others."""
 
 import asyncio
+import time
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 
+from emulator.faults import FaultRule, Reset, Status, When
+from shared.core.admission import PodLoad
 from shared.core.call_state import CallEvent, CallState, Cause
+from shared.core.claims import given_up
 from shared.core.ids import claim_key
 from shared.security.accounts import Account, hash_secret, new_api_id
 from tests.support.gateway import API_SECRET, CALLER, NUMBER
@@ -37,6 +41,11 @@ def call_of(edge, event):
 
 async def limit(edge, **limits):
     await edge.connections.accounts.change("demo", lambda account: replace(account, **limits))
+
+
+async def places(edge):
+    table = edge.connections.tables.get_table_client("slots")
+    return [row async for row in table.list_entities() if row["PartitionKey"] == "account-demo"]
 
 
 async def until(condition):
@@ -81,6 +90,57 @@ async def test_a_call_that_is_missed_gives_its_place_back(start_edge):
     assert await outcome(edge, await edge.ring()) == "answered"
 
 
+async def test_a_call_whose_end_was_written_but_the_reply_lost_gives_its_place_back(start_edge):
+    edge = await start_edge(emulated={"connect_seconds": 60.0})
+    await limit(edge, max_calls=1)
+    event = await edge.ring()
+    assert await outcome(edge, event) == "answered"
+    lost = edge.emulator.faults.add(FaultRule("storage.updateEntity:calls", Reset(when=When.AFTER), times=1))
+    await edge.emulator.calls.caller_hangs_up(call_of(edge, event))
+
+    async def is_given_back():
+        return not await places(edge)
+
+    await until(is_given_back)
+    assert lost.applied == 1
+
+
+async def test_a_call_whose_process_died_once_it_was_answered_keeps_its_place(start_edge):
+    edge = await start_edge(emulated={"connect_seconds": 60.0})
+    await limit(edge, max_calls=1)
+    event = await edge.ring()
+    for table in ("incoming", "slots"):
+        edge.emulator.faults.add(FaultRule(f"storage.updateEntity:{table}", Status(status=503)))
+    assert await outcome(edge, event) == "answered"
+    edge.emulator.faults.clear()
+    claim, etag = await edge.connections.claims.read(claim_key(event["data"]["incomingCallContext"]))
+    await edge.connections.claims.replace(given_up(claim), etag)
+    assert await outcome(edge, event) == "answered"
+    (place,) = await places(edge)
+    record = await record_of(edge, event)
+    assert place["until"] > time.time() + record.profile.max_duration_s
+
+
+async def test_a_caller_who_gave_up_takes_no_room_from_the_next(start_edge):
+    edge = await start_edge(pods=0)
+    await edge.connections.pods.beat(PodLoad("small", 0, 1, time.time()))
+    gone = await edge.ring()
+    await edge.emulator.calls.caller_hangs_up(call_of(edge, gone))
+    assert [await outcome(edge, event) for event in (gone, await edge.ring())] == ["missed", "answered"]
+
+
+async def test_a_rejected_call_whose_row_could_not_be_written_gets_it_from_the_next_delivery(start_edge):
+    edge = await start_edge()
+    await limit(edge, blocked_callers=frozenset({f"4:{CALLER}"}))
+    event = await edge.ring()
+    edge.emulator.faults.add(FaultRule("storage.insertEntity:calls", Status(status=503)))
+    assert await outcome(edge, event) == 500
+    edge.emulator.faults.clear()
+    assert await outcome(edge, event) == "duplicate"
+    record = await record_of(edge, event)
+    assert (record.state, record.cause) == (CallState.REJECTED, Cause.CALLER_BLOCKED)
+
+
 async def test_an_agent_opens_no_more_sessions_in_a_minute_than_its_service_does(start_edge, tmp_path):
     gateway_file = tmp_path / "gateway.yaml"
     gateway_file.write_text(QUOTA.format(quota=3, number=NUMBER))
@@ -98,8 +158,7 @@ async def test_a_call_that_the_agent_has_no_session_for_leaves_the_account_s_pla
     edge = await start_edge(gateway_file=gateway_file, emulated={"connect_seconds": 60.0})
     await limit(edge, max_calls=2)
     assert [await outcome(edge, await edge.ring()) for _ in range(2)] == ["answered", "rejected"]
-    places = [row async for row in edge.connections.tables.get_table_client("slots").list_entities()]
-    assert sum(row["PartitionKey"] == "account-demo" for row in places) == 1
+    assert len(await places(edge)) == 1
 
 
 @pytest.mark.parametrize("asserted", ["", "_2"], ids=["plain", "asserted"])

@@ -193,6 +193,32 @@ async def test_a_call_that_turns_out_to_be_answered_after_its_ringing_was_over_i
     assert call.end == "gateway_hung_up"
 
 
+async def test_a_call_whose_row_an_earlier_holder_wrote_just_now_may_be_answered(start_edge):
+    """Their clocks differ: the claim was taken over while its holder was still at work."""
+    edge = await start_edge(emulated={"repeatability": False})
+    edge.emulator.faults.add(FaultRule("answer", Reset(when=When.AFTER), times=2))
+    edge.emulator.faults.add(FaultRule("callback.deliver", Pause()))
+    event = await edge.ring()
+    assert (await edge.deliver([event]))[0] == 500
+    gateway = await sys.modules["functions.process"].PROCESS.gateway()
+    calls = gateway.connections.calls
+    looks = []
+
+    class Earlier:
+        """Storage at which the first look comes before the other holder's row."""
+
+        def __getattr__(self, name):
+            return getattr(calls, name)
+
+        async def read(self, call_id):
+            looks.append(call_id)
+            return None if len(looks) == 1 else await calls.read(call_id)
+
+    gateway.answerer._calls = Earlier()
+    assert (await edge.deliver([event]))[0] == 500
+    assert (await call_of(edge, event)).state is CallState.ANSWERING
+
+
 async def test_a_process_that_died_between_the_answer_and_its_mark_leaves_a_call_that_is_found_out(edge):
     event = await edge.ring()
     await edge.deliver([event])
