@@ -8,9 +8,12 @@ for a minute, limit what begins in any minute.
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from itertools import compress
 from typing import Any
+from weakref import WeakValueDictionary
 
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
@@ -32,6 +35,7 @@ class TableSlotStore:
 
     def __init__(self, service: TableServiceClient) -> None:
         self._table = service.get_table_client("slots")
+        self._pools: WeakValueDictionary[str, _Pool] = WeakValueDictionary()
 
     async def take(
         self,
@@ -55,22 +59,15 @@ class TableSlotStore:
             until: Unix seconds after which the place is free again.
             is_over: says of a holder whether it has ended; asked about the oldest ones of a full pool.
         """
+        shared = self._pools.setdefault(pool, _Pool())
         for _ in range(MAX_CONFLICTS):
-            async with store_faults():
-                query = self._table.query_entities("PartitionKey eq @p", parameters={"p": pool})
-                rows = {row["RowKey"]: row async for row in query}
-            for name, row in rows.items():
-                if row["holder"] == holder and row["until"] > now:
-                    return _slot(pool, name)
-            live = {name: row for name, row in rows.items() if row["until"] > now}
-            if len(live) < size:
-                names = [name for name in map(_row_key, range(size)) if name not in live]
-            else:
-                names = await _ended(live, size, is_over)
-                if len(live) - len(names) >= size:
-                    return None
-            name = random.choice(names)  # noqa: S311 - so that calls at once seldom choose the same
-            if await self._write(pool, name, holder, until, rows.get(name)):
+            look = await self._look(shared, pool, size, now, is_over)
+            if (held := look.held.get(holder)) is not None:
+                return _slot(pool, held)
+            if not look.free:
+                return None
+            name = look.free.pop()
+            if await self._write(pool, name, holder, until, look.rows.get(name)):
                 return _slot(pool, name)
         raise StoreUnavailable("the places of a pool change too often")
 
@@ -100,6 +97,36 @@ class TableSlotStore:
                     pass
                 return
 
+    async def _look(
+        self,
+        shared: "_Pool",
+        pool: str,
+        size: int,
+        now: float,
+        is_over: Callable[[str], Awaitable[bool]] | None,
+    ) -> "_Look":
+        """Look at a pool, or share a look that began after this was asked for."""
+        asked_at = time.monotonic()
+        async with shared.looking:
+            if shared.look is None or shared.look.begun_at < asked_at:
+                begun_at = time.monotonic()
+                async with store_faults():
+                    query = self._table.query_entities("PartitionKey eq @p", parameters={"p": pool})
+                    rows = {row["RowKey"]: row async for row in query}
+                live = {name: row for name, row in rows.items() if row["until"] > now}
+                if len(live) < size:
+                    names, room = (
+                        [name for name in map(_row_key, range(size)) if name not in live],
+                        size - len(live),
+                    )
+                else:
+                    names = await _ended(live, size, is_over)
+                    room = max(0, size - len(live) + len(names))
+                # In any order, so that processes at once seldom choose the same.
+                free = random.sample(names, min(room, len(names)))
+                shared.look = _Look(begun_at, rows, {row["holder"]: name for name, row in live.items()}, free)
+            return shared.look
+
     async def _read(self, pool: str, name: str) -> Mapping[str, Any] | None:
         async with store_faults():
             try:
@@ -126,6 +153,30 @@ class TableSlotStore:
             except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
                 return False
             return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a pool looked like. `begun_at` is seconds of `time.monotonic`."""
+
+    begun_at: float
+    rows: Mapping[str, Mapping[str, Any]]
+    held: Mapping[str, str]
+    """The names of the places that are taken, by holder."""
+    free: list[str]
+    """Places that may be taken: each goes to one of those who share the look, and so no two try the same."""
+
+
+class _Pool:
+    """What all in this process share who want a place of the same pool at the same time.
+
+    If each looked for itself, a hundred calls at once would keep the process busy for longer than a limit may take,
+    and be admitted as unknown.
+    """
+
+    def __init__(self) -> None:
+        self.looking = asyncio.Lock()
+        self.look: _Look | None = None
 
 
 def _row_key(number: int) -> str:

@@ -43,6 +43,26 @@ async def test_of_twenty_calls_at_once_on_two_processes_as_many_are_let_in_as_th
     assert len(taken) == len(set(taken)) == 5
 
 
+async def test_a_hundred_calls_at_once_in_one_process_look_together_and_are_let_in_exactly(
+    two_processes, pool, monkeypatch
+):
+    """One look for each would keep the process busy for longer than a limit may take."""
+    store, _ = two_processes
+    query, looks = store._table.query_entities, []
+
+    def looked(*asked, **parameters):
+        looks.append(asked)
+        return query(*asked, **parameters)
+
+    monkeypatch.setattr(store._table, "query_entities", looked)
+    for calls, expected in [(95, 95), (100, 5), (100, 0)]:
+        looks.clear()
+        takes = (store.take(pool, 100, holder=str(uuid.uuid4()), now=NOW, until=LATER) for _ in range(calls))
+        taken = [slot for slot in await asyncio.gather(*takes) if slot is not None]
+        assert len(taken) == len(set(taken)) == expected
+        assert len(looks) <= 4
+
+
 async def test_a_call_that_asks_again_gets_the_place_it_has(two_processes, pool):
     first, second = two_processes
     slot = await first.take(pool, 3, holder="call", now=NOW, until=LATER)
