@@ -155,9 +155,7 @@ def is_deserted(record: CallRecord, event: CallbackEvent) -> bool:
     ACS cannot stream a call that no pod holds; or it connected one whose row was closed as not answered, by a
     delivery that came when the ringing was over and could not know: no pod takes such a call any more.
     """
-    match EVENT_OF_CALLBACK.get(event.name):
-        case CallEvent.MEDIA_FAILED:
-            return record.state is CallState.ENDING
-        case CallEvent.CALL_CONNECTED:
-            return record.state.is_final and record.state is not CallState.ENDED
-    return False
+    meaning = EVENT_OF_CALLBACK.get(event.name)
+    if record.state.is_final and record.state is not CallState.ENDED:
+        return meaning in (CallEvent.CALL_CONNECTED, CallEvent.MEDIA_FAILED)
+    return record.state is CallState.ENDING and meaning is CallEvent.MEDIA_FAILED
