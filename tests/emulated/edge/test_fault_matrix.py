@@ -75,6 +75,7 @@ class Step:
     """Whether the process has to be new, because it remembers the reply."""
     pods: int = 1
     overflow_to: str | None = None
+    max_calls: int | None = None
 
 
 STEPS = {
@@ -86,6 +87,9 @@ STEPS = {
     "profiles: version": Step("storage.getBlob:config", NEEDED, cold=True),
     "admission: pods": Step("storage.queryEntities:pods", NOT_NEEDED, cold=True),
     "admission: answers": Step("storage.queryEntities:answers", NOT_NEEDED, cold=True),
+    "admission: places": Step("storage.queryEntities:slots", NOT_NEEDED, max_calls=100),
+    "admission: place": Step("storage.insertEntity:slots", NOT_NEEDED, max_calls=100),
+    "keep the place": Step("storage.updateEntity:slots", NOT_NEEDED, max_calls=100),
     "keys: list": Step("key_vault.listSecretVersions", NEEDED, cold=True),
     "keys: read": Step("key_vault.getSecret", NEEDED, cold=True),
     "row": Step("storage.insertEntity:calls", NEEDED),
@@ -194,7 +198,8 @@ async def test_each_fault_at_each_step_ends_as_the_table_says(start_edge, counte
         CLAIM_LEASE_S=str(BUDGET_S),
     )
     await edge.connections.accounts.change(
-        "demo", lambda account: replace(account, overflow_to=step.overflow_to)
+        "demo",
+        lambda account: replace(account, overflow_to=step.overflow_to, max_calls=step.max_calls),
     )
     await told(edge, await edge.ring())
     problems = {}
