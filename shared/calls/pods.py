@@ -75,7 +75,7 @@ class PodLoads:
                 try:
                     async with asyncio.timeout(READ_BUDGET_S), asyncio.TaskGroup() as reads:
                         loads = reads.create_task(self._pods.since(now - HEARTBEAT_FRESH_S))
-                        others = reads.create_task(self._answers.since(now - REMEMBERED_S, now))
+                        others = reads.create_task(self._answers.since(now - REMEMBERED_S))
                     self._loads, self._others = loads.result(), others.result()
                 except* (StoreUnavailable, TimeoutError):
                     logger.warning("the pods' load could not be read")

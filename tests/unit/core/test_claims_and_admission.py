@@ -82,7 +82,7 @@ class Answers:
     async def add(self, call_id, at):
         self.at[call_id] = at
 
-    async def since(self, at, now):
+    async def since(self, at):
         return {call: then for call, then in self.at.items() if then > at}
 
 
@@ -162,7 +162,7 @@ async def test_a_load_that_cannot_be_read_is_unknown_and_leaves_no_read_behind()
             raise StoreUnavailable("away")
 
     class Slow:
-        async def since(self, _at, _now):
+        async def since(self, _at):
             await asyncio.Event().wait()
 
     assert await PodLoads(Away(), Slow()).reserve("call") is Room.UNKNOWN
