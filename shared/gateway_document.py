@@ -23,6 +23,10 @@ MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
 PROFILE_FIELDS = ("audio_format", "playout_delay_ms", "max_duration_s", "connections_per_minute")
 MAX_PLACES = 10
 """That a fault names: it goes into logs and answers."""
+MAX_PLACE_CHARS = 160
+"""Twice the longest place of a good document; a key that somebody wrote by hand may have megabytes."""
+MAX_LISTED_BYTES = 64 * 1024
+"""Of a larger stored document only the first fault of shape is named: those of a megabyte of `{}` are gigabytes."""
 STORED_SOUND = re.compile(r"sounds/[0-9a-f]{64}\.wav")
 
 Place = tuple[str | int, ...]
@@ -39,7 +43,7 @@ class Fault:
     @property
     def place_name(self) -> str:
         """The place in one word."""
-        return ".".join(map(str, self.place)) or "file"
+        return ".".join(map(str, self.place))[:MAX_PLACE_CHARS] or "file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +64,9 @@ class DocumentInvalid(Exception):
         self.faults = tuple(faults)
 
 
-def faults_of(document: object) -> Iterator[Fault]:
-    """Yield every fault of shape, then every fault of meaning."""
-    yield from _schema_faults(document)
+def faults_of(document: object, *, first_of_shape: bool = False) -> Iterator[Fault]:
+    """Yield every fault of shape, or the first alone, then every fault of meaning."""
+    yield from _schema_faults(document, first_only=first_of_shape)
     yield from _route_faults(document)
 
 
@@ -89,7 +93,7 @@ def decode(stored: bytes) -> dict[str, Any]:
     """
     try:
         document = msgspec.json.decode(stored)
-        faults = [*faults_of(document)]
+        faults = [*faults_of(document, first_of_shape=len(stored) > MAX_LISTED_BYTES)]
         faults += [
             Fault(sound.place, "names no stored sound")
             for sound in sounds_of(document)
@@ -127,10 +131,20 @@ def shared_numbers(routing: Routing) -> Collection[tuple[str, Sequence[str]]]:
     return [(to, sorted(names)) for to, names in accounts.items() if len(names) > 1]
 
 
-def _schema_faults(document: object) -> Iterator[Fault]:
+def _schema_faults(document: object, *, first_only: bool) -> Iterator[Fault]:
     validator = jsonschema_rs.validator_for(json.loads(SCHEMA_FILE.read_bytes()))
-    # The validator's own order is not fixed; by place, the same document always gives the same list.
-    for error in sorted(validator.iter_errors(document), key=lambda e: (str(e.instance_path), e.message)):
+    try:
+        if first_only:
+            validator.validate(document)
+        # The validator's own order is not fixed; by place, the same document always gives the same list.
+        errors = sorted(validator.iter_errors(document), key=lambda e: (str(e.instance_path), e.message))
+    except jsonschema_rs.ValidationError as first:
+        errors = [first]
+    except ValueError:
+        # The validator's own limit; what the JSON reader takes may go deeper.
+        yield Fault((), "is nested too deeply")
+        return
+    for error in errors:
         yield Fault(tuple(error.instance_path), error.message)
 
 

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.profiles import EchoAgent
-from shared.gateway_document import DocumentInvalid, decode, encode, faults_of, shared_numbers, to_routing
+from shared.gateway_document import (
+    MAX_DOCUMENT_BYTES,
+    MAX_PLACE_CHARS,
+    DocumentInvalid,
+    decode,
+    encode,
+    faults_of,
+    shared_numbers,
+    to_routing,
+)
 
 SOUND = f"sounds/{'0a' * 32}.wav"
 DOCUMENT = {
@@ -50,6 +59,7 @@ def test_a_document_without_routes_answers_nobody():
         (b"", "file"),
         (b"\xff\xfe", "file"),
         (b"[" * 100_000, "file"),
+        (b"[" * 300 + b"]" * 300, "file"),
         (b"[]", "file"),
         (encode({**DOCUMENT, "version": 2}), "version"),
         (encode(DOCUMENT).replace(b'"profile": "echo"', b'"profile": "gone"'), "routes.0.profile"),
@@ -62,6 +72,21 @@ def test_a_stored_document_that_is_not_good_is_told_by_its_places_only(stored, p
     with pytest.raises(DocumentInvalid) as invalid:
         decode(stored)
     assert str(invalid.value) == places
+
+
+@pytest.mark.parametrize("item", [b"{}", b"0", b"[]"])
+def test_the_largest_document_of_nothing_but_faults_costs_no_more_than_a_good_one(item):
+    head, joint = b'{"version":1,"profiles":{"a":{"kind":"echo"}},"routes":[', item + b","
+    stored = head + joint * ((MAX_DOCUMENT_BYTES - len(head)) // len(joint) - 1) + item + b"]}"
+    with pytest.raises(DocumentInvalid) as invalid:
+        decode(stored)
+    assert len(invalid.value.faults) == 1
+
+
+def test_a_key_as_long_as_the_document_is_not_told_whole():
+    with pytest.raises(DocumentInvalid) as invalid:
+        decode(b'{"version":1,"profiles":{"' + b"k" * 1_000_000 + b'":5}}')
+    assert len(str(invalid.value)) <= MAX_PLACE_CHARS
 
 
 @given(JSON)
