@@ -97,7 +97,8 @@ class BlobContainer:
             unless = {"etag": known.etag, "match_condition": MatchConditions.IfModified}
         async with _blob_faults():
             try:
-                download = await client.download_blob(name, **unless)
+                # As it is stored: four compressed megabytes may be four gigabytes.
+                download = await client.download_blob(name, decompress=False, **unless)
                 if download.size > max_bytes:
                     raise BlobTooLarge(f"a blob is larger than {max_bytes} bytes")
                 return Blob(await download.readall(), download.properties.etag)

@@ -1,8 +1,10 @@
 """Profiles and sounds in blob storage: versions are written once, and one of two writers at once loses."""
 
 import asyncio
+import gzip
 
 import pytest
+from azure.storage.blob import ContentSettings
 
 from shared.adapters.blobs import BlobContainer, BlobTooLarge
 from shared.adapters.connect import LocalCredential
@@ -65,6 +67,14 @@ async def test_versions_are_listed_by_number_past_ten(store):
     versions = await store.versions()
     assert [version.number for version in versions] == list(range(1, 12))
     assert versions[0].created.tzinfo is not None
+
+
+async def test_a_blob_that_somebody_stored_compressed_is_not_inflated(container):
+    await container.make()
+    stored = gzip.compress(bytes(1_000_000))
+    client = await container._open()
+    await client.upload_blob("bomb", stored, content_settings=ContentSettings(content_encoding="gzip"))
+    assert (await container.read("bomb", max_bytes=len(stored))).data == stored
 
 
 async def test_the_pointer_is_known_again_until_somebody_writes_it(store):
