@@ -15,6 +15,7 @@ from functions.process import PROCESS
 from shared.acs.event_grid import (
     INCOMING_CALL,
     MAX_DELIVERY_BYTES,
+    MAX_VALIDATION_BYTES,
     SUBSCRIPTION_VALIDATION,
     GridEvent,
     parse_delivery,
@@ -79,7 +80,7 @@ async def _take(gateway: Gateway, req: func.HttpRequest) -> func.HttpResponse:
         account = await gateway.authenticator.authenticate(req.headers)
     if account is None:
         return _validation_only(gateway, req)
-    events = _parse(req)
+    events = _parse(req, MAX_DELIVERY_BYTES)
     if (validation := _validation(events)) is not None:
         return _validated(validation)
     outcomes = await asyncio.gather(*(_deliver(gateway, account, event, deadline) for event in events))
@@ -100,7 +101,7 @@ def _validation_only(gateway: Gateway, req: func.HttpRequest) -> func.HttpRespon
     """Without credentials only the validation of a subscription is answered: it has no effect here."""
     if not gateway.settings.validation_needs_credentials:
         try:
-            events = _parse(req)
+            events = _parse(req, MAX_VALIDATION_BYTES)
         except GatewayError:
             events = ()
         if (validation := _validation(events)) is not None:
@@ -123,9 +124,9 @@ def _validated(event: GridEvent) -> func.HttpResponse:
         raise BadRequest(str(fault)) from None
 
 
-def _parse(req: func.HttpRequest) -> tuple[GridEvent | MalformedMessage, ...]:
+def _parse(req: func.HttpRequest, limit: int) -> tuple[GridEvent | MalformedMessage, ...]:
     try:
-        return parse_delivery(read_body(req, MAX_DELIVERY_BYTES))
+        return parse_delivery(read_body(req, limit))
     except MalformedMessage as fault:
         raise BadRequest(str(fault)) from None
 

@@ -14,6 +14,8 @@ INCOMING_CALL = "Microsoft.Communication.IncomingCall"
 SUBSCRIPTION_VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
 MAX_DELIVERY_BYTES = 1024 * 1024
 """Event Grid's own limit for one delivery."""
+MAX_VALIDATION_BYTES = 64 * 1024
+"""A validation of a subscription comes alone and is below 4 KB; strangers may send one."""
 
 
 @dataclass(frozen=True, slots=True)

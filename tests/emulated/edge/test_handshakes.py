@@ -4,6 +4,7 @@ import pytest
 
 from emulator.event_grid.events import DeliverySchema
 from emulator.event_grid.subscriptions import EventSubscription
+from shared.acs.event_grid import MAX_VALIDATION_BYTES
 from tests.support.records import data_json
 
 VALIDATION = data_json("event_grid/subscription_validation.json")
@@ -29,6 +30,13 @@ async def test_a_call_beside_a_validation_is_answered(edge):
     status, answer = await edge.deliver([*VALIDATION, call])
     assert status == 200
     assert [item["outcome"] for item in answer] == ["ignored", "answered"]
+
+
+async def test_a_stranger_s_long_body_is_not_even_read(edge):
+    padded = [VALIDATION[0] | {"subject": "x" * MAX_VALIDATION_BYTES}]
+    async with edge.http.post(edge.events_url, json=padded) as response:
+        assert response.status == 401
+    assert await edge.deliver(padded) == (200, {"validationResponse": CODE})
 
 
 async def test_wrong_credentials_get_no_validation(edge):
