@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from itertools import pairwise
 
 import msgspec
 
@@ -33,7 +32,8 @@ ROTATE_HELP = (
     "add a version to both secrets. It begins to sign when it is TOKEN_KEY_SIGNING_AGE_S old (600); until then, and "
     "for the tokens that it signed, the older one stays. --disable-old disables versions that no living token can "
     "name: those whose successor is older than the signing age, the longest life of a token (3 h), the clocks' "
-    "leeway (5 s) and an hour in which a process may not have reached the vault, together."
+    "leeway (5 s) and an hour in which a process may not have reached the vault, together. A successor that expires "
+    "within 3 h does not count, for the older one signs again."
 )
 
 
@@ -99,11 +99,13 @@ def outlived(versions: Sequence[SecretVersion], now: float, times: TokenKeyTimes
     """Return the enabled versions that no living token can name, at `now` in Unix seconds.
 
     A version may have signed until its successor was old enough, and a little longer where a process could not read
-    the vault; the last of those tokens lives as long as any.
+    the vault; the last of those tokens lives as long as any. A successor that is about to expire hands the signing
+    back, so it outlives nobody.
     """
     outlives_s = times.signing_age_s + OUTAGE_S + LONGEST_LIFETIME_S + CLOCK_LEEWAY_S
     good = sorted((v for v in versions if v.is_good(now)), key=lambda v: (v.begins, v.version))
-    return [old for old, successor in pairwise(good) if now - successor.begins > outlives_s]
+    heirs = [at for at, v in enumerate(good) if v.outlasts_a_token(now) and now - v.begins > outlives_s]
+    return good[: heirs[-1]] if heirs else []
 
 
 async def _add(vault: VaultSecrets, name: str) -> str:

@@ -59,6 +59,10 @@ class SecretVersion:
             and (self.expires is None or now < self.expires)
         )
 
+    def outlasts_a_token(self, now: float) -> bool:
+        """Whether whatever it signs at `now` dies before it expires."""
+        return self.expires is None or self.expires - now > LONGEST_LIFETIME_S
+
 
 class SecretVersions(Protocol):
     """Where the versions come from: Key Vault."""
@@ -82,7 +86,7 @@ def signing_version(
         key=lambda version: (version.begins, version.version),
         reverse=True,
     )
-    lasting = [v for v in good if v.expires is None or v.expires - now > LONGEST_LIFETIME_S] or good
+    lasting = [version for version in good if version.outlasts_a_token(now)] or good
     old_enough = [version for version in lasting if now - version.begins >= signing_age_s]
     if old_enough:
         return old_enough[0]

@@ -15,7 +15,13 @@ from shared.adapters.key_vault import MAX_VERSIONS
 from shared.admin.__main__ import main
 from shared.admin.keys import OUTAGE_S, outlived
 from shared.config import TokenKeyTimes, vault_settings
-from shared.security.keyring import CALLBACK_KEY_SECRET, MEDIA_KEY_SECRET, Keyring, SecretVersion
+from shared.security.keyring import (
+    CALLBACK_KEY_SECRET,
+    MEDIA_KEY_SECRET,
+    Keyring,
+    SecretVersion,
+    signing_version,
+)
 from shared.security.tokens import CLOCK_LEEWAY_S, LONGEST_LIFETIME_S
 from tests.support.gateway import running_emulator
 
@@ -138,6 +144,14 @@ def test_a_version_is_outlived_when_the_last_token_that_it_may_have_signed_is_de
     ]
     assert [v.version for v in outlived(versions, 1000 + outlives_s + late_s, times)] == disabled
     assert outlived(versions[:1], 1e9, times) == []
+
+
+def test_a_version_is_not_outlived_by_one_that_handed_the_signing_back_before_it_expires():
+    now, times = 1e9, TokenKeyTimes()
+    expiring = SecretVersion("b", now - 86_400, "", expires=now + LONGEST_LIFETIME_S)
+    versions = [SecretVersion("a", 0, ""), expiring, SecretVersion("c", now, "")]
+    assert signing_version(versions, now, times.signing_age_s) == versions[0]
+    assert outlived(versions, now, times) == []
 
 
 async def test_a_vault_that_is_away_or_not_named_is_said_plainly(keys, emulator, monkeypatch):
