@@ -52,6 +52,7 @@ class Refresher:
         self._read_at: float | None = None
         self._tried_at = float("-inf")
         self._fault: GatewayError | None = None
+        """Raised anew for each who waits, without the frames of those before: their requests would live as long."""
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -84,7 +85,7 @@ class Refresher:
             await self._first()
             return
         age_s = self.age_s
-        if age_s < self.max_age_s:
+        if 0 <= age_s < self.max_age_s:
             return
         if self._is_reading or self._may_try(self._min_interval_s):
             # Who only now comes back from a long sleep waits; who has tried in vain knows that there is no use.
@@ -108,11 +109,14 @@ class Refresher:
         while self._ended <= begun_before:
             await self._next()
         if self._fault is not None:
-            raise self._fault
+            raise self._fault.with_traceback(None)
 
     def is_newer_than(self, moment: float) -> bool:
-        """Whether what is in hand was asked for at `moment` or later: what was there then is in it."""
-        return self._read_at is not None and self._read_at >= moment
+        """Whether what is in hand was asked for at `moment` or later: what was there then is in it.
+
+        A read in the future proves nothing: the clock was set back since.
+        """
+        return self._read_at is not None and moment <= self._read_at <= self._clock()
 
     async def newer_than(self, moment: float) -> None:
         """Wait for a read that begins at `moment` or later: one is made as soon as the last try is old enough.
@@ -123,11 +127,11 @@ class Refresher:
         moment = min(moment, self._clock())
         while not self.is_newer_than(moment):
             if await self._next() and self._fault is not None and self._tried_at >= moment:
-                raise self._fault
+                raise self._fault.with_traceback(None)
 
     async def _next(self) -> bool:
         """Wait for the read under way or the one that may begin now, or else until one may; return which it was."""
-        pause_s = self._tried_at + self._min_interval_s - self._clock()
+        pause_s = self._pause_s(self._min_interval_s)
         if not self._is_reading and pause_s > 0:
             await self._sleep(pause_s)
             return False
@@ -144,14 +148,19 @@ class Refresher:
         if self._is_reading or self._may_try(FIRST_INTERVAL_S):
             await asyncio.shield(self._start())
         if self._read_at is None:
-            raise self._fault or TemporaryFault("not read yet")
+            raise (self._fault or TemporaryFault("not read yet")).with_traceback(None)
 
     @property
     def _is_reading(self) -> bool:
         return self._task is not None and not self._task.done()
 
     def _may_try(self, interval_s: float) -> bool:
-        return self._clock() - self._tried_at >= interval_s
+        return self._pause_s(interval_s) <= 0
+
+    def _pause_s(self, interval_s: float) -> float:
+        """Return how long the last try is still too recent; one in the future was before the clock was set back."""
+        now = self._clock()
+        return 0.0 if now < self._tried_at else self._tried_at + interval_s - now
 
     def _start(self) -> asyncio.Task[None]:
         if self._task is None or self._task.done():
