@@ -95,4 +95,4 @@ def _live_pair(account: Account) -> tuple[str, str]:
 
 
 def _digest(salt: str, secret: str) -> str:
-    return hashlib.sha256(f"{salt}{secret}".encode()).hexdigest()
+    return hashlib.sha256(f"{salt}{secret}".encode("utf-8", "surrogatepass")).hexdigest()

@@ -8,7 +8,7 @@ too many wait, the answer is a temporary fault, never 401, and a read begins, so
 
 from collections.abc import Mapping
 
-from shared.errors import GatewayError, NotConfigured, TooManyAttempts, Unauthorized
+from shared.errors import GatewayError, NotConfigured, StoreUnavailable, TooManyAttempts, Unauthorized
 from shared.security.accounts import Account
 from shared.security.attempts import NOBODY, Attempts
 from shared.security.directory import AccountDirectory, Reason, Verdict
@@ -55,11 +55,14 @@ class Authenticator:
     def missing(self) -> GatewayError:
         """Count a delivery without credentials, and return what to answer it with.
 
-        Where there is no account yet it is a temporary fault: nobody's credentials could have been known.
+        Where there is no account yet it is a temporary fault: nobody's credentials could have been known. It is one
+        too while storage is away: an account may have got headers of its own meanwhile.
         """
         self._attempts.refused(NO_HEADERS, Reason.MISSING)
         if not self._directory.known:
             return NotConfigured("there is no account yet")
+        if self._directory.is_outdated:
+            return StoreUnavailable("the accounts could not be read lately")
         return Unauthorized("credentials are missing")
 
 

@@ -122,6 +122,7 @@ class AccountDirectory:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._store = store
+        self._max_age_s = max_age_s
         self._kept_s = max_age_s * KEPT
         self._accounts = Accounts(())
         self.refresher = Refresher(
@@ -133,6 +134,11 @@ class AccountDirectory:
             clock=clock,
             sleep=sleep,
         )
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether a change of the accounts may be missing that should have taken effect."""
+        return self.refresher.age_s > self._max_age_s
 
     @property
     def known(self) -> Accounts:

@@ -96,6 +96,8 @@ async def test_good_credentials_are_let_in_from_memory(make):
     [
         (headers(secret="wrong"), "wrong"),
         (headers(secret=SECRET + "x"), "wrong"),
+        (headers(secret=SECRET + "\udcff"), "wrong"),
+        (headers(api_id="\udcff", secret="\udcff"), "unknown"),
         (headers(api_id="id-of-nobody"), "unknown"),
         (headers(api_id="id-of-off"), "disabled"),
     ],
@@ -123,6 +125,21 @@ async def test_without_any_account_a_delivery_may_come_again(make):
     assert isinstance(authenticator.missing(), NotConfigured)
     world.accounts.append(account())
     assert await authenticator.authenticate(headers()) is not None
+
+
+async def test_while_storage_is_away_headers_that_nobody_had_are_not_refused_for_good(make):
+    world = World(account())
+    authenticator = make(world)
+    await authenticator.authenticate(headers())
+    world.away = True
+    world.accounts = [account(api_id_header="x-id", api_secret_header="x-secret")]
+    renamed = {"x-id": "id-of-demo", "x-secret": SECRET}
+    world.now = MAX_AGE_S + 1
+    assert await authenticator.authenticate(renamed) is None
+    assert isinstance(authenticator.missing(), StoreUnavailable)
+    world.away = False
+    world.now += MAX_AGE_S + 1
+    assert await authenticator.authenticate(renamed)
 
 
 async def test_a_secret_that_was_just_rotated_is_read_again_before_it_is_refused(make):
