@@ -89,5 +89,5 @@ def compose(
         ),
         keyrings=(media_keys, callback_keys),
         profiles=profiles,
-        kept=(accounts.refresher, profiles.refresher, media_keys.refresher, callback_keys.refresher),
+        kept=tuple(kept.refresher for kept in (accounts, profiles, pods, media_keys, callback_keys)),
     )

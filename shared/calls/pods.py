@@ -1,23 +1,24 @@
-"""What the pods last said of themselves, read at most once a second however many calls arrive."""
+"""What the pods last said of themselves, read about once a second however many calls arrive."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 
 from shared.adapters.answer_store import TableAnswerStore
 from shared.adapters.pod_store import TablePodStore
 from shared.core.admission import HEARTBEAT_FRESH_S, PodLoad, Room, room
-from shared.errors import StoreUnavailable
-
-logger = logging.getLogger(__name__)
+from shared.errors import GatewayError, StoreUnavailable
+from shared.refresh import Refresher
 
 MAX_AGE_S = 1.0
+"""Then a call starts a read in the background, so that under load none waits for one."""
+OUTDATED_S = 2.0
+"""Then a call waits for the read."""
 READ_BUDGET_S = 1.0
 """Admission is not worth more of a caller's waiting; past it the load is unknown, and the call is answered."""
 CONNECTING_S = 1.0
 """From answering a call until a pod holds its socket. A beat older than that after the answer cannot count it."""
-REMEMBERED_S = HEARTBEAT_FRESH_S + MAX_AGE_S + CONNECTING_S
+REMEMBERED_S = HEARTBEAT_FRESH_S + OUTDATED_S + CONNECTING_S
 """For how long an answer may matter: no live pod's word is older."""
 
 
@@ -30,11 +31,17 @@ class PodLoads:
         self._pods = pods
         self._answers = answers
         self._clock = clock
-        self._loads: Sequence[PodLoad] | None = None
+        self._loads: Sequence[PodLoad] = ()
         self._others: Mapping[str, float] = {}
         self._ours: dict[str, float] = {}
-        self._read_at = float("-inf")
-        self._reading = asyncio.Lock()
+        self.refresher = Refresher(
+            self._read,
+            max_age_s=MAX_AGE_S,
+            outdated_s=OUTDATED_S,
+            wait_s=READ_BUDGET_S,
+            min_interval_s=MAX_AGE_S,
+            clock=clock,
+        )
 
     async def reserve(self, call_id: str) -> Room:
         """Say whether a pod has room for one more call, and count the call as answered unless there is none.
@@ -69,16 +76,20 @@ class PodLoads:
 
     async def _current(self) -> Sequence[PodLoad] | None:
         """Return what every pod last said; None where the store does not answer in time."""
-        async with self._reading:
-            now = self._clock()
-            if abs(now - self._read_at) > MAX_AGE_S:
-                try:
-                    async with asyncio.timeout(READ_BUDGET_S), asyncio.TaskGroup() as reads:
-                        loads = reads.create_task(self._pods.since(now - HEARTBEAT_FRESH_S))
-                        others = reads.create_task(self._answers.since(now - REMEMBERED_S))
-                    self._loads, self._others = loads.result(), others.result()
-                except* (StoreUnavailable, TimeoutError):
-                    logger.warning("the pods' load could not be read")
-                    self._loads = None
-                self._read_at = self._clock()
-            return self._loads
+        try:
+            await self.refresher.ensure()
+        except GatewayError:
+            return None
+        return self._loads if self.refresher.fault is None else None
+
+    async def _read(self) -> None:
+        now, is_away = self._clock(), False
+        try:
+            async with asyncio.timeout(READ_BUDGET_S), asyncio.TaskGroup() as reads:
+                loads = reads.create_task(self._pods.since(now - HEARTBEAT_FRESH_S))
+                others = reads.create_task(self._answers.since(now - REMEMBERED_S))
+        except* (StoreUnavailable, TimeoutError):
+            is_away = True
+        if is_away:
+            raise StoreUnavailable("the pods' load could not be read")
+        self._loads, self._others = loads.result(), others.result()
