@@ -34,6 +34,8 @@ ROUTE = "mg-genagent-acs/v1/acs-events"
 ALLOWED_RATE = "*"
 """Deliveries a minute that the handshake of CloudEvents asks to be named: as many as there are calls."""
 
+EVENTS_AT_ONCE = 16
+"""Of one delivery: a batch leaves the connections to storage to other deliveries too."""
 RETRY = HTTPStatus.INTERNAL_SERVER_ERROR
 """For every temporary fault: Event Grid tries again after 10 s. After a 503 it waits 30 s, and the ringing is over."""
 
@@ -83,7 +85,8 @@ async def _take(gateway: Gateway, req: func.HttpRequest) -> func.HttpResponse:
     events = _parse(req, MAX_DELIVERY_BYTES)
     if (validation := _validation(events)) is not None:
         return _validated(validation)
-    outcomes = await asyncio.gather(*(_deliver(gateway, account, event, deadline) for event in events))
+    turns = asyncio.Semaphore(EVENTS_AT_ONCE)
+    outcomes = await asyncio.gather(*(_deliver(gateway, account, event, deadline, turns) for event in events))
     status = max((outcome.status for outcome in outcomes), key=_severity)
     for outcome in outcomes:
         gateway.metrics.events.add(1, {"outcome": outcome.label, "status": int(status)})
@@ -141,7 +144,11 @@ class _Outcome:
 
 
 async def _deliver(
-    gateway: Gateway, account: Account, event: GridEvent | MalformedMessage, deadline: float
+    gateway: Gateway,
+    account: Account,
+    event: GridEvent | MalformedMessage,
+    deadline: float,
+    turns: asyncio.Semaphore,
 ) -> _Outcome:
     """Take one event until `deadline` (loop's time); other types than IncomingCall are acknowledged and ignored."""
     if isinstance(event, MalformedMessage):
@@ -149,7 +156,7 @@ async def _deliver(
     try:
         if event.type != INCOMING_CALL:
             return _Outcome(HTTPStatus.OK, "ignored")
-        async with asyncio.timeout_at(deadline):
+        async with asyncio.timeout_at(deadline), turns:
             return _Outcome(HTTPStatus.OK, (await gateway.answerer.incoming(account, event)).value)
     except MalformedMessage as fault:
         return _unreadable(fault)

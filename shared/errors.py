@@ -55,6 +55,10 @@ class AcsUnavailable(TemporaryFault):
     """Call Automation did not answer, throttled us, or refused for a reason that is ours to mend."""
 
 
+class AcsRefused(AcsUnavailable):
+    """Call Automation refused the request itself: the same request will be refused again."""
+
+
 class NotConfigured(TemporaryFault):
     """Settings are missing or wrong: the operator must mend them, and the caller may try again then."""
 
@@ -87,6 +91,7 @@ MEANINGS: tuple[tuple[type[GatewayError], Meaning], ...] = (
     (CallGone, Meaning(HTTPStatus.GONE, retry=False, metric="call_gone")),
     (StoreUnavailable, Meaning(HTTPStatus.SERVICE_UNAVAILABLE, retry=True, metric="store_unavailable")),
     (VaultUnavailable, Meaning(HTTPStatus.SERVICE_UNAVAILABLE, retry=True, metric="vault_unavailable")),
+    (AcsRefused, Meaning(HTTPStatus.SERVICE_UNAVAILABLE, retry=True, metric="acs_refused")),
     (AcsUnavailable, Meaning(HTTPStatus.SERVICE_UNAVAILABLE, retry=True, metric="acs_unavailable")),
     (NotConfigured, Meaning(HTTPStatus.INTERNAL_SERVER_ERROR, retry=True, metric="not_configured")),
     (TooManyAttempts, Meaning(HTTPStatus.INTERNAL_SERVER_ERROR, retry=True, metric="too_many_attempts")),

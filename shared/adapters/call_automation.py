@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from email.utils import formatdate
+from http import HTTPStatus
 
 from azure.communication.callautomation import (
     AudioFormat,
@@ -18,7 +19,7 @@ from azure.communication.callautomation.aio import CallAutomationClient
 from azure.core.exceptions import AzureError, HttpResponseError
 
 from shared.core import profiles
-from shared.errors import AcsUnavailable, CallGone
+from shared.errors import AcsRefused, AcsUnavailable, CallGone
 
 RETRIES = 1
 """The SDK's default of ten would repeat an answer for minutes after the caller has gone."""
@@ -27,6 +28,11 @@ READ_TIMEOUT_S = 4
 
 GONE_CODES = frozenset({"8501", "8522", "8528", "8585"})
 """Sub-codes of a 400 that tell of a call past answering. Any other 400 blames our request or our configuration."""
+
+REFUSED_STATUSES = frozenset(
+    {HTTPStatus.BAD_REQUEST, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.UNPROCESSABLE_ENTITY}
+)
+"""What is wrong is in the request. Keys, roles and throttling are mended without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,8 @@ class CallControl:
             )
         except (AzureError, TimeoutError) as error:
             raise _as_ours(error) from error
+        if not properties.call_connection_id:
+            raise AcsUnavailable("ACS answered without a call connection id")
         return str(properties.call_connection_id)
 
     async def reject(
@@ -143,4 +151,5 @@ def _as_ours(error: Exception) -> CallGone | AcsUnavailable:
     gone = error.status_code == 404 or (error.status_code == 400 and code in GONE_CODES)
     if gone:
         return CallGone(f"ACS answered {error.status_code}/{code or 'none'}")
-    return AcsUnavailable(f"ACS answered {error.status_code}/{code or 'none'}")
+    refused = error.status_code in REFUSED_STATUSES
+    return (AcsRefused if refused else AcsUnavailable)(f"ACS answered {error.status_code}/{code or 'none'}")

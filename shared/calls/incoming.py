@@ -20,10 +20,10 @@ from shared.adapters.call_store import Row
 from shared.adapters.claim_store import TableClaimStore
 from shared.adapters.connect import Connections
 from shared.calls.admission import Admission
+from shared.calls.overflow import Overflow
 from shared.calls.pods import PodLoads
 from shared.calls.profiles import Profiles
 from shared.config import FunctionsSettings
-from shared.core.admission import redirect_target
 from shared.core.call import CallRecord, CallTimes, advance, bind_connection
 from shared.core.call_state import CallEvent
 from shared.core.claims import Claim, Found, Outcome, finished, given_up, judge, taken_over
@@ -104,6 +104,7 @@ class CallAnswerer:
         self._claims: TableClaimStore = connections.claims
         self._calls = connections.calls
         self._acs = connections.call_control
+        self._overflow = Overflow(connections.call_control, connections.claims)
         self._profiles = profiles
         self._media_keys = media_keys
         self._callback_keys = callback_keys
@@ -209,7 +210,14 @@ class CallAnswerer:
             ringing.account, ringing.profile, caller=caller, call_id=call_id
         )
         if isinstance(admitted, CallEvent):
-            return await self._turn_away(ringing, held, admitted)
+            outcome, done = await self._overflow.turn_away(
+                ringing.account,
+                ringing.call,
+                claim=held.claim,
+                own_numbers=ringing.own_numbers,
+                why=admitted,
+            )
+            return await self._close(ringing, held, outcome, admitted, done)
         record = replace(self._new_record(ringing, held.claim, CallEvent.ANSWER_SENT), slot=admitted.slot)
         created = await self._calls.create(record)
         # There already: the client's second try met its first, whose reply was lost. Or an earlier holder, late
@@ -278,44 +286,6 @@ class CallAnswerer:
                     extra={"call_id": call_id, "fault": f"{type(result).__name__}: {result}"},
                 )
         return Delivered.ANSWERED
-
-    async def _turn_away(self, ringing: _Ringing, held: _Held, why: CallEvent) -> Delivered:
-        """Redirect a call that is not answered, or reject it, as its account's overflow policy says."""
-        call, claim = ringing.call, held.claim
-        repeatability = Repeatability(claim.repeatability_id, claim.made_at)
-        blocked = why is CallEvent.CALLER_BLOCKED
-        target = None if blocked else await self._redirect_target(ringing, claim)
-        try:
-            if target is not None:
-                await self._acs.redirect(
-                    incoming_call_context=call.context, target=target, repeatability=repeatability
-                )
-                return await self._close(ringing, held, Outcome.REDIRECTED, why, CallEvent.REDIRECT_SENT)
-            await self._acs.reject(
-                incoming_call_context=call.context, blocked=blocked, repeatability=repeatability
-            )
-        except CallGone:
-            return await self._close(ringing, held, Outcome.MISSED, why, CallEvent.CALLER_GONE)
-        return await self._close(ringing, held, Outcome.REJECTED, why, CallEvent.REJECT_SENT)
-
-    async def _redirect_target(self, ringing: _Ringing, claim: Claim) -> str | None:
-        target = redirect_target(
-            ringing.account.overflow_to,
-            caller=ringing.call.caller.raw_id,
-            called=ringing.call.called.raw_id,
-            own_numbers=ringing.own_numbers,
-        )
-        if target is None:
-            return None
-        if ringing.call.correlation_id and not await self._claims.may_redirect(
-            ringing.call.correlation_id, claim.call_id
-        ):
-            logger.error(
-                "a redirected call came back: the account's overflow leads to a number of ours",
-                extra={"call_id": claim.call_id, "account": ringing.account.account_id},
-            )
-            return None
-        return target
 
     async def _close(self, ringing: _Ringing, held: _Held, outcome: Outcome, *events: CallEvent) -> Delivered:
         """Record a call that nobody answered: what happened to it, and how it thereby ended.

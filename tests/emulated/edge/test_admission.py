@@ -227,3 +227,11 @@ async def test_a_call_that_two_accounts_subscriptions_deliver_is_the_first_ones_
     assert "two accounts' subscriptions deliver the same call" in caplog.text
     assert (await record_of(edge, event)).account_id == "demo"
     assert len(edge.answered()) == 1
+
+
+async def test_a_target_that_acs_refuses_is_no_reason_to_let_the_caller_ring_out(start_edge, caplog):
+    edge = await start_edge(pods=0)
+    await limit(edge, overflow_to=ELSEWHERE)
+    edge.emulator.faults.fail_next("redirect", Status(status=400, code="8523"))
+    assert await outcome(edge, await edge.ring()) == "rejected"
+    assert "ACS refuses the account's overflow target" in caplog.text

@@ -263,7 +263,7 @@ async def test_a_400_that_blames_our_request_is_a_fault_of_ours_and_said_so(edge
     edge.emulator.faults.fail_next("answer", Status(status=400, code=code), times=2)
     event = await edge.ring()
     status, answer = await edge.deliver([event])
-    assert (status, answer["detail"]) == (500, "acs_unavailable")
+    assert (status, answer["detail"]) == (500, "acs_refused")
     assert f"ACS answered 400/{code}" in caplog.text or any(
         f"ACS answered 400/{code}" in str(getattr(record, "fault", "")) for record in caplog.records
     )
