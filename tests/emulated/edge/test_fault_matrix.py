@@ -19,7 +19,7 @@ from tests.support.gateway import close_app
 
 BUDGET_S = 2.5
 SLOW_MS = 150
-MAX_DELIVERIES = 3
+MAX_DELIVERIES = 6
 
 FAULTS = {
     "401": Status(status=401),
