@@ -244,7 +244,6 @@ async def open_world(*, acs_tokens: bool = False) -> Gateway:
     gateway.authenticator._attempts._sleep = _at_once
     for refresher in gateway.kept:
         refresher._min_interval_s = 0.0
-        await refresher.ensure()
     return gateway
 
 
