@@ -69,9 +69,8 @@ async def acs_events(req: func.HttpRequest) -> func.HttpResponse:
     status = RETRY if what.retry else what.status
     # Nobody knows how many events it had: it counts as one.
     gateway.metrics.events.add(1, {"outcome": what.metric, "status": int(status)})
-    if not isinstance(
-        refusal, (Unauthorized, TooManyAttempts)
-    ):  # those are logged where attempts are counted
+    # Refused credentials are logged where attempts are counted.
+    if not isinstance(refusal, (Unauthorized, TooManyAttempts)):
         logger.warning("a delivery was not taken", extra={"reason": what.metric, "fault": str(refusal)})
     return problem(refusal, status)
 
@@ -153,9 +152,9 @@ async def _deliver(
     """Take one event until `deadline` (loop's time); other types than IncomingCall are acknowledged and ignored."""
     if isinstance(event, MalformedMessage):
         return _unreadable(event)
+    if event.type != INCOMING_CALL:
+        return _Outcome(HTTPStatus.OK, "ignored")
     try:
-        if event.type != INCOMING_CALL:
-            return _Outcome(HTTPStatus.OK, "ignored")
         async with asyncio.timeout_at(deadline), turns:
             return _Outcome(HTTPStatus.OK, (await gateway.answerer.incoming(account, event)).value)
     except MalformedMessage as fault:

@@ -4,9 +4,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from shared.acs.identifiers import PHONE_PREFIX
+
 HEARTBEAT_FRESH_S = 5.0
 """Pods beat every second; one that was silent this long takes no calls."""
-PHONE_PREFIX = "4:"
 
 
 @dataclass(frozen=True, slots=True)
