@@ -115,10 +115,8 @@ class TableSlotStore:
                     rows = {row["RowKey"]: row async for row in query}
                 live = {name: row for name, row in rows.items() if row["until"] > now}
                 if len(live) < size:
-                    names, room = (
-                        [name for name in map(_row_key, range(size)) if name not in live],
-                        size - len(live),
-                    )
+                    names = [name for name in map(_row_key, range(size)) if name not in live]
+                    room = size - len(live)
                 else:
                     names = await _ended(live, size, is_over)
                     room = max(0, size - len(live) + len(names))

@@ -80,15 +80,15 @@ class Admission:
             if not free:
                 self._pods.cancel(call_id)
                 if slot is not None:
-                    await self._within_budget(self._slots.release(slot, call_id))
+                    await self._give_back(slot, call_id)
                 return CallEvent.AGENT_BUSY
         return Admitted(slot)
 
     async def answered(self, record: CallRecord) -> None:
-        """Hold the call's place for as long as it may last."""
+        """Hold the call's place for as long as it may last. Raises `StoreUnavailable`."""
         if record.slot is not None:
             until = self._clock() + record.profile.max_duration_s + SPARE_S
-            await self._within_budget(self._slots.keep(record.slot, record.call_id, until))
+            await self._slots.keep(record.slot, record.call_id, until)
 
     async def _take(
         self,
@@ -114,9 +114,9 @@ class Admission:
         record = await self._calls.get(call_id)
         return record is not None and record.state.is_final
 
-    async def _within_budget(self, work: Awaitable[None]) -> None:
+    async def _give_back(self, slot: str, call_id: str) -> None:
         try:
             async with asyncio.timeout(READ_BUDGET_S):
-                await work
+                await self._slots.release(slot, call_id)
         except (StoreUnavailable, TimeoutError):
-            logger.warning("a call's place could not be written")
+            logger.warning("a call's place could not be given back", extra={"call_id": call_id})

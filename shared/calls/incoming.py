@@ -28,7 +28,7 @@ from shared.core.call import CallRecord, CallTimes, advance, bind_connection
 from shared.core.call_state import CallEvent
 from shared.core.claims import Claim, Found, Outcome, finished, given_up, judge, taken_over
 from shared.core.ids import claim_key, new_call_id, new_token_id, new_traceparent
-from shared.core.profiles import AgentProfile
+from shared.core.profiles import AgentProfile, Routing
 from shared.core.variables import input_variables
 from shared.errors import AcsUnavailable, CallGone, GatewayError, TemporaryFault
 from shared.metrics import Metrics
@@ -76,8 +76,8 @@ class _Ringing:
 
     account: Account
     profile: AgentProfile
-    own_numbers: frozenset[str]
-    """Raw ids that have a route: a call is never redirected to them."""
+    routing: Routing
+    """Which the profile is of; a call is never redirected to a number that has a route."""
     call: IncomingCall
     event: GridEvent
     deadline: float
@@ -129,9 +129,7 @@ class CallAnswerer:
         for keys in (self._media_keys, self._callback_keys):
             # A cold process reads the vault while it claims the call, not after.
             keys.refresher.begin()
-        ringing = _Ringing(
-            account, profile, routing.own_numbers, call, event, event.at + self._settings.ring_deadline_s
-        )
+        ringing = _Ringing(account, profile, routing, call, event, event.at + self._settings.ring_deadline_s)
         held = await self._claim(ringing)
         if isinstance(held, Delivered):
             if held is Delivered.OVERLAPPING:
@@ -214,7 +212,7 @@ class CallAnswerer:
                 ringing.account,
                 ringing.call,
                 claim=held.claim,
-                own_numbers=ringing.own_numbers,
+                own_numbers=ringing.routing.own_numbers,
                 why=admitted,
             )
             return await self._close(ringing, held, outcome, admitted, done)
