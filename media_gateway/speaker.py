@@ -63,9 +63,9 @@ class Speaker:
         """Send what is due, and be called again by the ticker while audio waits."""
         if self._socket.is_writable:
             for piece in self._ledger.due(now_us):
-                self._socket.send(encode_audio(piece))
+                self._socket.send(encode_audio(piece.pcm))
                 self._messages += 1
-                self._bytes += len(piece)
+                self._bytes += len(piece.pcm)
                 if self.first_audio_at is None:
                     self.first_audio_at = self._clock()
         self._pace(self._ledger.is_pending and self._socket.is_writable)

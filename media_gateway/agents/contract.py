@@ -10,6 +10,7 @@ Audio, both ways, is signed 16-bit little-endian mono PCM at `CallInfo.rate_hz`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 from shared.core.call_state import Cause
@@ -31,6 +32,21 @@ class CallInfo:
     rate_hz: int
 
 
+class Role(StrEnum):
+    """Who says something."""
+
+    CALLER = "caller"
+    AGENT = "agent"
+
+
+class AgentFailed(Exception):
+    """The agent cannot go on. The reason is a name of ours, fit for a log and a metric."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class AgentSink(Protocol):
     """What an agent may ask of its call. After `end` or `failed`, and after `close`, every method does nothing."""
 
@@ -49,11 +65,41 @@ class AgentSink(Protocol):
         `Agent.heard` is called for every item that this cuts, before this returns.
         """
 
+    def transcript(self, role: Role, text: str, *, item_id: str) -> None:
+        """Write down what was said, once it is final. Of an item that was cut, only what was heard is kept.
+
+        Args:
+            role: Who said it.
+            text: The words; of an item they may come in parts, and are joined in order.
+            item_id: Of the agent's audio, the `item_id` that it was said in; of the caller's, any name.
+        """
+
+    def set_variables(self, values: Mapping[str, str]) -> None:
+        """Set output variables: what leaves with the call. A later value of a name goes before an earlier one."""
+
+    def send_dtmf(self, digits: str) -> None:
+        """Press keys towards the caller's side: `0123456789*#ABCD`."""
+
+    def transfer(self, target: str) -> None:
+        """Transfer the call to a raw id, once the caller has heard what was said so far.
+
+        The agent stays in the call until the transfer is accepted; otherwise `Agent.transfer_failed` is called.
+        """
+
     def end(self) -> None:
         """End the call, once the caller has heard what was said so far."""
 
+    def pause_recording(self) -> None:
+        """Keep nothing of what is said and pressed from now on: silence on both tracks, no transcript, no digits."""
+
+    def resume_recording(self) -> None:
+        """Keep what is said again."""
+
+    def note(self, event: str, detail: str = "") -> None:
+        """Put an event of the agent's service on the call's timeline. Both are names of ours, safe to log."""
+
     def failed(self, error: Exception) -> None:
-        """End the call: the agent cannot go on. Of the error, only the type is logged."""
+        """End the call: the agent cannot go on. Of the error, the type is logged, or an `AgentFailed`'s reason."""
 
 
 class Agent(Protocol):
@@ -77,6 +123,9 @@ class Agent(Protocol):
 
     def heard(self, item_id: str, heard_ms: int) -> None:
         """Take how much the caller heard of an item that was cut; never more than was said of it."""
+
+    def transfer_failed(self, reason: str) -> None:
+        """Take that the transfer it asked for did not come about: the caller is still here. A name of ours."""
 
     async def close(self, reason: Cause) -> None:
         """Let go of everything; called exactly once, also after a failed `open`. `reason`: why the call ends."""

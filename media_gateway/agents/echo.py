@@ -44,6 +44,9 @@ class Echo:
         self._cuts += 1
         self._item_id = f"echo-{self._cuts}"
 
+    def transfer_failed(self, reason: str) -> None:
+        """An echo asks for no transfer."""
+
     async def close(self, reason: Cause) -> None:  # noqa: ARG002 - an echo has nothing to close
         """Forget what was held."""
         self._sink = None

@@ -48,6 +48,9 @@ class Script:
     def heard(self, item_id: str, heard_ms: int) -> None:
         """A script does not mind being interrupted."""
 
+    def transfer_failed(self, reason: str) -> None:
+        """A script asks for no transfer."""
+
     async def close(self, reason: Cause) -> None:  # noqa: ARG002 - a script ends the same for any reason
         """Say no more."""
         self._sink = None

@@ -11,7 +11,7 @@ is counted in samples (16-bit mono). Positions are exact on this clock, whatever
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 Pcm: TypeAlias = bytes | bytearray | memoryview
 
@@ -32,6 +32,14 @@ class PlayoutLimits:
     """The longest piece sent; so at most `lead_ms + chunk_ms` lie unplayed at ACS."""
     queued_ms: int = 120_000
     """The most that waits here; an item that does not fit ends where the room ends."""
+
+
+class Piece(NamedTuple):
+    """Audio to send now: of which item, and when the caller begins to hear it (monotonic microseconds)."""
+
+    item_id: str
+    plays_at_us: int
+    pcm: bytes | bytearray
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,17 +148,18 @@ class PlayoutLedger:
         self._queued += samples
         self._enqueue(item, pcm)
 
-    def due(self, now_us: int) -> list[bytes | bytearray]:
+    def due(self, now_us: int) -> list[Piece]:
         """Return the pieces to send now, oldest first; they count as sent."""
         self._settle(now_us)
         lead_us = self.limits.lead_ms * 1000
-        out: list[bytes | bytearray] = []
+        delay_us = self.playout_delay_ms * 1000
+        out: list[Piece] = []
         while self._queue and self._end_us - now_us < lead_us:
             chunk = self._queue.popleft()
             samples = len(chunk.pcm) // BYTES_PER_SAMPLE
             self._queued -= samples
+            out.append(Piece(chunk.item.item_id, max(self._end_us, now_us) + delay_us, chunk.pcm))
             self._send(chunk.item, samples, now_us)
-            out.append(chunk.pcm)
         return out
 
     def heard(self, now_us: int) -> Heard | None:

@@ -6,6 +6,7 @@ of the profile it started with, so the shapes here are also what stands in the c
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import Any
 
 from msgspec import Struct
 
@@ -45,7 +46,88 @@ class ScriptAgent(Struct, frozen=True, tag="script", tag_field="kind", omit_defa
     on_digit: Mapping[str, ScriptStep] = {}
 
 
-AgentSettings = EchoAgent | ScriptAgent
+class Dialect(StrEnum):
+    """Whose realtime API is spoken: the same messages, under other names and in other shapes."""
+
+    OPENAI = "openai"
+    AZURE_OPENAI = "azure-openai"
+    VOICE_LIVE = "voice-live"
+
+
+class KeyAuth(Struct, frozen=True, tag="key", tag_field="kind"):
+    """An API key, kept in Key Vault."""
+
+    secret: str
+    """Name of the Key Vault secret."""
+
+
+class EntraAuth(Struct, frozen=True, tag="entra", tag_field="kind"):
+    """A token of this process's identity."""
+
+    scope: str
+
+
+class HttpTool(Struct, frozen=True, omit_defaults=True):
+    """A tool of the agent that is one HTTP request, with the agent's arguments as JSON."""
+
+    name: str
+    description: str
+    url: str
+    """https; the host must be one that the operator allows (`TOOL_HOSTS`)."""
+    parameters: Mapping[str, Any] = {}
+    """JSON Schema of the arguments, as the agent is told it; empty where there are none."""
+    method: str = "POST"
+    """GET sends the arguments as a query, POST as a JSON body."""
+    headers: Mapping[str, str] = {}
+    secret_headers: Mapping[str, str] = {}
+    """Header to the name of the Key Vault secret that holds its whole value."""
+    timeout_ms: int = 5000
+
+
+class RealtimeAgent(Struct, frozen=True, tag="realtime", tag_field="kind", omit_defaults=True):
+    """A speech-to-speech model behind a realtime WebSocket."""
+
+    dialect: Dialect
+    endpoint: str
+    """wss URL without `model` and without a secret; `query` is added to it."""
+    auth: KeyAuth | EntraAuth | None = None
+    """None: the service asks for none; loopback only."""
+    model: str | None = None
+    query: Mapping[str, str] = {}
+    """Further query parameters: `api-version`, `agent-name`, `agent-project-name`, ..."""
+    instructions: str = ""
+    greeting: str | None = None
+    """Instructions for the first words; None: the caller speaks first."""
+    voice: str | Mapping[str, Any] | None = None
+    turn_detection: Mapping[str, Any] | None = None
+    """As the service documents it; None is the dialect's default of this gateway."""
+    transcription: Mapping[str, Any] | None = None
+    noise_reduction: Mapping[str, Any] | None = None
+    session: Mapping[str, Any] = {}
+    """Further members of the session, laid over what the gateway composes."""
+    tools: tuple[HttpTool, ...] = ()
+    transfer_targets: Mapping[str, str] = {}
+    """Where `transfer_call` may lead: a name for the model, to a number (`+1...`) or raw id."""
+    digits_pause_ms: int = 1500
+    """Keys that follow one another within this are told to the agent together; `#` ends a group at once."""
+
+
+AgentSettings = EchoAgent | ScriptAgent | RealtimeAgent
+
+
+class RecordingFormat(StrEnum):
+    """What a call's recording is when it is finished."""
+
+    WAV = "wav"
+    FLAC = "flac"
+
+
+class Recording(Struct, frozen=True, omit_defaults=True):
+    """What is kept of a call: two tracks, transcript and timeline."""
+
+    format: RecordingFormat = RecordingFormat.WAV
+    announcement: str | None = None
+    """WAV file that is played first and whole, by its stored name."""
 
 
 class AgentProfile(Struct, frozen=True):
@@ -59,6 +141,8 @@ class AgentProfile(Struct, frozen=True):
     max_duration_s: int = 3600
     connections_per_minute: int | None = None
     """Quota of the agent's service: sessions opened in any minute. None is no limit."""
+    recording: Recording | None = None
+    """None: nothing is kept of what is said."""
 
 
 class Route(Struct, frozen=True):

@@ -44,10 +44,12 @@ class ModelLedger:
             piece = []
             while self.queue and len(piece) < chunk and (not piece or self.queue[0][0] == piece[0][0]):
                 piece.append(self.queue.pop(0))
+            plays_at = max(ceil(self.end), now) + self.delay_us
             for item, _ in piece:
                 self.end = max(self.end, Fraction(now)) + Fraction(1_000_000, self.rate)
                 self.sent.append((item, self.end + self.delay_us))
-            pieces.append(b"".join(sample for _, sample in piece))
+            name = self.names[piece[0][0]]
+            pieces.append((name, plays_at, b"".join(sample for _, sample in piece)))
         return pieces
 
     def heard_samples(self, item, now):

@@ -13,7 +13,7 @@ def audio(ms, value=1):
 
 
 def sent_ms(pieces):
-    return [len(piece) // 2 * 1000 // RATE for piece in pieces]
+    return [len(piece.pcm) // 2 * 1000 // RATE for piece in pieces]
 
 
 def test_first_words_leave_at_once_and_the_rest_is_paced():
@@ -48,7 +48,7 @@ def test_chunk_holds_one_item_only():
     ledger.append("a", audio(30, value=1))
     ledger.append("b", audio(30, value=2))
 
-    assert ledger.due(0) == [audio(30, value=1), audio(30, value=2)]
+    assert [piece.pcm for piece in ledger.due(0)] == [audio(30, value=1), audio(30, value=2)]
 
 
 def test_heard_follows_the_clock_and_stops_at_the_end_of_the_item():

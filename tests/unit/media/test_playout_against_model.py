@@ -43,7 +43,7 @@ class LedgerAndModel(RuleBasedStateMachine):
 
     @rule()
     def gateway_sends(self):
-        assert [bytes(piece) for piece in self.ledger.due(self.now)] == self.model.due(self.now)
+        assert [(item, at, bytes(pcm)) for item, at, pcm in self.ledger.due(self.now)] == self.model.due(self.now)
         lead_us = self.ledger._end_us - self.now
         assert lead_us <= (self.limits.lead_ms + self.limits.chunk_ms) * 1000 + 1000
         assert not self.ledger.is_pending or lead_us >= self.limits.lead_ms * 1000
@@ -100,10 +100,10 @@ def test_all_audio_is_sent_in_order_and_heard_once(rate, pieces):
         pcm = bytes([number + 1, number + 1]) * samples
         said += pcm
         ledger.append("item", pcm)
-        sent += b"".join(ledger.due(now))
+        sent += b"".join(piece.pcm for piece in ledger.due(now))
     while ledger.is_pending:
         now += 10_000
-        sent += b"".join(ledger.due(now))
+        sent += b"".join(piece.pcm for piece in ledger.due(now))
     now += ledger.remaining_us(now)
 
     assert sent == said
