@@ -49,6 +49,24 @@ class SoundFiles(Protocol):
         """Return a whole file. Raises `SoundUnusable` and `StoreUnavailable`."""
 
 
+class SecretValues(Protocol):
+    """The secrets that agents use."""
+
+    async def value(self, name: str) -> str | None:
+        """Return the latest version's value; None where there is no such secret. Raises `VaultUnavailable`."""
+
+
+class Vault(SecretVersions, SecretValues, Protocol):
+    """Key Vault."""
+
+
+class IdentityTokens(Protocol):
+    """Tokens of this process's own identity."""
+
+    async def token(self, scope: str) -> str:
+        """Return a bearer token. Raises `IdentityUnavailable`."""
+
+
 class Outside(Protocol):
     """All of it."""
 
@@ -69,8 +87,12 @@ class Outside(Protocol):
         """ACS."""
 
     @property
-    def vault(self) -> SecretVersions:
+    def vault(self) -> Vault:
         """Key Vault."""
+
+    @property
+    def entra(self) -> IdentityTokens:
+        """Entra."""
 
     @property
     def acs_tokens(self) -> AcsTokenVerifier | None:

@@ -51,6 +51,10 @@ class VaultUnavailable(TemporaryFault):
     """Key Vault did not answer, and no key is known from before."""
 
 
+class IdentityUnavailable(TemporaryFault):
+    """Entra gave no token of this process's identity."""
+
+
 class AcsUnavailable(TemporaryFault):
     """Call Automation did not answer, throttled us, or refused for a reason that is ours to mend."""
 
@@ -91,6 +95,10 @@ MEANINGS: tuple[tuple[type[GatewayError], Meaning], ...] = (
     (CallGone, Meaning(HTTPStatus.GONE, retry=False, metric="call_gone")),
     (StoreUnavailable, Meaning(HTTPStatus.SERVICE_UNAVAILABLE, retry=True, metric="store_unavailable")),
     (VaultUnavailable, Meaning(HTTPStatus.SERVICE_UNAVAILABLE, retry=True, metric="vault_unavailable")),
+    (
+        IdentityUnavailable,
+        Meaning(HTTPStatus.SERVICE_UNAVAILABLE, retry=True, metric="identity_unavailable"),
+    ),
     (AcsRefused, Meaning(HTTPStatus.SERVICE_UNAVAILABLE, retry=True, metric="acs_refused")),
     (AcsUnavailable, Meaning(HTTPStatus.SERVICE_UNAVAILABLE, retry=True, metric="acs_unavailable")),
     (NotConfigured, Meaning(HTTPStatus.INTERNAL_SERVER_ERROR, retry=True, metric="not_configured")),

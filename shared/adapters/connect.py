@@ -20,6 +20,7 @@ from shared.adapters.blobs import BlobContainer
 from shared.adapters.call_automation import CallControl
 from shared.adapters.call_store import TableCallStore
 from shared.adapters.claim_store import TableClaimStore
+from shared.adapters.entra import EntraTokens
 from shared.adapters.key_vault import VaultSecrets
 from shared.adapters.pod_store import TablePodStore
 from shared.adapters.profile_store import CONTAINER, BlobProfileStore, BlobSoundStore
@@ -49,6 +50,7 @@ class Connections:
     answers: TableAnswerStore
     slots: TableSlotStore
     vault: VaultSecrets
+    entra: EntraTokens
     call_control: CallControl
     acs_tokens: AcsTokenVerifier | None
     """None: ACS's own JWT is not checked."""
@@ -118,6 +120,7 @@ async def connect(settings: CommonSettings) -> AsyncIterator[Connections]:
             answers=TableAnswerStore(tables),
             slots=slots,
             vault=vault,
+            entra=EntraTokens(credential),
             call_control=CallControl(calls),
             acs_tokens=acs_tokens,
             profiles=BlobProfileStore(config_blobs),

@@ -74,6 +74,19 @@ class VaultSecrets:
                 return []
         return sorted(map(_version, listed), key=lambda v: (v.created, v.version), reverse=True)
 
+    async def value(self, name: str) -> str | None:
+        """Return the value of the latest version; None where there is no such secret.
+
+        Raises:
+            VaultUnavailable: the vault does not answer, or refuses, as it does for a version that is disabled.
+        """
+        async with _faults_translated():
+            try:
+                secret = await self._client.get_secret(name)
+            except ResourceNotFoundError:
+                return None
+        return secret.value
+
     async def add_version(self, name: str, value: str) -> str:
         """Set the secret anew and return the new version's name. Raises `VaultUnavailable`."""
         async with _faults_translated():
