@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
+from shared.core.tool_hosts import LOOPBACK_HOSTS, ToolHosts, parse_host
+
 T = TypeVar("T")
 
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 EVENT_GRID_PATIENCE_S = 30
 MAX_RINGING_S = 60
 MAX_GRACE_S = 60
@@ -120,6 +121,8 @@ class MediaSettings:
     interruption_grace_s: float
     """How long a lost socket may stay without a word from ACS before the call is hung up."""
     log_level: str
+    tool_hosts: ToolHosts = field(default_factory=ToolHosts)
+    """Which hosts the tools of profiles may call."""
 
 
 class _Reader:
@@ -379,6 +382,7 @@ def media_settings(env: Mapping[str, str] = os.environ) -> MediaSettings:
         log_level=reader.choice(
             "LOG_LEVEL", {level: level for level in ("DEBUG", "INFO", "WARNING", "ERROR")}, "INFO"
         ),
+        tool_hosts=_read_tool_hosts(reader),
     )
     if settings.interruption_grace_s > MAX_GRACE_S:
         reader.faults.append(
@@ -395,6 +399,18 @@ def _pod_name(reader: _Reader) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", name):
         reader.faults.append("POD_NAME must be letters, digits, dots, hyphens and underscores, 100 at most")
     return f"{name}-{secrets.token_hex(4)}"
+
+
+def _read_tool_hosts(reader: _Reader) -> ToolHosts:
+    hosts = set()
+    for entry in filter(None, map(str.strip, reader.text("TOOL_HOSTS", "").split(","))):
+        try:
+            hosts.add(parse_host(entry))
+        except ValueError:
+            reader.faults.append(
+                f"TOOL_HOSTS must list hosts, as api.example.com:8443 or *.example.com; '{entry}' is none"
+            )
+    return ToolHosts(frozenset(hosts))
 
 
 def _checked(reader: _Reader, settings: T) -> T:

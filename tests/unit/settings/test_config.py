@@ -128,6 +128,21 @@ def test_a_pod_is_named_by_its_replica_and_a_restart_is_another_pod():
     assert media_settings(AZURE).pod_name
 
 
+def test_tools_may_call_the_hosts_that_are_listed_and_by_default_none():
+    settings = media_settings({**AZURE, "TOOL_HOSTS": " api.example.com , *.example.net:8443,"})
+    assert settings.tool_hosts.entries == {("api.example.com", 443), ("*.example.net", 8443)}
+    assert media_settings(AZURE).tool_hosts.entries == frozenset()
+
+
+def test_every_host_that_is_none_is_named():
+    with pytest.raises(SettingsInvalid) as invalid:
+        media_settings({**AZURE, "TOOL_HOSTS": "x.com/a,api.example.com,*"})
+    assert [fault.rpartition("; ")[2] for fault in invalid.value.faults] == [
+        "'x.com/a' is none",
+        "'*' is none",
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
@@ -135,6 +150,7 @@ def test_a_pod_is_named_by_its_replica_and_a_restart_is_another_pod():
         ({"INTERRUPTION_GRACE_S": "99999999"}, "INTERRUPTION_GRACE_S must be 60 at most"),
         ({"MAX_CALLS": "0"}, "MAX_CALLS must be from 1 to 10000"),
         ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL must be one of: DEBUG, INFO, WARNING, ERROR"),
+        ({"TOOL_HOSTS": "https://x.com"}, "TOOL_HOSTS must list hosts, .*; 'https://x.com' is none"),
     ],
 )
 def test_a_fault_of_the_media_gateway_is_named_plainly(changes, fault):

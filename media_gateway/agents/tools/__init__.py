@@ -1,0 +1,1 @@
+"""What an agent may have done for it besides talking: the profile's own tools."""
