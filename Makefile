@@ -32,7 +32,7 @@ check: setup
 bench: setup    # figures; on a quiet machine
 	@$(PY) -m bench.cold_start
 	@$(PY) -m bench.answer
-	@$(PY) -m bench.media_echo
+	@$(PY) -m bench.media
 
 requirements: setup  # export pyproject.toml's dependencies anew
 	@$(PY) tools/requirements.py

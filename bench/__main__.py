@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BENCHMARKS = ("bench.cold_start", "bench.answer", "bench.media_echo")
+BENCHMARKS = ("bench.cold_start", "bench.answer", "bench.media")
 
 
 def main() -> int:

@@ -1,21 +1,25 @@
 """A media gateway process with nothing around it: its own code, whole, on a store that is a dict.
 
-For `bench.media_echo`, which measures it. Sockets, tokens, the rows' state machine, playout and heartbeats are
+For `bench.media`, which measures it. Sockets, tokens, the rows' state machine, playout, agents and heartbeats are
 the product's; only what would be the network to Azure is not there.
 
-    python -m bench.media_gateway_alone --calls 150
+    python -m bench.media_gateway_alone --calls 150 --service ws://127.0.0.1:PORT/v1/realtime
 """
 
 import argparse
 import asyncio
 import base64
+import cProfile
 import gc
-import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 
 import uvloop
 
+import media_gateway.call
+from bench.processes import until_stopped
 from media_gateway.logs import set_up_logs
 from media_gateway.runtime import MediaGateway
 from media_gateway.timing import Timing
@@ -24,10 +28,11 @@ from shared.config import CommonSettings, MediaSettings, StorageSettings, TokenK
 from shared.core.admission import PodLoad
 from shared.core.call import CallRecord, CallTimes, advance
 from shared.core.call_state import CallEvent
-from shared.core.profiles import AgentProfile, AudioFormat, EchoAgent
+from shared.core.playout import PlayoutLedger, PlayoutLimits
+from shared.core.profiles import AgentProfile, AgentSettings, AudioFormat, Dialect, EchoAgent, RealtimeAgent
 from shared.errors import NotFound
 from shared.security.keyring import SecretVersion
-from shared.security.tokens import SigningKey
+from shared.security.tokens import Audience, SigningKey, mint
 from shared.wav import SoundUnusable
 
 KEY = SigningKey("bench", b"a key for measurements, not safe")
@@ -38,11 +43,18 @@ def call_id_of(number: int) -> str:
     return f"0197f3a0-0000-7000-8000-{number:012d}"
 
 
+def media_url(port: int, number: int) -> str:
+    """The URL that ACS would be given for such a call; good for 30 s."""
+    call_id = call_id_of(number)
+    token = mint(Audience.MEDIA, call_id=call_id, account_id="bench", jti=call_id, signing=KEY)
+    return f"ws://127.0.0.1:{port}/media/{call_id}?token={token}"
+
+
 class Rows:
     """Calls in a dict, and no callbacks."""
 
-    def __init__(self, calls: int) -> None:
-        self._rows = {call_id_of(number): _record(call_id_of(number)) for number in range(calls)}
+    def __init__(self, calls: int, agent: AgentSettings) -> None:
+        self._rows = {call_id_of(number): _record(call_id_of(number), agent) for number in range(calls)}
 
     async def change(self, call_id: str, mutate: Callable[[CallRecord], CallRecord]) -> CallRecord:
         if call_id not in self._rows:
@@ -87,10 +99,8 @@ class Outside:
     acs_tokens: None = None
 
 
-def _record(call_id: str) -> CallRecord:
-    profile = AgentProfile(
-        name="echo", agent=EchoAgent(), audio_format=AudioFormat.PCM24K, max_duration_s=3600
-    )
+def _record(call_id: str, agent: AgentSettings) -> CallRecord:
+    profile = AgentProfile(name="bench", agent=agent, audio_format=AudioFormat.PCM24K)
     record = CallRecord(
         call_id=call_id,
         account_id="bench",
@@ -127,21 +137,43 @@ def _settings(calls: int) -> MediaSettings:
     )
 
 
-async def _serve(calls: int) -> None:
+async def _serve(calls: int, agent: AgentSettings) -> None:
     gc.collect()
     gc.freeze()  # as the product's process does
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     timing = Timing(disconnect_wait_s=0.1, interruption_grace_s=0.1)
-    await MediaGateway(_settings(calls), Outside(Rows(calls)), timing).run(stop)
+    stop = asyncio.Event()
+    gateway = asyncio.create_task(
+        MediaGateway(_settings(calls), Outside(Rows(calls, agent)), timing).run(stop)
+    )
+    await until_stopped()
+    stop.set()
+    await gateway
+
+
+def _agent(service: str | None) -> AgentSettings:
+    if service is None:
+        return EchoAgent()
+    return RealtimeAgent(dialect=Dialect.OPENAI, endpoint=service, model="bench")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--calls", type=int, required=True)
+    parser.add_argument("--service", metavar="URL", help="a realtime service (default: the echo agent)")
+    parser.add_argument("--chunk-ms", type=int, help="of playout, instead of the product's")
+    parser.add_argument("--profile", type=Path, metavar="FILE", help="run under cProfile, and write it there")
     arguments = parser.parse_args()
+    if arguments.chunk_ms:
+        # The product has one size, chosen by what this shows: no setting leads there.
+        limits = PlayoutLimits(chunk_ms=arguments.chunk_ms)
+        media_gateway.call.PlayoutLedger = partial(PlayoutLedger, limits=limits)  # type: ignore[misc]
     set_up_logs("INFO")
-    uvloop.run(_serve(arguments.calls))
+    profiler = cProfile.Profile()
+    if arguments.profile:
+        profiler.enable()
+    uvloop.run(_serve(arguments.calls, _agent(arguments.service)))
+    if arguments.profile:
+        profiler.dump_stats(arguments.profile)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,171 @@
+"""The media path beside its practical limit: CPU, latency, barge-in and memory of calls at 24 kHz.
+
+In interleaved rounds, each in fresh processes: a bare bridge and the media gateway, between the same load and the same
+realtime service. Two cores are needed: one for the process under test alone, one for load and service together.
+
+    python -m bench.media [--calls 50 150 250 400] [--rounds 5] [--seconds 10] [--markdown]
+    python -m bench.media --agent echo             the gateway's own echo agent, without a service
+    python -m bench.media --playout-ms 20 40 100   the curve of the chunks that go to ACS
+    python -m bench.media --profile                where the time goes
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench import media_profile
+from bench.media_gateway_alone import call_id_of, media_url
+from bench.media_tables import (
+    BARE,
+    OFF,
+    Figures,
+    compared,
+    faults_of,
+    goals_of,
+    machine,
+    median_of,
+    rendered,
+    table_of,
+)
+from bench.processes import asked, server
+
+CORES = sorted(os.sched_getaffinity(0))[:2]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A process to be measured: the bare bridge, or the gateway with some options."""
+
+    name: str
+    options: tuple[str, ...] = ()
+    service: bool = True
+    """Whether a realtime service is behind it."""
+
+    def command(self, calls: int, service: str | None) -> tuple[str, ...]:
+        behind = ("--service", service) if service is not None else ()
+        if self.name == BARE:
+            return ("bench.bare_bridge", *behind)
+        return ("bench.media_gateway_alone", "--calls", str(calls), *behind, *self.options)
+
+    def urls(self, calls: int, port: int) -> str:
+        lines = []
+        for number in range(calls):
+            headers = {"x-ms-call-connection-id": call_id_of(number)}
+            lines.append(json.dumps({"url": media_url(port, number), "headers": headers}))
+        return "\n".join(lines)
+
+
+async def run_once(
+    variant: Variant, calls: int, seconds: float, barge_seconds: float, profile: media_profile.Profile | None
+) -> Figures:
+    """Run one variant once and return its figures."""
+    target_core, load_core = CORES
+    async with contextlib.AsyncExitStack() as exits:
+        url, beside = None, []
+        if variant.service:
+            pid, port = await exits.enter_async_context(server("bench.realtime_echo", core=load_core))
+            url, beside = f"ws://127.0.0.1:{port}/v1/realtime", [str(pid)]
+        command = variant.command(calls, url)
+        pid, port = await exits.enter_async_context(server(*command, core=target_core))
+        if profile is not None:
+            await exits.enter_async_context(profile.of(pid, calls, seconds))
+        return await asked(
+            *("bench.load", "--seconds", str(seconds), "--target", str(pid), "--beside", *beside),
+            *("--barge-seconds", str(barge_seconds if variant.service else 0.0)),
+            core=load_core,
+            text=variant.urls(calls, port),
+        )
+
+
+async def measure(
+    variants: Sequence[Variant], arguments: argparse.Namespace
+) -> dict[tuple[int, str], dict[str, float]]:
+    """Run all variants at all numbers of calls, in interleaved rounds; return the medians."""
+    results = {}
+    for calls in arguments.calls:
+        rounds: dict[str, list[Figures]] = {variant.name: [] for variant in variants}
+        for number in range(1, arguments.rounds + 1):
+            for variant in variants:
+                figures = await run_once(variant, calls, arguments.seconds, arguments.barge_seconds, None)
+                rounds[variant.name].append(figures)
+                print(
+                    f"{calls} calls, round {number}, {variant.name}: {figures['cpu_ms']:.2f} ms CPU, "
+                    f"p99 {figures['p99_ms']:.2f} ms, {figures['lost']:.0f} lost",
+                    file=sys.stderr,
+                )
+        results |= {(calls, name): median_of(runs) for name, runs in rounds.items()}
+    return compared(results)
+
+
+def variants_of(arguments: argparse.Namespace) -> tuple[Variant, ...]:
+    if arguments.playout_ms:
+        return tuple(Variant(f"playout {ms} ms", ("--chunk-ms", str(ms))) for ms in arguments.playout_ms)
+    if arguments.agent == "echo":
+        return (Variant("gateway, echo agent", service=False),)
+    return (Variant(BARE), Variant(OFF))
+
+
+def report(results: dict[tuple[int, str], dict[str, float]], arguments: argparse.Namespace) -> None:
+    markdown = arguments.markdown
+    print(machine(CORES))
+    print(
+        f"Median of {arguments.rounds} interleaved rounds of {arguments.seconds:g} s. CPU ms: a call and second, "
+        "while echoed (CPU talk: while the agent talks). p50, p99, max: a frame there and back. added: to the bare "
+        "bridge. stop: from the caller's word to StopAudio. words: from asking to the answer's first audio.\n"
+    )
+    print(rendered(table_of(results), markdown=markdown))
+    goals = goals_of(results)
+    if len(goals) > 1:
+        print("\n" + rendered(goals, markdown=markdown))
+    for fault in faults_of(results):
+        print(f"\nDoubtful: {fault}.")
+
+
+async def show_profiles(variants: Sequence[Variant], arguments: argparse.Namespace) -> None:
+    """Say where the CPU time goes: by shared object in each variant, and by module in the gateway."""
+    calls = arguments.calls[0]
+    profiles = {}
+    for variant in variants:
+        profile = media_profile.Profile()
+        figures = await run_once(variant, calls, arguments.seconds, 0.0, profile)
+        profiles[variant.name] = (profile, figures["cpu_ms"])
+    print(rendered(media_profile.by_object(profiles), markdown=arguments.markdown))
+    for variant in variants:
+        if variant.name == BARE:
+            continue
+        with media_profile.file() as path:
+            profiled = Variant(variant.name, (*variant.options, "--profile", str(path)), variant.service)
+            await run_once(profiled, calls, arguments.seconds, 0.0, None)
+            print(f"\n{variant.name}, own time in Python and in what it calls, under cProfile:\n")
+            print(rendered(media_profile.by_module(path), markdown=arguments.markdown))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--calls", type=int, nargs="+", default=[50, 150, 250, 400])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=10.0, help="of being echoed, in each round")
+    parser.add_argument("--barge-seconds", type=float, default=8.0, help="of being talked to, in each round")
+    parser.add_argument("--agent", choices=["realtime", "echo"], default="realtime")
+    parser.add_argument("--playout-ms", type=int, nargs="+", default=[], metavar="MS")
+    parser.add_argument("--profile", action="store_true", help="at the first number of calls only")
+    parser.add_argument("--markdown", action="store_true", help="for docs/performance.md")
+    arguments = parser.parse_args()
+    if len(CORES) < 2:
+        sys.exit("two cores are needed: one for the process under test, one for load and service")
+    variants = variants_of(arguments)
+    if arguments.profile:
+        asyncio.run(show_profiles(variants, arguments))
+    else:
+        report(asyncio.run(measure(variants, arguments)), arguments)
+
+
+if __name__ == "__main__":
+    main()
