@@ -9,7 +9,9 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "up": ("emulator.up", "start the whole local stack and keep it up"),
     "demo": ("emulator.demo", "start the stack, place one spoken call, leave its recording, stop the stack"),
     "call": ("emulator.caller.main", "place a call into a running stack"),
+    "media-urls": ("emulator.media_urls", "place calls and print their media URLs, for a load tool"),
     "serve": ("emulator.serve", "serve ACS, Event Grid and Key Vault alone"),
+    "realtime": ("emulator.realtime.command", "serve a stand-in of realtime voice services"),
     "functions": ("emulator.functions_host.command", "serve a Functions app as `func start` would"),
 }
 """Each command's module has `add_arguments(parser)` and `run(arguments) -> int`."""

@@ -74,14 +74,24 @@ class Happening:
     Attributes:
         at: seconds since the call was placed.
         name: ringing, delivered, delivery_failed, answered, rejected, redirected, connected, media_connected,
-            media_failed, media_lost, first_audio, stop_audio, dtmf, callback, callback_failed or ended; and of what
-            is done on purpose: impaired, socket_dropped, reader_slowed, reader_recovered.
+            media_failed, media_lost, media_left, first_audio, stop_audio, dtmf, dtmf_received, callback,
+            callback_failed or ended; and of what is done on purpose: impaired, socket_dropped, reader_slowed,
+            reader_recovered.
         detail: what else there is to say about it.
     """
 
     at: float
     name: str
     detail: Mapping[str, Detail]
+
+
+@dataclass(frozen=True)
+class MediaAddress:
+    """Where a call's media socket leads: the application's URL, and the headers and rate that ACS comes with."""
+
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    rate_hz: int
 
 
 class Leg(Protocol):
@@ -102,6 +112,8 @@ class Call:
         line: what the caller says and hears.
         number: the how-manieth call of this caller to this address it is, from 1.
         network: the way to the application, which can be impaired at any time.
+        leaves_media: whether somebody else opens its media sockets.
+        media_address: where they lead, once that is known; only of a call that leaves them to others.
         correlation_id: the same through all redirections.
         incoming_call_context: handle of the current ringing; a redirection makes a new one.
         call_connection_id: the application's leg; None until answered.
@@ -118,6 +130,8 @@ class Call:
     number: int
     impairment: InitVar[Impairment]
     custom_context: CustomContext | None = None
+    leaves_media: bool = False
+    media_address: MediaAddress | None = None
     correlation_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     server_call_id: str = field(default_factory=new_server_call_id)
     incoming_call_context: str = field(default_factory=new_incoming_call_context, repr=False)
@@ -235,6 +249,7 @@ class Calls:
         line: "Line",
         custom_context: Mapping[str, Mapping[str, str]] | None = None,
         impairment: Impairment | None = None,
+        leaves_media: bool = False,
     ) -> Call:
         """Dial: the call rings when this returns, and its IncomingCall event is on its way.
 
@@ -244,6 +259,7 @@ class Calls:
             line: the caller's end of the call.
             custom_context: `{"sipHeaders": {...}, "voipHeaders": {...}}`, either or both.
             impairment: of its media sockets; None is what all calls have.
+            leaves_media: leave its media sockets to somebody else, who finds where they lead in `media_address`.
 
         Raises:
             UnknownNumber: `to` does not belong to the resource.
@@ -260,6 +276,7 @@ class Calls:
             custom_context=context,
             number=self._count(caller, called),
             impairment=self._impairment if impairment is None else impairment,
+            leaves_media=leaves_media,
         )
         self._forget_oldest()
         self._calls[call.correlation_id] = call

@@ -1,13 +1,23 @@
-"""The emulator's own API: health, and every call with what happened to it."""
+"""The emulator's own API: health, every call with what happened to it, and calls whose media is left to others."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
 
-from emulator.calls import Call, Calls
+from emulator.calls import Call, Calls, MediaAddress, UnknownNumber
 from emulator.media.impairment import ImpairmentRefused, read_impairment
+from emulator.media.line import Line
 from emulator.request_body import BodyRefused, read_body
+
+LINE_RATE_HZ: Final = 16_000
+
+
+class _NewCall(msgspec.Struct, forbid_unknown_fields=True):
+    """The body that places a call."""
+
+    to: str
+    from_: str = msgspec.field(name="from")
 
 
 def own_routes(calls: Calls) -> list[web.RouteDef]:
@@ -19,6 +29,18 @@ def own_routes(calls: Calls) -> list[web.RouteDef]:
 
     async def list_calls(_: web.Request) -> web.Response:
         return web.json_response({"value": [_summary(call) for call in calls]})
+
+    async def place(request: web.Request) -> web.Response:
+        try:
+            new = msgspec.json.decode(await read_body(request), type=_NewCall)
+            # It never speaks: whoever opens the media socket is the caller's voice.
+            line = Line(rate_hz=LINE_RATE_HZ)
+            call = await calls.place(to=new.to, from_=new.from_, line=line, leaves_media=True)
+        except BodyRefused as refusal:
+            return _error(refusal.status, refusal.code, str(refusal))
+        except (UnknownNumber, ValueError, RecursionError) as error:
+            return _error(400, "InvalidRequest", str(error))
+        return web.json_response(_summary(call), status=201)
 
     async def get_call(request: web.Request) -> web.Response:
         call = calls.find(request.match_info["correlationId"])
@@ -49,6 +71,7 @@ def own_routes(calls: Calls) -> list[web.RouteDef]:
     return [
         web.get("/emulator/health", health),
         web.get("/emulator/calls", list_calls),
+        web.post("/emulator/calls", place),
         web.get("/emulator/calls/{correlationId}", get_call),
         web.post("/emulator/calls/{correlationId}/hangup", hang_up),
         web.put("/emulator/calls/{correlationId}/impairment", impair),
@@ -73,13 +96,19 @@ def _details(call: Call) -> dict[str, Any]:
         for happening in call.happenings
     ]
     streams = [stats.summary() for stats in call.streams]
+    address = call.media_address
     return {
         **_summary(call),
         "happenings": happenings,
         "forgottenHappenings": call.forgotten_happenings,
         "impairment": msgspec.to_builtins(call.network.impairment),
         "mediaStreams": streams,
+        "mediaAddress": _shown(address) if address is not None else None,
     }
+
+
+def _shown(address: MediaAddress) -> dict[str, Any]:
+    return {"url": address.url, "headers": dict(address.headers), "sampleRate": address.rate_hz}
 
 
 def _no_such_call() -> web.Response:

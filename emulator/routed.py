@@ -1,7 +1,7 @@
 """Whom the local stack's callers can call: what the gateway file routes."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +44,24 @@ def routed_addresses(root: Path) -> Addresses:
     numbers = tuple(filter(_NUMBER.fullmatch, _unique(to.removeprefix(PHONE_PREFIX) for to in called)))
     identities = tuple(to for to in _unique(called) if to.startswith(_IDENTITY_PREFIX))
     return Addresses(numbers, identities) if numbers or identities else Addresses()
+
+
+def profiles_called(root: Path) -> Mapping[str, str]:
+    """Return the profiles that routes of the gateway file lead to, each with the first that can be called for it.
+
+    Raises:
+        ValueError: the file cannot be read.
+    """
+    try:
+        content = yaml.safe_load((root / GATEWAY_FILE).read_text(encoding="utf-8"))
+        routes = [(str(route["profile"]), str(route["to"])) for route in content["routes"]]
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise ValueError(f"{GATEWAY_FILE} has no routes that can be read") from error
+    found: dict[str, str] = {}
+    for profile, to in routes:
+        if _NUMBER.fullmatch(to.removeprefix(PHONE_PREFIX)) or to.startswith(_IDENTITY_PREFIX):
+            found.setdefault(profile, to.removeprefix(PHONE_PREFIX))
+    return found
 
 
 def _unique(texts: Iterable[str]) -> list[str]:

@@ -65,6 +65,7 @@ class StackOptions:
             beside the stack; None keeps storage in memory.
         real_func: serve the Functions app by `func start` of Azure Functions Core Tools.
         addresses: what can be called.
+        settings: of the gateway, instead of the local stack's usual ones.
     """
 
     root: Path
@@ -72,6 +73,7 @@ class StackOptions:
     data: Path | None = None
     real_func: bool = False
     addresses: Addresses = field(default_factory=Addresses)
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ class Stack:
         )
         folder = self._closing.enter_context(tempfile.TemporaryDirectory(prefix="acs-voice-gateway-"))
         ca_file = (options.data or Path(folder)) / "key-vault-ca.pem"
-        self._settings = gateway_environment(ports, ca_file)
+        self._settings = gateway_environment(ports, ca_file) | dict(options.settings)
         self._environment = os.environ | self._settings | _around_proxies() | {"PYTHONUNBUFFERED": "1"}
         self._gateway_file = PushedFile(options.root, self._environment)
         try:

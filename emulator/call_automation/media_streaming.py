@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from emulator.addresses import is_permitted
-from emulator.calls import Call
+from emulator.calls import Call, MediaAddress
 from emulator.identity import Identity
 from emulator.media.stream import MediaConnectFailed, MediaStream, StreamEnd, StreamOptions
 from emulator.tasks import Tasks
@@ -133,6 +133,13 @@ class MediaStreaming:
             self._of.call.note("media_failed", details="initialWebSocketConnectionFailed", status=0)
             self._failed("initialWebSocketConnectionFailed", operation)
             return
+        if self._of.call.leaves_media:
+            self._of.call.media_address = MediaAddress(
+                url or "", self._headers(), self._of.options.audio_format.rate_hz
+            )
+            self._of.call.note("media_left")
+            # Whether and when somebody opens a socket there is not known here: no event tells of it.
+            return
         try:
             connection = await self._connect("subscriptionStarted", operation)
         except MediaConnectFailed as failure:
@@ -161,11 +168,7 @@ class MediaStreaming:
                 participant_raw_id=self._of.call.from_.id,
             ),
             self._of.call.line,
-            headers={
-                "Authorization": f"Bearer {self._of.identity.media_token()}",
-                "x-ms-call-connection-id": self._of.call_connection_id,
-                "x-ms-call-correlation-id": self._of.call.correlation_id,
-            },
+            headers=self._headers(),
             on_end=lambda end: None if lost.done() else lost.set_result(end),
             network=self._of.call.network,
         )
@@ -183,6 +186,13 @@ class MediaStreaming:
         self._of.call.note("media_connected", details=details)
         self._tell("Started", details, _COMPLETED, operation)
         return _Connection(stream, lost)
+
+    def _headers(self) -> dict[str, str]:
+        return {
+            "Authorization": f"Bearer {self._of.identity.media_token()}",
+            "x-ms-call-connection-id": self._of.call_connection_id,
+            "x-ms-call-correlation-id": self._of.call.correlation_id,
+        }
 
     async def _until_lost_for_good(self, connection: "_Connection", operation: MediaStreamingRequest) -> None:
         """Reopen the socket as often as the tries allow.

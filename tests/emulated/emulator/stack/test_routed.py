@@ -7,7 +7,7 @@ from aiohttp import web
 
 from emulator import up
 from emulator.ports import Ports
-from emulator.routed import Addresses, routed_addresses
+from emulator.routed import Addresses, profiles_called, routed_addresses
 from emulator.seeding import Credentials, subscribe
 from emulator.settings import DEFAULT_RESOURCE_ID
 from tests.support.functions_host import REPOSITORY
@@ -93,3 +93,17 @@ async def test_more_addresses_than_a_filter_takes_are_subscribed_to_in_parts(htt
     values = {name: each["filter"]["advancedFilters"][0]["values"] for name, each in made.items()}
     assert {name: len(value) for name, value in values.items()} == {"local-gateway": 25, "local-gateway-2": 6}
     assert tuple(values["local-gateway"] + values["local-gateway-2"]) == addresses.raw_ids
+
+
+def test_each_profile_has_the_first_that_can_be_called_for_it(tmp_path):
+    routes = [("*", "echo"), ("4:+18005550197", "echo"), ("+18005550196", "echo"), (USER, "reception")]
+    lines = "".join(f"  - {{account: demo, to: '{to}', profile: {profile}}}\n" for to, profile in routes)
+    (tmp_path / "gateway.yaml").write_text(f"routes:\n{lines}")
+    assert profiles_called(tmp_path) == {"echo": "+18005550197", "reception": USER}
+
+
+@pytest.mark.parametrize("text", ["", "routes: 1", "routes: [1]", "routes: [{to: '*'}]", "{", "\0", "\xff"])
+def test_profiles_of_a_file_that_cannot_be_read_are_not_made_up(tmp_path, text):
+    (tmp_path / "gateway.yaml").write_text(text, encoding="latin-1")
+    with pytest.raises(ValueError, match="no routes"):
+        profiles_called(tmp_path)
