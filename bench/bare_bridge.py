@@ -30,11 +30,14 @@ from bench.processes import until_stopped
 TEXT = WSMsgType.TEXT
 # The gateway's own (`media_gateway/timing.py`), written down again: importing it costs this process memory.
 MAX_MESSAGE_BYTES = 64 * 1024
-MAX_SERVICE_MESSAGE_BYTES = 1 << 20
 READ_BUFFER_BYTES = 8 * 1024
-WRITE_BUFFER_BYTES = 24 * 1024
-SOCKET_BUFFER_BYTES = 16 * 1024
+WRITE_BUFFER_BYTES, SOCKET_BUFFER_BYTES = 24 * 1024, 16 * 1024
 HALF_PING_S = 10.0
+# And of `media_gateway/agents/realtime/connection.py`.
+SERVICE_MESSAGE_BYTES = 4 * 1024 * 1024
+SERVICE_READ_BUFFER_BYTES = 16 * 1024
+SERVICE_WRITE_BUFFER_BYTES, SERVICE_SOCKET_BUFFER_BYTES = 256 * 1024, 64 * 1024
+SERVICE_PING_S = 10.0
 
 SESSION_UPDATE = json.dumps(
     {
@@ -85,6 +88,7 @@ class Service(Side):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         super().on_ws_connected(transport)
+        set_limits(transport, SERVICE_WRITE_BUFFER_BYTES, SERVICE_SOCKET_BUFFER_BYTES)
         transport.send(TEXT, SESSION_UPDATE)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
@@ -112,11 +116,7 @@ class Media(Side):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         super().on_ws_connected(transport)
-        connection = transport.underlying_transport
-        connection.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
-        connection.get_extra_info("socket").setsockopt(
-            socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES
-        )
+        set_limits(transport, WRITE_BUFFER_BYTES, SOCKET_BUFFER_BYTES)
         self._opening = asyncio.create_task(self._open(transport))
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
@@ -142,9 +142,19 @@ class Media(Side):
         self.other, _ = await ws_connect(
             listener,
             self._url,
-            max_frame_size=MAX_SERVICE_MESSAGE_BYTES,
-            read_buffer_init_size=READ_BUFFER_BYTES,
+            enable_auto_ping=True,
+            auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE,
+            auto_ping_idle_timeout=SERVICE_PING_S,
+            auto_ping_reply_timeout=SERVICE_PING_S,
+            max_frame_size=SERVICE_MESSAGE_BYTES,
+            read_buffer_init_size=SERVICE_READ_BUFFER_BYTES,
         )
+
+
+def set_limits(transport: WSTransport, write_buffer: int, kernel_buffer: int) -> None:
+    connection = transport.underlying_transport
+    connection.set_write_buffer_limits(high=write_buffer)
+    connection.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, kernel_buffer)
 
 
 async def _serve(url: str) -> None:

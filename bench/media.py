@@ -6,6 +6,7 @@ realtime service. Two cores are needed: one for the process under test alone, on
     python -m bench.media [--calls 50 150 250 400] [--rounds 5] [--seconds 10] [--markdown]
     python -m bench.media --agent echo             the gateway's own echo agent, without a service
     python -m bench.media --playout-ms 20 40 100   the curve of the chunks that go to ACS
+    python -m bench.media --append-ms 20 40 100    the curve of the chunks that go to the agent
     python -m bench.media --profile                where the time goes
 """
 
@@ -105,6 +106,8 @@ async def measure(
 def variants_of(arguments: argparse.Namespace) -> tuple[Variant, ...]:
     if arguments.playout_ms:
         return tuple(Variant(f"playout {ms} ms", ("--chunk-ms", str(ms))) for ms in arguments.playout_ms)
+    if arguments.append_ms:
+        return tuple(Variant(f"append {ms} ms", ("--append-ms", str(ms))) for ms in arguments.append_ms)
     if arguments.agent == "echo":
         return (Variant("gateway, echo agent", service=False),)
     return (Variant(BARE), Variant(OFF))
@@ -155,6 +158,7 @@ def main() -> None:
     parser.add_argument("--barge-seconds", type=float, default=8.0, help="of being talked to, in each round")
     parser.add_argument("--agent", choices=["realtime", "echo"], default="realtime")
     parser.add_argument("--playout-ms", type=int, nargs="+", default=[], metavar="MS")
+    parser.add_argument("--append-ms", type=int, nargs="+", default=[], metavar="MS")
     parser.add_argument("--profile", action="store_true", help="at the first number of calls only")
     parser.add_argument("--markdown", action="store_true", help="for docs/performance.md")
     arguments = parser.parse_args()

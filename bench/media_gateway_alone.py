@@ -78,6 +78,9 @@ class Acs:
     async def hang_up(self, call_connection_id: str, *, for_everyone: bool) -> None:
         pass
 
+    async def send_dtmf(self, call_connection_id: str, *, target: str, digits: str) -> None:
+        pass
+
 
 class Vault:
     async def enabled_versions(self, _name: str) -> Sequence[SecretVersion]:
@@ -89,12 +92,18 @@ class Sounds:
         raise SoundUnusable("is not stored")
 
 
+class Entra:
+    async def token(self, scope: str) -> str:
+        raise AssertionError(f"nobody here asks for {scope}")
+
+
 @dataclass
 class Outside:
     calls: Rows
     pods: Pods = field(default_factory=Pods)
     call_control: Acs = field(default_factory=Acs)
     vault: Vault = field(default_factory=Vault)
+    entra: Entra = field(default_factory=Entra)
     sounds: Sounds = field(default_factory=Sounds)
     acs_tokens: None = None
 
@@ -137,10 +146,10 @@ def _settings(calls: int) -> MediaSettings:
     )
 
 
-async def _serve(calls: int, agent: AgentSettings) -> None:
+async def _serve(calls: int, agent: AgentSettings, append_ms: int) -> None:
     gc.collect()
     gc.freeze()  # as the product's process does
-    timing = Timing(disconnect_wait_s=0.1, interruption_grace_s=0.1)
+    timing = Timing(disconnect_wait_s=0.1, interruption_grace_s=0.1, append_ms=append_ms)
     stop = asyncio.Event()
     gateway = asyncio.create_task(
         MediaGateway(_settings(calls), Outside(Rows(calls, agent)), timing).run(stop)
@@ -160,6 +169,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--calls", type=int, required=True)
     parser.add_argument("--service", metavar="URL", help="a realtime service (default: the echo agent)")
+    parser.add_argument(
+        "--append-ms", type=int, default=Timing().append_ms, help="the caller's audio in a message"
+    )
     parser.add_argument("--chunk-ms", type=int, help="of playout, instead of the product's")
     parser.add_argument("--profile", type=Path, metavar="FILE", help="run under cProfile, and write it there")
     arguments = parser.parse_args()
@@ -171,7 +183,7 @@ def main() -> None:
     profiler = cProfile.Profile()
     if arguments.profile:
         profiler.enable()
-    uvloop.run(_serve(arguments.calls, _agent(arguments.service)))
+    uvloop.run(_serve(arguments.calls, _agent(arguments.service), arguments.append_ms))
     if arguments.profile:
         profiler.dump_stats(arguments.profile)
 
