@@ -44,6 +44,14 @@ class Room(Protocol):
         """Whether one more may come."""
 
 
+class Load(Protocol):
+    """Whether this pod is in time."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether one call more would cost those in progress."""
+
+
 @dataclass(frozen=True, slots=True)
 class Admission:
     """Decides who may open a media socket here.
@@ -52,12 +60,14 @@ class Admission:
         keys: Our media keys.
         acs_tokens: The check of ACS's own JWT; None where it is not configured.
         room: The calls of this pod.
+        load: How late this pod is.
         on_unknown_key: Called when a token names a key that may be newer than our copy.
     """
 
     keys: Keyring
     acs_tokens: AcsTokenVerifier | None
     room: Room
+    load: Load
     on_unknown_key: Callable[[], None]
 
     def check(self, request: WSUpgradeRequest) -> Admitted:
@@ -80,6 +90,8 @@ class Admission:
             raise Refused(HTTPStatus.UNAUTHORIZED, "no call connection id")
         if not self.room.has_room:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "no room")
+        if self.load.is_full:
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "saturated")
         return Admitted(call_id, claims.account_id, claims.jti, connection_id)
 
     def _check_token(self, query: str, call_id: str) -> TokenClaims:

@@ -7,6 +7,7 @@ import time
 from media_gateway.calls import Calls
 from media_gateway.outside import PodRows
 from media_gateway.pod import Pod
+from media_gateway.saturation import LoadWatch
 from shared.core.admission import HEARTBEAT_FRESH_S, PodLoad
 from shared.errors import StoreUnavailable
 
@@ -16,10 +17,11 @@ logger = logging.getLogger(__name__)
 class Heartbeat:
     """Beats, and by that knows whether storage answers."""
 
-    def __init__(self, rows: PodRows, pod: Pod, calls: Calls) -> None:
+    def __init__(self, rows: PodRows, pod: Pod, calls: Calls, load: LoadWatch) -> None:
         self._rows = rows
         self._pod = pod
         self._calls = calls
+        self._load = load
         self._beat_at: float | None = None
         self._is_failing = False
 
@@ -44,7 +46,8 @@ class Heartbeat:
 
     async def _beat(self) -> None:
         calls = len(self._calls)
-        capacity = calls if self._calls.is_stopping else self._calls.capacity
+        takes_more = not (self._calls.is_stopping or self._load.is_saturated)
+        capacity = self._calls.capacity if takes_more else calls
         try:
             async with asyncio.timeout(self._pod.timing.heartbeat_timeout_s):
                 await self._rows.beat(PodLoad(self._pod.name, calls, capacity, self._pod.clock()))

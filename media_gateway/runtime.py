@@ -5,6 +5,7 @@ import gc
 import logging
 import resource
 import signal
+from collections import Counter
 
 from media_gateway.admission import Admission
 from media_gateway.agents.registry import make_agent
@@ -14,6 +15,7 @@ from media_gateway.heartbeat import Heartbeat
 from media_gateway.keys import KeyKeeper
 from media_gateway.outside import Outside
 from media_gateway.pod import Pod
+from media_gateway.saturation import LoadWatch
 from media_gateway.server import MediaServer
 from media_gateway.sounds import Sounds
 from media_gateway.ticker import Ticker
@@ -46,20 +48,23 @@ class MediaGateway:
         tokens = settings.common.acs_tokens
         acs_tokens = outside.acs_tokens if tokens is not None and tokens.on_media else None
         self._sounds = Sounds(outside.sounds, fetch_s=timing.sound_s)
+        counters: Counter[str] = Counter()
+        self._load = LoadWatch(timing, counters)
         self.pod = Pod(
             name=settings.pod_name,
             rows=outside.calls,
             acs=outside.call_control,
             make_agent=lambda agent: make_agent(agent, self._sounds),
             timing=timing,
-            ticker=Ticker(timing.tick_s),
+            ticker=Ticker(timing.tick_s, self._load.saturation.playout_late),
+            counters=counters,
         )
         self.calls = Calls(self.pod, settings.max_calls)
         refreshers = (self._keyring.refresher, *([acs_tokens.refresher] if acs_tokens else []))
         self._keys = KeyKeeper(refreshers, timing)
-        self._heartbeat = Heartbeat(outside.pods, self.pod, self.calls)
-        self._health = Health(self.pod, self.calls, self._keys, self._heartbeat)
-        admission = Admission(self._keyring, acs_tokens, self.calls, self._keys.want)
+        self._heartbeat = Heartbeat(outside.pods, self.pod, self.calls, self._load)
+        self._health = Health(self.pod, self.calls, self._keys, self._heartbeat, self._load)
+        admission = Admission(self._keyring, acs_tokens, self.calls, self._load, self._keys.want)
         self._server = MediaServer(self.pod, self.calls, admission, self._health)
         self.port = 0
         """Where it listens, once it does."""
@@ -79,6 +84,7 @@ class MediaGateway:
         logger.info("media gateway listens", extra={"port": self.port, "pod": self.pod.name})
         if on_listening is not None:
             on_listening.set()
+        self._load.start()
         try:
             async with asyncio.TaskGroup() as tasks:
                 background = [
@@ -93,6 +99,7 @@ class MediaGateway:
                     task.cancel()
             await self._heartbeat.stop()
         finally:
+            self._load.close()
             await self._server.close()
             await self._sounds.close()
             await self._keyring.refresher.close()

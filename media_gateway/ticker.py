@@ -9,6 +9,8 @@ logger = logging.getLogger(__name__)
 
 Pump = Callable[[int], None]
 """Sends what is due at a time, in monotonic microseconds."""
+OnTick = Callable[[int, int], None]
+"""Takes by how much, and when, all pumps of a step had run later than they were due; microseconds."""
 
 
 def monotonic_us() -> int:
@@ -17,10 +19,12 @@ def monotonic_us() -> int:
 
 
 class Ticker:
-    """Calls every pump each `step_s`. A pump may add and remove pumps, itself too, while it runs."""
+    """Calls every pump each `step_s`, then `on_tick`. A pump may add and remove pumps, itself too, while it runs."""
 
-    def __init__(self, step_s: float) -> None:
+    def __init__(self, step_s: float, on_tick: OnTick = lambda _late_us, _now_us: None) -> None:
         self._step_s = step_s
+        self._on_tick = on_tick
+        self._due_us = 0
         self._pumps: dict[Pump, None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -28,7 +32,7 @@ class Ticker:
         """Call `pump` from the next step on."""
         self._pumps[pump] = None
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._step_s, self._tick)
+            self._set(monotonic_us())
 
     def remove(self, pump: Pump) -> None:
         """Call `pump` no more; nothing happens if it was not there."""
@@ -43,9 +47,9 @@ class Ticker:
         return self._timer is not None
 
     def _tick(self) -> None:
+        now_us, due_us = monotonic_us(), self._due_us
         # The next step is set first: whatever a pump does, the others keep their time.
-        self._timer = asyncio.get_running_loop().call_later(self._step_s, self._tick)
-        now_us = monotonic_us()
+        self._set(now_us)
         for pump in tuple(self._pumps):
             if pump not in self._pumps:
                 continue
@@ -54,3 +58,9 @@ class Ticker:
             except Exception:
                 logger.exception("a playout pump failed and is stopped")
                 self.remove(pump)
+        now_us = monotonic_us()
+        self._on_tick(now_us - due_us, now_us)
+
+    def _set(self, now_us: int) -> None:
+        self._due_us = now_us + round(self._step_s * 1_000_000)
+        self._timer = asyncio.get_running_loop().call_later(self._step_s, self._tick)

@@ -54,6 +54,15 @@ class Timing:
     ping_s: float = 20.0
     tick_s: float = 0.05
     """The playout ticker's step: a quarter of the 200 ms that are kept at ACS."""
+    lag_allowed_s: float = 0.15
+    """How late the event loop may be: what the 200 ms at ACS leave when the ticker's step is taken off. Later, the
+    caller's end runs dry, and every caller of the pod hears a gap."""
+    lag_step_s: float = 0.05
+    """How often its lag is measured."""
+    lag_window_s: float = 5.0
+    """For how long a lag counts: a pod that was too late takes no call for so long."""
+    lag_forgiven_s: float = 0.75
+    """Of the window: a garbage collection, or an import, is no lack of room."""
 
     row_write_tries: int = 4
 

@@ -80,7 +80,7 @@ async def test_process_lives_without_the_rest_of_the_world_and_stops_in_order():
         assert await get(line["port"], "/healthz") == (200, {"status": "alive"})
         status, report = await get(line["port"], "/readyz")
         assert status == 503
-        assert report["checks"] == {"keys": "not loaded", "storage": "no answer", "room": "ok"}
+        assert report["checks"] == {"keys": "not loaded", "storage": "no answer", "room": "ok", "load": "ok"}
 
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(20):
