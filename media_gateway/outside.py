@@ -41,6 +41,14 @@ class CallActions(Protocol):
     async def hang_up(self, call_connection_id: str, *, for_everyone: bool) -> None:
         """End the call. Raises `CallGone` and `AcsUnavailable`."""
 
+    async def send_dtmf(self, call_connection_id: str, *, target: str, digits: str) -> None:
+        """Press `digits`, of `0123456789*#ABCD`, towards `target`, the raw id of a participant on a phone.
+
+        Raises:
+            CallGone: the call is over, or the target has left it.
+            AcsUnavailable: anything else; whether the keys were pressed is then unknown.
+        """
+
 
 class SoundFiles(Protocol):
     """The WAV files that agents play."""

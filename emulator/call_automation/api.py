@@ -11,13 +11,15 @@ from emulator.call_automation.operations import Operation
 from emulator.call_automation.repeatability import Answer
 from emulator.calls import Call, CallEnd, NotRinging
 from emulator.faults.gate import Gate
+from emulator.wire.call_connection import SendDtmfTonesResult
 from emulator.wire.errors import AcsError, bad_argument, call_not_found, not_emulated, not_supported
-from emulator.wire.identifiers import IdentifierKind, from_request
+from emulator.wire.identifiers import Identifier, IdentifierKind, from_request
 from emulator.wire.requests import (
     AnswerCallRequest,
     MediaStreamingRequest,
     RedirectCallRequest,
     RejectCallRequest,
+    SendDtmfTonesRequest,
     decode,
 )
 
@@ -35,6 +37,7 @@ def call_automation_routes(services: LegServices, gate: Gate) -> list[web.RouteD
         operations.TERMINATE: perform.hang_up,  # a call between two ends either way
         operations.START_MEDIA_STREAMING: perform.start_media_streaming,
         operations.STOP_MEDIA_STREAMING: perform.stop_media_streaming,
+        operations.SEND_DTMF_TONES: perform.send_dtmf_tones,
     }
     refused: dict[Operation, Perform] = dict.fromkeys(operations.NOT_EMULATED, _not_emulated)
     unknown: dict[Operation, Perform] = {Operation("unknown", "*", "/calling/{path:.*}"): _unknown}
@@ -66,10 +69,7 @@ class _Operations:
 
     async def redirect(self, _: web.Request, body: bytes) -> Answer:
         redirected = decode(body, RedirectCallRequest)
-        try:
-            target = from_request(redirected.target)
-        except ValueError as error:
-            raise bad_argument(f"The target is not valid: {error}.", "target") from None
+        target = _identifier(redirected.target, "target")
         call = self._calls.ringing(redirected.incoming_call_context)
         if (
             call is not None
@@ -102,6 +102,13 @@ class _Operations:
         self._leg(request).stop_media_streaming(_media_streaming_request(body))
         return Answer(202)
 
+    async def send_dtmf_tones(self, request: web.Request, body: bytes) -> Answer:
+        sent = decode(body, SendDtmfTonesRequest)
+        _check_operation_callback_uri(sent.operation_callback_uri)
+        target = _identifier(sent.target_participant, "targetParticipant")
+        self._leg(request).send_dtmf_tones(target, sent)
+        return Answer(202, msgspec.json.encode(SendDtmfTonesResult(sent.operation_context)))
+
     def _take(self, incoming_call_context: str) -> Call:
         # A context that was used, has expired or never was names no ringing call: to ACS they are all the same.
         try:
@@ -126,9 +133,20 @@ async def _unknown(_: web.Request, __: bytes) -> Answer:
 
 def _media_streaming_request(body: bytes) -> MediaStreamingRequest:
     operation = decode(body, MediaStreamingRequest)
-    if operation.operation_callback_uri is not None:
-        _check_callback_uri(operation.operation_callback_uri, "operationCallbackUri")
+    _check_operation_callback_uri(operation.operation_callback_uri)
     return operation
+
+
+def _identifier(sent: Identifier, member: str) -> Identifier:
+    try:
+        return from_request(sent)
+    except ValueError as error:
+        raise bad_argument(f"The {member} is not valid: {error}.", member) from None
+
+
+def _check_operation_callback_uri(uri: str | None) -> None:
+    if uri is not None:
+        _check_callback_uri(uri, "operationCallbackUri")
 
 
 def _check_callback_uri(uri: str, member: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from emulator.call_automation.media_streaming import MediaCall, MediaStreaming
+from emulator.call_automation.sent_tones import SentTones
 from emulator.callbacks import Callbacks, CallbackTarget
 from emulator.calls import Call, CallEnd, CallPhase, Calls
 from emulator.identity import Identity
@@ -19,9 +20,14 @@ from emulator.wire.call_connection import (
     TranscriptionSubscription,
 )
 from emulator.wire.callback_events import CallbackEvent, Participant, ResultDetails, ResultInformation
-from emulator.wire.errors import call_not_established, missing_configuration
-from emulator.wire.identifiers import CommunicationUser, IdentifierKind, from_raw_id
-from emulator.wire.requests import AnswerCallRequest, MediaStreamingRequest
+from emulator.wire.errors import (
+    bad_argument,
+    call_not_established,
+    missing_configuration,
+    participant_not_found,
+)
+from emulator.wire.identifiers import CommunicationUser, Identifier, IdentifierKind, from_raw_id
+from emulator.wire.requests import AnswerCallRequest, MediaStreamingRequest, SendDtmfTonesRequest
 
 _CONNECTED: Final = ResultInformation(200, 0, "")
 _CALLER_GONE: Final = ResultInformation(487, 540487, "The caller ended the call.")
@@ -71,6 +77,7 @@ class ApplicationLeg:
         self._target = CallbackTarget(call, self._id, api_version)
         self._connecting: asyncio.Task[None] | None = None
         self._media = self._media_streaming()
+        self._sent_tones = SentTones(call, services.tasks, self._send)
         self._transcription_id = str(uuid.uuid4())
         services.calls.answer(call, call_connection_id=self._id, leg=self)
 
@@ -110,6 +117,20 @@ class ApplicationLeg:
         """
         self._configured_media().stop(operation)
 
+    def send_dtmf_tones(self, target: Identifier, request: SendDtmfTonesRequest) -> None:
+        """`:sendDtmfTones`.
+
+        Raises:
+            AcsError: not connected yet, the target is nobody of this call or not on a phone, or too many
+                requests wait already.
+        """
+        self._require_established()
+        if target.id not in {participant.id for participant in self._participants()}:
+            raise participant_not_found()
+        if target.kind is not IdentifierKind.PHONE_NUMBER:
+            raise bad_argument("Tones can be sent to a phone number only.", "targetParticipant")
+        self._sent_tones.start(request)
+
     def hang_up(self) -> None:
         """The application ends the call; its media is closed in the background."""
         self._end(CallEnd.GATEWAY_HUNG_UP)
@@ -139,12 +160,11 @@ class ApplicationLeg:
         self._call.phase = CallPhase.CONNECTED
         self._call.note("connected")
         self._tell("CallConnected", _CONNECTED)
-        participants = (self._call.from_, from_raw_id(self._application_id()))
         self._send(
             CallbackEvent(
                 name="ParticipantsUpdated",
                 sequence_number=1,
-                participants=tuple(Participant(identifier) for identifier in participants),
+                participants=tuple(map(Participant, self._participants())),
             )
         )
         # The socket is opened while these events are on their way: no order between them is promised.
@@ -152,9 +172,12 @@ class ApplicationLeg:
         if self._media is not None and options is not None and options.start_media_streaming:
             self._media.start(MediaStreamingRequest(operation_context=self._request.operation_context))
 
-    def _configured_media(self) -> MediaStreaming:
+    def _require_established(self) -> None:
         if self._call.phase is not CallPhase.CONNECTED:
             raise call_not_established()
+
+    def _configured_media(self) -> MediaStreaming:
+        self._require_established()
         if self._media is None:
             raise missing_configuration("The call was answered without mediaStreamingOptions.")
         return self._media
@@ -184,6 +207,9 @@ class ApplicationLeg:
         return TranscriptionSubscription(
             self._transcription_id, SubscriptionState.INACTIVE, results, options.locale
         )
+
+    def _participants(self) -> tuple[Identifier, ...]:
+        return self._call.from_, from_raw_id(self._application_id())
 
     def _application_id(self) -> str:
         if self._request.answered_by is not None:

@@ -32,6 +32,7 @@ HANG_UP = Operation("hangup", "DELETE", _CALL)
 TERMINATE = Operation("terminate", "POST", _CALL + ":terminate", repeatable=True)
 START_MEDIA_STREAMING = Operation("startMediaStreaming", "POST", _CALL + ":startMediaStreaming")
 STOP_MEDIA_STREAMING = Operation("stopMediaStreaming", "POST", _CALL + ":stopMediaStreaming")
+SEND_DTMF_TONES = Operation("sendDtmfTones", "POST", _CALL + ":sendDtmfTones", repeatable=True)
 
 NOT_EMULATED = (
     Operation("createCall", "POST", CALL_CONNECTIONS, repeatable=True),
@@ -49,7 +50,6 @@ NOT_EMULATED = (
     Operation("cancelAllMediaOperations", "POST", _CALL + ":cancelAllMediaOperations"),
     Operation("startContinuousDtmfRecognition", "POST", _CALL + ":startContinuousDtmfRecognition"),
     Operation("stopContinuousDtmfRecognition", "POST", _CALL + ":stopContinuousDtmfRecognition"),
-    Operation("sendDtmfTones", "POST", _CALL + ":sendDtmfTones", repeatable=True),
     Operation("hold", "POST", _CALL + ":hold"),
     Operation("unhold", "POST", _CALL + ":unhold"),
     Operation("startTranscription", "POST", _CALL + ":startTranscription"),
@@ -71,5 +71,6 @@ ALL = (
     TERMINATE,
     START_MEDIA_STREAMING,
     STOP_MEDIA_STREAMING,
+    SEND_DTMF_TONES,
     *NOT_EMULATED,
 )

@@ -1,4 +1,4 @@
-"""What Call Automation says about a call connection."""
+"""What Call Automation says about a call connection, and to operations on it."""
 
 from enum import StrEnum
 
@@ -61,3 +61,9 @@ class CallConnectionProperties(msgspec.Struct, frozen=True, rename="camel", kw_o
     answered_for: PhoneNumber | None
     media_streaming_subscription: MediaStreamingSubscription | None
     transcription_subscription: TranscriptionSubscription | None
+
+
+class SendDtmfTonesResult(msgspec.Struct, frozen=True, rename="camel"):
+    """Answer to a request to send tones, which are sent after it."""
+
+    operation_context: str | None

@@ -55,6 +55,11 @@ def call_not_found() -> AcsError:
     return AcsError(404, "8522", "Call not found.")
 
 
+def participant_not_found() -> AcsError:
+    """Nobody of the call is whom the request names."""
+    return AcsError(404, "8522", "Participant not found.")
+
+
 def call_not_established() -> AcsError:
     """The call exists but is not connected yet."""
     return AcsError(400, "8501", "Action is invalid when call is not in Established state.")

@@ -4,8 +4,9 @@ A member that is null counts as one that is missing.
 """
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
@@ -15,6 +16,9 @@ from emulator.wire.json_text import NotJson, decode_json, without_nulls
 
 _MISSING_MEMBER = re.compile(r"missing required field `(?P<member>\w+)`")
 _AT_PATH = re.compile(r"at `\$\.?(?P<path>[^`]*)`")
+
+MAX_TONES: Final = 18
+"""That a request to send tones may have."""
 
 
 class TransportType(StrEnum):
@@ -54,6 +58,35 @@ class RejectReason(StrEnum):
     NONE = "none"
     BUSY = "busy"
     FORBIDDEN = "forbidden"
+
+
+class DtmfTone(StrEnum):
+    """A key, spelled as in requests and callbacks; media sockets have the `digit`."""
+
+    ZERO = "zero"
+    ONE = "one"
+    TWO = "two"
+    THREE = "three"
+    FOUR = "four"
+    FIVE = "five"
+    SIX = "six"
+    SEVEN = "seven"
+    EIGHT = "eight"
+    NINE = "nine"
+    A = "a"
+    B = "b"
+    C = "c"
+    D = "d"
+    POUND = "pound"
+    ASTERISK = "asterisk"
+
+    @property
+    def digit(self) -> str:
+        """One of `0123456789ABCD#*`."""
+        return _DIGITS[self]
+
+
+_DIGITS: Final[Mapping[DtmfTone, str]] = dict(zip(DtmfTone, "0123456789ABCD#*", strict=True))
 
 
 class MediaStreamingOptions(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -117,6 +150,15 @@ class MediaStreamingRequest(msgspec.Struct, frozen=True, rename="camel", kw_only
 
     operation_callback_uri: str | None = None
     operation_context: str | None = None
+
+
+class SendDtmfTonesRequest(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """`:sendDtmfTones`; goes to one participant, who is on a phone."""
+
+    tones: Annotated[tuple[DtmfTone, ...], msgspec.Meta(min_length=1, max_length=MAX_TONES)]
+    target_participant: Identifier
+    operation_context: str | None = None
+    operation_callback_uri: str | None = None
 
 
 Body = TypeVar("Body", bound=msgspec.Struct)

@@ -1,5 +1,6 @@
-"""Call Automation through its SDK: answer, reject, redirect, hang up; and what its errors mean to us."""
+"""Call Automation through its SDK: answer, reject, redirect, hang up, press keys; and what its errors mean to us."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
@@ -7,6 +8,7 @@ from http import HTTPStatus
 from azure.communication.callautomation import (
     AudioFormat,
     CallRejectReason,
+    DtmfTone,
     MediaStreamingAudioChannelType,
     MediaStreamingContentType,
     MediaStreamingOptions,
@@ -33,6 +35,28 @@ REFUSED_STATUSES = frozenset(
     {HTTPStatus.BAD_REQUEST, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.UNPROCESSABLE_ENTITY}
 )
 """What is wrong is in the request. Keys, roles and throttling are mended without it."""
+
+MAX_TONES = 18
+"""That ACS takes in one request to press keys."""
+
+_TONES: Mapping[str, DtmfTone] = {
+    "0": DtmfTone.ZERO,
+    "1": DtmfTone.ONE,
+    "2": DtmfTone.TWO,
+    "3": DtmfTone.THREE,
+    "4": DtmfTone.FOUR,
+    "5": DtmfTone.FIVE,
+    "6": DtmfTone.SIX,
+    "7": DtmfTone.SEVEN,
+    "8": DtmfTone.EIGHT,
+    "9": DtmfTone.NINE,
+    "*": DtmfTone.ASTERISK,
+    "#": DtmfTone.POUND,
+    "A": DtmfTone.A,
+    "B": DtmfTone.B,
+    "C": DtmfTone.C,
+    "D": DtmfTone.D,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +161,26 @@ class CallControl:
         connection = self._client.get_call_connection(call_connection_id)
         try:
             await connection.hang_up(is_for_everyone=for_everyone)
+        except (AzureError, TimeoutError) as error:
+            raise _as_ours(error) from error
+
+    async def send_dtmf(self, call_connection_id: str, *, target: str, digits: str) -> None:
+        """Press `digits`, of `0123456789*#ABCD`, towards `target`, the raw id of a participant on a phone.
+
+        More of them than ACS takes at once go in several requests, each after the reply to the one before. Returns
+        when ACS has taken them all, not when they have been heard.
+
+        Raises:
+            CallGone: the call is over, or the target has left it.
+            AcsUnavailable: anything else that went wrong; whether the keys were pressed is then unknown, and of
+                several requests the first may have been taken.
+        """
+        connection = self._client.get_call_connection(call_connection_id)
+        participant = identifier_from_raw_id(target)
+        tones = [_TONES[digit] for digit in digits]
+        try:
+            for start in range(0, len(tones), MAX_TONES):
+                await connection.send_dtmf_tones(tones[start : start + MAX_TONES], participant)
         except (AzureError, TimeoutError) as error:
             raise _as_ours(error) from error
 

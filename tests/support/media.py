@@ -147,10 +147,12 @@ class MemoryVault:
 
 
 class MemoryAcs:
-    """Hang-ups: ends the call's socket as ACS does, unless it is away or does not know the call."""
+    """Hang-ups, which end the call's socket as ACS does, and keys; unless it is away or does not know the call."""
 
     def __init__(self):
         self.hung_up = []
+        self.pressed = []
+        """Connection id, target and digits of each time that keys were pressed."""
         self.sockets = {}
         self.gone = set()
         self.is_away = False
@@ -173,6 +175,14 @@ class MemoryAcs:
         self.gone.add(call_connection_id)
         if self.closes_sockets and call_connection_id in self.sockets:
             self.sockets[call_connection_id].close()
+
+    async def send_dtmf(self, call_connection_id, *, target, digits):
+        await asyncio.sleep(0)
+        if self.is_away:
+            raise AcsUnavailable("ACS did not answer")
+        if call_connection_id in self.gone:
+            raise CallGone("ACS answered 404/8522")
+        self.pressed.append((call_connection_id, target, digits))
 
 
 class RecordingAgent:

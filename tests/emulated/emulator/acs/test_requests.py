@@ -177,7 +177,6 @@ def test_every_published_operation_is_known():
         ("play_media", [TextSource(text="Hello")], {}),
         ("start_recognizing_media", [RecognizeInputType.DTMF, CALLER], {"dtmf_max_tones_to_collect": 4}),
         ("cancel_all_media_operations", [], {}),
-        ("send_dtmf_tones", [["one"], CALLER], {}),
         ("hold", [CALLER], {}),
         ("start_transcription", [], {}),
     ],
