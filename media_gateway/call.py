@@ -17,11 +17,13 @@ from media_gateway.agents.contract import CallInfo
 from media_gateway.call_end import CallEnding, CallParts
 from media_gateway.early import EarlyMedia
 from media_gateway.hang_up import hang_up
-from media_gateway.media_socket import CLOSE_CODES, MediaSocket
+from media_gateway.message_socket import CLOSE_CODES, MessageSocket, SocketLimits
 from media_gateway.pod import Pod
+from media_gateway.requests import AgentRequests
 from media_gateway.row import OwnedRow, Written, take_row
 from media_gateway.speaker import Speaker
 from media_gateway.supervised import EndReason, SupervisedAgent
+from media_gateway.timing import MAX_MESSAGE_BYTES, SOCKET_BUFFER_BYTES, WRITE_BUFFER_BYTES
 from shared.acs.media import AudioData, AudioMetadata, DtmfDigit, Flaw, MediaInvalid, decode
 from shared.core.call import CallRecord
 from shared.core.call_state import CallEvent
@@ -33,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 CallerMedia: TypeAlias = AudioData | DtmfDigit
 
+MEDIA_SOCKET = SocketLimits(MAX_MESSAGE_BYTES, WRITE_BUFFER_BYTES, SOCKET_BUFFER_BYTES)
+
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
@@ -41,7 +45,8 @@ class Admitted:
     call_id: str
     account_id: str
     jti: str
-    call_connection_id: str
+    call_connection_id: str | None
+    """None: the socket does not say; the row does."""
 
 
 class LiveCalls(Protocol):
@@ -59,7 +64,7 @@ class Call:
 
     def __init__(self, admitted: Admitted, pod: Pod, calls: LiveCalls) -> None:
         self.call_id = admitted.call_id
-        self.socket = MediaSocket(self, close_s=pod.timing.socket_close_s)
+        self.socket = MessageSocket(self, close_s=pod.timing.socket_close_s, limits=MEDIA_SOCKET)
         self._admitted = admitted
         self._pod = pod
         self._calls = calls
@@ -195,9 +200,10 @@ class Call:
 
     async def _hang_up_without_row(self) -> None:
         """End a call whose row says nothing: its token was good, and its caller hears nobody."""
-        if not self._calls.own(self):  # another socket of it has got through
+        connection_id = self._admitted.call_connection_id
+        if connection_id is None or not self._calls.own(self):  # another socket of it has got through
             return
-        outcome = await hang_up(self._pod, self._admitted.call_connection_id, stop_by=lambda: self._stop_by)
+        outcome = await hang_up(self._pod, connection_id, stop_by=lambda: self._stop_by)
         self._pod.counters["calls_without_row"] += 1
         logger.error(
             "a call without its row was hung up", extra={"call_id": self.call_id, "hang_up": outcome.value}
@@ -225,6 +231,7 @@ class Call:
                 work = (
                     tasks.create_task(self._connect_agent(parts, record)),
                     tasks.create_task(self._keep_row(parts.row)),
+                    tasks.create_task(parts.requests.run()),
                 )
                 await self._ended.wait()
                 for task in work:
@@ -237,14 +244,23 @@ class Call:
         profile, pod = record.profile, self._pod
         ledger = PlayoutLedger(profile.audio_format.rate_hz, playout_delay_ms=profile.playout_delay_ms)
         speaker = Speaker(self.socket, ledger, pod.ticker, clock=pod.clock)
+        row = OwnedRow(pod.rows, record, pod.timing, clock=pod.clock)
+        requests = AgentRequests(
+            pod, row, speaker, None, on_end=self.end, on_transfer_failed=self._on_transfer_failed
+        )
         return CallParts(
-            row=OwnedRow(pod.rows, record, pod.timing, clock=pod.clock),
+            row=row,
             socket=self.socket,
             speaker=speaker,
-            agent=SupervisedAgent(lambda: pod.make_agent(profile.agent), speaker, self.end, pod.abandon),
+            agent=SupervisedAgent(lambda: pod.make_agent(profile.agent), speaker, requests, pod.abandon),
+            requests=requests,
             received=self._received,
             stop_by=self._stop_by,
         )
+
+    def _on_transfer_failed(self, reason: str) -> None:
+        if self._parts is not None:
+            self._parts.agent.transfer_failed(reason)
 
     async def _connect_agent(self, parts: CallParts, record: CallRecord) -> None:
         """Connect the agent when AudioMetadata is here, and give it what the caller said meanwhile."""
@@ -267,6 +283,7 @@ class Call:
             called=record.called,
             variables=record.variables,
             rate_hz=rate_hz,
+            is_recorded=record.profile.recording is not None,
         )
         if not await parts.agent.open(info, timeout_s=timing.agent_open_s) or self._reason is not None:
             return

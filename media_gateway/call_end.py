@@ -26,8 +26,9 @@ from typing import TypeVar
 from picows import WSCloseCode
 
 from media_gateway.hang_up import HangUp, hang_up
-from media_gateway.media_socket import MediaSocket
+from media_gateway.message_socket import MessageSocket
 from media_gateway.pod import Pod
+from media_gateway.requests import AgentRequests
 from media_gateway.row import OwnedRow, Written
 from media_gateway.speaker import Speaker
 from media_gateway.supervised import EndReason, SupervisedAgent
@@ -44,9 +45,10 @@ class CallParts:
     """What a call on this pod consists of, from the moment it is owned."""
 
     row: OwnedRow
-    socket: MediaSocket
+    socket: MessageSocket
     speaker: Speaker
     agent: SupervisedAgent
+    requests: AgentRequests
     received: dict[str, int]
     """Counts of what came in on the socket, by name."""
     stop_by: float | None = None
@@ -88,7 +90,7 @@ class CallEnding:
             event = await self._in_spite_of_errors(
                 self._tell_a_hang_up_from_a_lost_socket(), CallEvent.INTERRUPTION_EXPIRED
             )
-        if event is CallEvent.INTERRUPTION_EXPIRED and row.record.state is CallState.STREAMING:
+        if event is CallEvent.INTERRUPTION_EXPIRED and row.record.state is not CallState.INTERRUPTED:
             row.note(CallEvent.MEDIA_LOST)  # what looks into it has failed before it could say so
         row.note_first_agent_audio(self._parts.speaker.first_audio_at)
         if event is not CallEvent.INTERRUPTION_EXPIRED:
@@ -160,14 +162,10 @@ class CallEnding:
 
     async def _let_the_goodbye_be_heard(self) -> None:
         """Wait until the caller has heard all that was said, is gone, or has had `goodbye_s`."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._timing.goodbye_s
-        while not self._parts.socket.closed.is_set() and not self._parts.stopping:
-            # The playout may take longer than it looks now: ACS may stop reading for a while.
-            left = min(self._parts.speaker.remaining_s(), deadline - loop.time())
-            if left <= 0:
-                return
-            await _wait(self._parts.socket.closed, min(left, self._timing.events_step_s))
+        parts = self._parts
+        await parts.speaker.heard_out(
+            self._timing.goodbye_s, unless=lambda: parts.socket.closed.is_set() or parts.stopping
+        )
 
     async def _tell_a_hang_up_from_a_lost_socket(self) -> CallEvent:
         """Find out what a socket that ended without us means."""

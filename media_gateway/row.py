@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
@@ -55,12 +55,18 @@ class OwnedRow:
         self._clock = clock
         self._unwritten: list[TimedEvent] = []
         self._first_agent_audio: float | None = None
+        self._output: dict[str, str] | None = None
 
     def note(self, event: CallEvent) -> None:
         """Apply an event to the call, here; `write` stores it."""
         at = self._clock()
         self._unwritten.append((event, at))
         self.record = advance(self.record, event, at)
+
+    def set_output(self, variables: Mapping[str, str]) -> None:
+        """Set the output variables, all of them; `write` stores them."""
+        self._output = dict(variables)
+        self.record = replace(self.record, output=self._output)
 
     def note_first_agent_audio(self, at: float | None) -> None:
         """Set when the agent was first heard of (Unix seconds)."""
@@ -95,7 +101,9 @@ class OwnedRow:
                 logger.exception("a row's write failed in an unexpected way")  # the call ends all the same
                 continue
             del self._unwritten[: len(events)]
-            self.record = _replayed(written, self._unwritten)
+            # What was set meanwhile is in the next write.
+            output = self._output if self._output is not None else written.output
+            self.record = replace(_replayed(written, self._unwritten), output=output)
             return Written.WRITTEN
         logger.warning("a call's row could not be written", extra={"call_id": self.record.call_id})
         return Written.FAILED
@@ -116,6 +124,8 @@ class OwnedRow:
         record = _replayed(require_epoch(record, self.record.epoch), events)
         if self._first_agent_audio is not None and record.times.first_agent_audio is None:
             record = replace(record, times=replace(record.times, first_agent_audio=self._first_agent_audio))
+        if self._output is not None and record.output != self._output:
+            record = replace(record, output=self._output)
         return record
 
 
@@ -134,7 +144,7 @@ async def take_row(
     *,
     account_id: str,
     jti: str,
-    call_connection_id: str,
+    call_connection_id: str | None,
     pod: str,
     timing: Timing,
 ) -> CallRecord:

@@ -8,7 +8,10 @@ import signal
 from collections import Counter
 
 from media_gateway.admission import Admission
-from media_gateway.agents.registry import make_agent
+from media_gateway.agents.realtime.adapter import RealtimeService
+from media_gateway.agents.realtime.connection import Connector
+from media_gateway.agents.registry import AgentResources, make_agent
+from media_gateway.agents.tools.http import HttpTools
 from media_gateway.calls import Calls
 from media_gateway.health import Health
 from media_gateway.heartbeat import Heartbeat
@@ -16,6 +19,7 @@ from media_gateway.keys import KeyKeeper
 from media_gateway.outside import Outside
 from media_gateway.pod import Pod
 from media_gateway.saturation import LoadWatch
+from media_gateway.secrets import Secrets
 from media_gateway.server import MediaServer
 from media_gateway.sounds import Sounds
 from media_gateway.ticker import Ticker
@@ -49,12 +53,18 @@ class MediaGateway:
         acs_tokens = outside.acs_tokens if tokens is not None and tokens.on_media else None
         self._sounds = Sounds(outside.sounds, fetch_s=timing.sound_s)
         counters: Counter[str] = Counter()
+        self._secrets = Secrets(outside.vault, counters)
+        self._tools = HttpTools(settings.tool_hosts, self._secrets, counters)
+        connector = Connector(self._secrets, outside.entra, counters)
+        resources = AgentResources(
+            self._sounds, RealtimeService(connector, self._tools, append_ms=timing.append_ms)
+        )
         self._load = LoadWatch(timing, counters)
         self.pod = Pod(
             name=settings.pod_name,
             rows=outside.calls,
             acs=outside.call_control,
-            make_agent=lambda agent: make_agent(agent, self._sounds),
+            make_agent=lambda agent: make_agent(agent, resources),
             timing=timing,
             ticker=Ticker(timing.tick_s, self._load.saturation.playout_late),
             counters=counters,
@@ -102,6 +112,8 @@ class MediaGateway:
             self._load.close()
             await self._server.close()
             await self._sounds.close()
+            await self._tools.close()
+            await self._secrets.close()
             await self._keyring.refresher.close()
         logger.info("media gateway stopped", extra={"counters": dict(self.pod.counters)})
 

@@ -1,18 +1,22 @@
 """The agent's voice in one call: from the agent's sink through the playout ledger to ACS."""
 
+import asyncio
 import time
 from collections.abc import Callable
 
-from media_gateway.media_socket import MediaSocket
+from media_gateway.message_socket import MessageSocket
 from media_gateway.ticker import Ticker, monotonic_us
 from shared.acs.media import STOP_AUDIO, encode_audio
 from shared.core.playout import Heard, PlayoutLedger
+
+LOOK_S = 0.1
+"""How often a wait for the end of what is said looks whether there is still somebody to hear it."""
 
 
 class Speaker:
     """Sends what is due, at once where it may, else when the ticker says so.
 
-    While ACS does not read (`MediaSocket.is_writable`), nothing is sent and the audio waits in the ledger.
+    While ACS does not read (`MessageSocket.is_writable`), nothing is sent and the audio waits in the ledger.
 
     Args:
         socket: The call's media socket.
@@ -23,7 +27,7 @@ class Speaker:
 
     def __init__(
         self,
-        socket: MediaSocket,
+        socket: MessageSocket,
         ledger: PlayoutLedger,
         ticker: Ticker,
         *,
@@ -76,14 +80,27 @@ class Speaker:
 
     def clear(self) -> tuple[Heard, ...]:
         """Stop at once; return the cut items and what was heard of each."""
-        self._socket.send(STOP_AUDIO)
-        self._cuts += 1
+        now_us = monotonic_us()
+        if self._ledger.remaining_us(now_us):
+            self._socket.send(STOP_AUDIO)
+            self._cuts += 1
         self._pace(False)
-        return self._ledger.clear(monotonic_us())
+        return self._ledger.clear(now_us)
 
     def remaining_s(self) -> float:
         """Return how long it takes until the caller has heard everything."""
         return self._ledger.remaining_us(monotonic_us()) / 1_000_000
+
+    async def heard_out(self, limit_s: float, *, unless: Callable[[], bool] = lambda: False) -> None:
+        """Wait until the caller has heard everything, at most `limit_s`, or until `unless` holds."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + limit_s
+        # The playout may take longer than it looks now: ACS may stop reading for a while.
+        while True:
+            left_s = min(self.remaining_s(), deadline - loop.time())
+            if left_s <= 0 or unless():
+                return
+            await asyncio.sleep(min(left_s, LOOK_S))
 
     def close(self) -> None:
         """Say nothing more."""

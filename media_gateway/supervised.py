@@ -6,11 +6,12 @@ nobody up; and so that its own CancelledError cannot be taken for the call's.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
-from media_gateway.agents.contract import Agent, CallInfo
+from media_gateway.agents.contract import Agent, AgentFailed, CallInfo, Role
 from media_gateway.speaker import Speaker
 from shared.core.call_state import CallEvent, Cause
 
@@ -29,13 +30,38 @@ class EndReason:
     detail: str = ""
 
 
+class AgentOwner(Protocol):
+    """The call that an agent speaks in: what the agent asks of it beyond speaking."""
+
+    def end(self, reason: EndReason) -> None:
+        """End the call; of several reasons the first counts."""
+
+    def transfer(self, target: str) -> None:
+        """Transfer the call to a raw id, after what was said was heard."""
+
+    def press_keys(self, digits: str) -> None:
+        """Press keys towards the caller's side."""
+
+    def set_variables(self, values: Mapping[str, str]) -> None:
+        """Set output variables."""
+
+    def said(self, role: Role, text: str, item_id: str) -> None:
+        """Write down final words."""
+
+    def record(self, *, on: bool) -> None:
+        """Pause the recording, or go on with it."""
+
+    def note(self, event: str, detail: str) -> None:
+        """Put something on the call's timeline."""
+
+
 class SupervisedAgent:
     """Runs one adapter, and is the sink (`contract.AgentSink`) that it reports through.
 
     Args:
         make: Makes the adapter.
         speaker: What it speaks through.
-        on_end: Ends the call; of several reasons the call keeps the first.
+        owner: The call.
         on_abandoned: Takes over tasks that go on though they were cancelled.
     """
 
@@ -43,12 +69,12 @@ class SupervisedAgent:
         self,
         make: Callable[[], Agent],
         speaker: Speaker,
-        on_end: Callable[[EndReason], None],
+        owner: AgentOwner,
         on_abandoned: Callable[[Collection[asyncio.Task[None]]], None],
     ) -> None:
         self._make = make
         self._speaker = speaker
-        self._on_end = on_end
+        self._owner = owner
         self._on_abandoned = on_abandoned
         self._agent: Agent | None = None
         self._opening: asyncio.Task[None] | None = None
@@ -80,6 +106,14 @@ class SupervisedAgent:
         if self._agent is not None:
             try:
                 self._agent.send_dtmf(digit)
+            except FAILURES as error:
+                self.failed(error)
+
+    def transfer_failed(self, reason: str) -> None:
+        """Tell the agent that the caller is still here."""
+        if self._agent is not None:
+            try:
+                self._agent.transfer_failed(reason)
             except FAILURES as error:
                 self.failed(error)
 
@@ -137,17 +171,53 @@ class SupervisedAgent:
                 except FAILURES as error:
                     self.failed(error)
 
+    def transcript(self, role: Role, text: str, *, item_id: str) -> None:
+        """Write down final words (called by the agent)."""
+        if not self._muted:
+            self._owner.said(role, text, item_id)
+
+    def set_variables(self, values: Mapping[str, str]) -> None:
+        """Set output variables (called by the agent)."""
+        if not self._muted:
+            self._owner.set_variables(values)
+
+    def press_keys(self, digits: str) -> None:
+        """Press keys towards the caller's side (called by the agent)."""
+        if not self._muted:
+            self._owner.press_keys(digits)
+
+    def transfer(self, target: str) -> None:
+        """Transfer the call, once what was said was heard (called by the agent)."""
+        if not self._muted:
+            self._owner.transfer(target)
+
+    def pause_recording(self) -> None:
+        """Keep nothing from now on (called by the agent)."""
+        if not self._muted:
+            self._owner.record(on=False)
+
+    def resume_recording(self) -> None:
+        """Keep what is said again (called by the agent)."""
+        if not self._muted:
+            self._owner.record(on=True)
+
+    def note(self, event: str, detail: str = "") -> None:
+        """Put something on the call's timeline (called by the agent)."""
+        if not self._muted:
+            self._owner.note(event, detail)
+
     def end(self) -> None:
         """End the call (called by the agent)."""
         if not self._muted:
             self.mute()
-            self._on_end(EndReason(CallEvent.AGENT_ENDED))
+            self._owner.end(EndReason(CallEvent.AGENT_ENDED))
 
     def failed(self, error: BaseException) -> None:
         """End the call because the agent cannot go on (called by the agent)."""
         if not self._muted:
             self.mute()
-            self._on_end(EndReason(CallEvent.AGENT_FAILED, type(error).__name__))
+            reason = error.reason if isinstance(error, AgentFailed) else type(error).__name__
+            self._owner.end(EndReason(CallEvent.AGENT_FAILED, reason))
 
 
 def _start(method: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:

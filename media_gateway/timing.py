@@ -20,6 +20,8 @@ class Timing:
     """For the agent's `close`; as long before it for an `open` that is cancelled. Then it is abandoned."""
     goodbye_s: float = 60.0
     """At most, for the caller to hear what the agent said before it ended the call."""
+    keys_s: float = 5.0
+    """For ACS to take keys that the agent presses."""
     hang_up_s: float = 8.0
     """For one try."""
     hang_up_for_s: float = 30.0
@@ -52,6 +54,8 @@ class Timing:
     cut_off_s: float = 1.0
     """For those that did not, to be cancelled."""
     ping_s: float = 20.0
+    append_ms: int = 20
+    """Of the caller's audio in one message to a realtime service."""
     tick_s: float = 0.05
     """The playout ticker's step: a quarter of the 200 ms that are kept at ACS."""
     lag_allowed_s: float = 0.15

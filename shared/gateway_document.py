@@ -16,11 +16,12 @@ import jsonschema_rs
 import msgspec
 
 from shared.acs.identifiers import to_raw_id
-from shared.core.profiles import AgentProfile, AudioFormat, Route, Routing
+from shared.core.profiles import AgentProfile, AudioFormat, Dialect, Route, Routing
+from shared.realtime_faults import realtime_faults
 
 SCHEMA_FILE = Path(__file__).with_name("gateway.schema.json")
 MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
-PROFILE_FIELDS = ("audio_format", "playout_delay_ms", "max_duration_s", "connections_per_minute")
+PROFILE_FIELDS = ("audio_format", "playout_delay_ms", "max_duration_s", "connections_per_minute", "recording")
 MAX_PLACES = 10
 """That a fault names: it goes into logs and answers."""
 MAX_PLACE_CHARS = 160
@@ -67,6 +68,10 @@ class DocumentInvalid(Exception):
 def faults_of(document: object, *, first_of_shape: bool = False) -> Iterator[Fault]:
     """Yield every fault of shape, or the first alone, then every fault of meaning."""
     yield from _schema_faults(document, first_only=first_of_shape)
+    for name, settings in _object(_object(document).get("profiles")).items():
+        if _object(settings).get("kind") == "realtime":
+            for place, text in realtime_faults(_object(settings)):
+                yield Fault(("profiles", name, *place), text)
     yield from _route_faults(document)
 
 
@@ -110,8 +115,8 @@ def decode(stored: bytes) -> dict[str, Any]:
 def sounds_of(document: object) -> Iterator[Sound]:
     """Yield every WAV file that is named, as far as its profile's rate is known."""
     for name, settings in _object(_object(document).get("profiles")).items():
-        written = _object(settings).get("audio_format", AudioFormat.PCM24K.value)
-        if written not in list(AudioFormat):
+        written = _audio_format(_object(settings))
+        if not isinstance(written, str) or written not in list(AudioFormat):
             continue
         for place, file in _named_sounds(_object(settings)):
             yield Sound(("profiles", name, *place), file, AudioFormat(written).rate_hz)
@@ -165,13 +170,25 @@ def _route_faults(document: object) -> Iterator[Fault]:
 def _to_profile(name: str, settings: Mapping[str, Any]) -> AgentProfile:
     common = {field: settings[field] for field in PROFILE_FIELDS if field in settings}
     own = {field: value for field, value in settings.items() if field not in PROFILE_FIELDS}
-    common.setdefault("audio_format", AudioFormat.PCM24K.value)
+    common["audio_format"] = _audio_format(settings)
+    if own.get("kind") == "realtime":
+        targets = own.get("transfer_targets", {})
+        own["transfer_targets"] = {to: to_raw_id(target) for to, target in targets.items()}
     # Not strict: to the schema, and to people, 600.0 is a whole number.
     return msgspec.convert({"name": name, "agent": own, **common}, AgentProfile, strict=False)
 
 
+def _audio_format(settings: Mapping[str, Any]) -> object:
+    """Return the format that is written, or else the one that the agent speaks."""
+    speaks_16k = settings.get("dialect") == Dialect.VOICE_LIVE.value
+    return settings.get("audio_format", (AudioFormat.PCM16K if speaks_16k else AudioFormat.PCM24K).value)
+
+
 def _named_sounds(settings: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
-    named: list[tuple[Place, Any]] = [(("greeting",), settings.get("greeting"))]
+    recording = _object(settings.get("recording"))
+    named: list[tuple[Place, Any]] = [(("recording", "announcement"), recording.get("announcement"))]
+    if settings.get("kind") == "script":
+        named.append((("greeting",), settings.get("greeting")))
     for digit, step in _object(settings.get("on_digit")).items():
         named.append((("on_digit", digit, "play"), _object(step).get("play")))
     yield from ((place, file) for place, file in named if isinstance(file, str))

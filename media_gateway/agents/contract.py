@@ -30,6 +30,8 @@ class CallInfo:
     variables: Mapping[str, str] = field(repr=False)
     """Input variables: the string pairs that came with the call."""
     rate_hz: int
+    is_recorded: bool = False
+    """Whether what is said is kept: then its words are wanted too."""
 
 
 class Role(StrEnum):
@@ -77,7 +79,7 @@ class AgentSink(Protocol):
     def set_variables(self, values: Mapping[str, str]) -> None:
         """Set output variables: what leaves with the call. A later value of a name goes before an earlier one."""
 
-    def send_dtmf(self, digits: str) -> None:
+    def press_keys(self, digits: str) -> None:
         """Press keys towards the caller's side: `0123456789*#ABCD`."""
 
     def transfer(self, target: str) -> None:

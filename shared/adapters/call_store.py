@@ -172,6 +172,7 @@ def _to_entity(record: CallRecord) -> dict[str, Any]:
     entity.update({name: value for name, value in optional.items() if value is not None})
     put_json(entity, "profile", record.profile)
     put_json(entity, "pii_variables", record.variables)
+    put_json(entity, "pii_output", record.output)
     put_json(entity, "times", record.times)
     put_json(entity, "history", record.history)
     return entity
@@ -198,6 +199,7 @@ def _to_record(entity: Mapping[str, Any]) -> CallRecord:
             media_jti_used=entity["media_jti_used"],
             owner=entity.get("owner"),
             slot=entity.get("slot"),
+            output=get_json(entity, "pii_output", dict[str, str]),
             epoch=entity["epoch"],
             history=get_json(entity, "history", tuple[HistoryEntry, ...]),
             history_dropped=entity["history_dropped"],

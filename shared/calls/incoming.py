@@ -29,7 +29,7 @@ from shared.core.call_state import CallEvent
 from shared.core.claims import Claim, Found, Outcome, finished, given_up, judge, taken_over
 from shared.core.ids import claim_key, new_call_id, new_token_id, new_traceparent
 from shared.core.profiles import AgentProfile, Routing
-from shared.core.variables import input_variables
+from shared.core.variables import within_limits
 from shared.errors import AcsUnavailable, CallGone, GatewayError, TemporaryFault
 from shared.metrics import Metrics
 from shared.security.accounts import Account
@@ -349,7 +349,7 @@ class CallAnswerer:
             called=ringing.call.called.raw_id,
             correlation_id=ringing.call.correlation_id,
             server_call_id=ringing.call.server_call_id,
-            variables=input_variables(ringing.call.voip_headers),
+            variables=within_limits(ringing.call.voip_headers),
             media_jti=claim.media_jti,
             traceparent=new_traceparent(),
             times=CallTimes(created=self._clock()),

@@ -57,6 +57,8 @@ class CallRecord:
     """Name of the pod that holds the media socket."""
     slot: str | None = None
     """The place among the account's calls that this one takes, where their number is limited."""
+    output: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Output variables: what the agent has set, and leaves with the call."""
     epoch: int = 0
     """Raised by each change of owner; a write with an older epoch is refused."""
     history: tuple[HistoryEntry, ...] = ()

@@ -16,6 +16,8 @@ class CallState(StrEnum):
     ANSWERING = "answering"
     CONNECTED = "connected"
     STREAMING = "streaming"
+    TRANSFERRING = "transferring"
+    """The agent has sent the caller on; media stays up until the transfer is accepted."""
     INTERRUPTED = "interrupted"
     ENDING = "ending"
     ENDED = "ended"
@@ -59,6 +61,9 @@ class CallEvent(StrEnum):
     INTERRUPTION_EXPIRED = "interruption_expired"
     AGENT_ENDED = "agent_ended"
     AGENT_FAILED = "agent_failed"
+    TRANSFER_REQUESTED = "transfer_requested"
+    """The agent has, and the caller has heard what it said to it."""
+    TRANSFER_FAILED = "transfer_failed"
     DURATION_REACHED = "duration_reached"
     PROCESS_STOPPING = "process_stopping"
     CALL_DISCONNECTED = "call_disconnected"
@@ -121,7 +126,16 @@ TRANSITIONS: Mapping[CallState, Mapping[CallEvent, CallState]] = {
         **_ENDS_FOR_US,
     },
     _S.CONNECTED: {_E.MEDIA_STARTED: _S.STREAMING, _E.ANSWER_FAILED: _S.ENDED, **_ENDS_FOR_US},
-    _S.STREAMING: {_E.MEDIA_LOST: _S.INTERRUPTED, **_ENDS_FOR_US},
+    _S.STREAMING: {
+        _E.MEDIA_LOST: _S.INTERRUPTED,
+        _E.TRANSFER_REQUESTED: _S.TRANSFERRING,
+        **_ENDS_FOR_US,
+    },
+    _S.TRANSFERRING: {
+        _E.MEDIA_LOST: _S.INTERRUPTED,
+        _E.TRANSFER_FAILED: _S.STREAMING,
+        **_ENDS_FOR_US,
+    },
     _S.INTERRUPTED: {_E.MEDIA_STARTED: _S.STREAMING, _E.INTERRUPTION_EXPIRED: _S.ENDING, **_ENDS_FOR_US},
     _S.ENDING: {_E.CALL_DISCONNECTED: _S.ENDED, _E.HUNG_UP: _S.ENDED},
     _S.ENDED: {},

@@ -12,6 +12,8 @@ class Refusal(StrEnum):
     WRONG_TOKEN = "wrong_token"  # noqa: S105 - a reason, not a secret
     TOKEN_USED = "token_used"  # noqa: S105 - a reason, not a secret
     WRONG_CONNECTION = "wrong_connection"
+    NO_CONNECTION = "no_connection"
+    """The socket names none, and the call is not bound to one yet."""
     CALL_OVER = "call_over"
 
 
@@ -24,9 +26,11 @@ class MediaRefused(Exception):
 
 
 def take_ownership(
-    record: CallRecord, *, account_id: str, jti: str, call_connection_id: str, pod: str
+    record: CallRecord, *, account_id: str, jti: str, call_connection_id: str | None, pod: str
 ) -> CallRecord:
     """Give the call to `pod`: consume the media token, bind the connection, raise the epoch.
+
+    A socket that names no connection takes the one that the call is bound to: its token is the call's alone.
 
     Raises:
         MediaRefused: with the reason; the caller closes its socket.
@@ -37,8 +41,11 @@ def take_ownership(
         raise MediaRefused(Refusal.WRONG_TOKEN)
     if record.media_jti_used:
         raise MediaRefused(Refusal.TOKEN_USED)
+    connection_id = call_connection_id or record.call_connection_id
+    if connection_id is None:
+        raise MediaRefused(Refusal.NO_CONNECTION)
     try:
-        record = bind_connection(record, call_connection_id)
+        record = bind_connection(record, connection_id)
     except WrongConnection:
         raise MediaRefused(Refusal.WRONG_CONNECTION) from None
     return replace(record, media_jti_used=True, owner=pod, epoch=record.epoch + 1)

@@ -67,6 +67,17 @@ class EntraAuth(Struct, frozen=True, tag="entra", tag_field="kind"):
     scope: str
 
 
+BUILT_IN_TOOLS = (
+    "end_call",
+    "transfer_call",
+    "set_variables",
+    "send_dtmf",
+    "pause_recording",
+    "resume_recording",
+)
+"""Names of the tools that every realtime agent has; a profile's own must have others."""
+
+
 class HttpTool(Struct, frozen=True, omit_defaults=True):
     """A tool of the agent that is one HTTP request, with the agent's arguments as JSON."""
 

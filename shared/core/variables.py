@@ -1,4 +1,4 @@
-"""Input variables: what comes in with a call as its custom context."""
+"""Variables: pairs of text that come in with a call as its custom context, and that leave with it."""
 
 from collections.abc import Mapping
 
@@ -12,11 +12,11 @@ MAX_JSON_BYTES = 256 * 1024
 """Of all variables together: what has to be escaped grows sixfold, and a row of Table storage holds 1 MiB."""
 
 
-def input_variables(voip_headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of a call: its VoIP headers, without those past the limits."""
+def within_limits(pairs: Mapping[str, str]) -> dict[str, str]:
+    """Return the pairs that a call may carry, without those past the limits."""
     variables: dict[str, str] = {}
     size = 0
-    for name, value in voip_headers.items():
+    for name, value in pairs.items():
         if not (0 < len(name) <= MAX_NAME_CHARS and len(value) <= MAX_VALUE_CHARS):
             continue
         size += len(msgspec.json.encode((name, value)))

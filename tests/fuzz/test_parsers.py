@@ -11,7 +11,7 @@ from shared.acs.shapes import MalformedMessage
 from shared.acs.times import parse_time
 from shared.calls.callbacks import applied
 from shared.core.call import WrongConnection
-from shared.core.variables import MAX_NAME_CHARS, MAX_VALUE_CHARS, MAX_VARIABLES, input_variables
+from shared.core.variables import MAX_NAME_CHARS, MAX_VALUE_CHARS, MAX_VARIABLES, within_limits
 from tests.fuzz.payloads import CALLBACKS, DELIVERIES
 from tests.fuzz.strategies import bodies, fuzzed, mutated, odd_texts
 from tests.support.records import call_record
@@ -33,7 +33,7 @@ def _read(event):
     with contextlib.suppress(MalformedMessage):
         assert read_validation_code(event)
     with contextlib.suppress(MalformedMessage):
-        variables = input_variables(read_incoming_call(event).voip_headers)
+        variables = within_limits(read_incoming_call(event).voip_headers)
         assert len(variables) <= MAX_VARIABLES
         assert all(len(k) <= MAX_NAME_CHARS and len(v) <= MAX_VALUE_CHARS for k, v in variables.items())
 

@@ -28,7 +28,14 @@ from shared.core.call import CallRecord, CallTimes, advance
 from shared.core.call_state import CallEvent, CallState
 from shared.core.ids import new_call_id, new_token_id, new_traceparent
 from shared.core.profiles import AgentProfile, AudioFormat, EchoAgent
-from shared.errors import AcsUnavailable, CallGone, NotFound, StoreUnavailable, VaultUnavailable
+from shared.errors import (
+    AcsUnavailable,
+    CallGone,
+    IdentityUnavailable,
+    NotFound,
+    StoreUnavailable,
+    VaultUnavailable,
+)
 from shared.security.keyring import SecretVersion
 from shared.security.tokens import Audience, SigningKey, mint
 from shared.wav import SoundUnusable
@@ -131,8 +138,15 @@ class MemoryPods:
 class MemoryVault:
     def __init__(self):
         self.versions = [KEY]
+        self.secrets = {}
         self.reads = 0
         self.is_away = False
+
+    async def value(self, name):
+        await asyncio.sleep(0)
+        if self.is_away:
+            raise VaultUnavailable("Key Vault did not answer")
+        return self.secrets.get(name)
 
     async def enabled_versions(self, name):
         assert name == "media-token-key"
@@ -144,6 +158,19 @@ class MemoryVault:
             SecretVersion(key.kid, STARTED_AT - age, base64.b64encode(key.key).decode())
             for age, key in enumerate(self.versions)
         ]
+
+
+class MemoryEntra:
+    """Tokens of the process's identity, by scope."""
+
+    def __init__(self):
+        self.tokens = {}
+
+    async def token(self, scope):
+        await asyncio.sleep(0)
+        if scope not in self.tokens:
+            raise IdentityUnavailable("Entra gave no token")
+        return self.tokens[scope]
 
 
 class MemoryAcs:
@@ -262,6 +289,7 @@ class MemoryOutside:
     pods: MemoryPods = field(default_factory=MemoryPods)
     vault: MemoryVault = field(default_factory=MemoryVault)
     call_control: MemoryAcs = field(default_factory=MemoryAcs)
+    entra: MemoryEntra = field(default_factory=MemoryEntra)
     acs_tokens: object = None
     sounds: MemorySounds = field(default_factory=MemorySounds)
 
@@ -524,7 +552,7 @@ async def running_gateway(*, timing=QUICK, outside=None, **settings):
 def agent(monkeypatch):
     """The agent of every call of the test, whatever the profile says."""
     agent = RecordingAgent()
-    monkeypatch.setattr("media_gateway.runtime.make_agent", lambda settings, sounds: agent)
+    monkeypatch.setattr("media_gateway.runtime.make_agent", lambda settings, resources: agent)
     return agent
 
 

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from media_gateway.admission import Admission
 from shared.config import TokenKeyTimes
+from shared.core.call import bind_connection
 from shared.security.acs_jwt import AcsTokenVerifier
 from shared.security.tokens import Audience, SigningKey, mint
 from tests.support.media import ACS_TOKENS, KEY, MemoryOutside, running_gateway
@@ -81,10 +82,25 @@ async def test_other_paths_are_404(gateway, path):
     assert (await gateway.refusal(gateway.answer(), path=path))[0] == 404
 
 
-@pytest.mark.parametrize("value", [None, "", "x" * 129])
-async def test_call_connection_id_must_be_named(gateway, value):
-    headers = {} if value is None else {"x-ms-call-connection-id": value}
-    assert (await gateway.refusal(gateway.answer(), headers=headers))[0] == 401
+@pytest.mark.parametrize("value", ["", "x" * 129])
+async def test_call_connection_id_must_be_one(gateway, value):
+    assert (await gateway.refusal(gateway.answer(), headers={"x-ms-call-connection-id": value}))[0] == 401
+
+
+async def test_a_load_tool_need_not_name_the_connection_of_a_call_that_is_bound_to_one(gateway):
+    call = gateway.answer()
+    gateway.calls.rows[call.call_id] = bind_connection(gateway.row(call), call.call_connection_id)
+    call.socket = await gateway.open_socket(call, headers={})
+    call.socket.send_metadata(24_000)
+    await gateway.until_streaming(call)
+
+    assert gateway.row(call).call_connection_id == call.call_connection_id
+
+
+async def test_a_socket_that_names_no_connection_loses_a_call_that_is_bound_to_none(gateway):
+    socket = await gateway.open_socket(gateway.answer(), headers={})
+    await socket.until_closed()
+    assert (socket.close_code, socket.close_reason) == (1008, "no_connection")
 
 
 async def test_full_pod_is_503_and_has_room_again(agent):
@@ -222,6 +238,14 @@ class AcsKeys:
         now = int(time.time())
         claims = {"iss": "acs", "aud": "resource", "exp": now + 86_400, **changes}
         return "Bearer " + jwt.encode(claims, self.private, algorithm="RS256", headers={"kid": kid})
+
+
+async def test_where_acs_proves_itself_it_names_the_connection_too():
+    keys = AcsKeys()
+    outside = MemoryOutside(acs_tokens=keys.verifier)
+    async with running_gateway(outside=outside, acs_tokens=ACS_TOKENS) as gateway:
+        headers = {"Authorization": keys.header()}
+        assert (await gateway.refusal(gateway.answer(), headers=headers))[0] == 401
 
 
 async def test_acs_proves_itself_where_that_is_configured():

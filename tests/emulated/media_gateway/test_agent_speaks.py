@@ -3,6 +3,7 @@
 import asyncio
 import socket as sockets
 
+from media_gateway.message_socket import SocketLimits
 from media_gateway.timing import EARLY_BYTES
 
 SECOND = b"\1\0" * 24_000
@@ -97,8 +98,8 @@ async def test_early_audio_is_bounded_and_the_oldest_goes_first(gateway, agent):
 
 
 async def test_while_acs_does_not_read_the_audio_waits_and_is_not_lost(gateway, agent, monkeypatch):
-    monkeypatch.setattr("media_gateway.media_socket.WRITE_BUFFER_BYTES", 8 * 1024)
-    monkeypatch.setattr("media_gateway.media_socket.SOCKET_BUFFER_BYTES", 4 * 1024)
+    small = SocketLimits(message=64 * 1024, write_buffer=8 * 1024, kernel_buffer=4 * 1024)
+    monkeypatch.setattr("media_gateway.call.MEDIA_SOCKET", small)
     call = await gateway.place()
     await gateway.until_streaming(call)
     reader = call.socket.transport.underlying_transport

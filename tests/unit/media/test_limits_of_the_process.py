@@ -6,8 +6,9 @@ import pytest
 from picows import WSMsgType
 from picows.picows import _make_test_ws_frame
 
+from media_gateway.call import MEDIA_SOCKET
 from media_gateway.early import EarlyMedia
-from media_gateway.media_socket import MediaSocket
+from media_gateway.message_socket import MessageSocket
 from media_gateway.runtime import DESCRIPTORS_A_CALL, DESCRIPTORS_BESIDE, provide_descriptors
 from media_gateway.timing import EARLY_BYTES
 from shared.acs.media import MAX_PARTICIPANT_CHARS, AudioData, DtmfDigit, Flaw, MediaInvalid, decode
@@ -68,7 +69,7 @@ class PeerThatPings:
 
 
 def test_a_ping_is_answered_unless_the_peer_does_not_read():
-    socket, peer = MediaSocket(owner=None, close_s=1), PeerThatPings()
+    socket, peer = MessageSocket(owner=None, close_s=1, limits=MEDIA_SOCKET), PeerThatPings()
     socket._transport, socket.is_writable = peer, True
     socket.on_ws_frame(peer, _make_test_ws_frame(WSMsgType.PING, b"1", True, False))
     socket.is_writable = False

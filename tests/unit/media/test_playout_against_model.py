@@ -43,7 +43,9 @@ class LedgerAndModel(RuleBasedStateMachine):
 
     @rule()
     def gateway_sends(self):
-        assert [(item, at, bytes(pcm)) for item, at, pcm in self.ledger.due(self.now)] == self.model.due(self.now)
+        assert [(item, at, bytes(pcm)) for item, at, pcm in self.ledger.due(self.now)] == self.model.due(
+            self.now
+        )
         lead_us = self.ledger._end_us - self.now
         assert lead_us <= (self.limits.lead_ms + self.limits.chunk_ms) * 1000 + 1000
         assert not self.ledger.is_pending or lead_us >= self.limits.lead_ms * 1000

@@ -68,7 +68,7 @@ def test_every_fault_is_reported_with_its_line(folder):
     assert faults(folder, text) == (
         "gateway.yaml:3: profiles.echo.delay_ms: 15 is not a multiple of 20",
         "gateway.yaml:3: profiles.echo: Additional properties are not allowed ('speed' was unexpected)",
-        'gateway.yaml:5: profiles.menu.kind: "robot" is not one of "echo" or "script"',
+        'gateway.yaml:5: profiles.menu.kind: "robot" is not one of "echo", "script" or "realtime"',
     )
 
 

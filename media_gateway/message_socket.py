@@ -1,4 +1,4 @@
-"""One media WebSocket, on picows: whole messages in, messages out, one end.
+"""A WebSocket of text messages, on picows: whole messages in, messages out, one end. ACS's media, or an agent's.
 
 What picows leaves to its user is done here: fragments are put together, close frames answered, and nothing is
 delivered after we have begun to close. Pings, pongs and masking are picows's own.
@@ -12,7 +12,6 @@ from typing import Protocol
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
-from media_gateway.timing import MAX_MESSAGE_BYTES, SOCKET_BUFFER_BYTES, WRITE_BUFFER_BYTES
 from shared.acs.media import Flaw
 
 TEXT = WSMsgType.TEXT
@@ -36,6 +35,18 @@ CLOSE_CODES: Mapping[Flaw, WSCloseCode] = {
     Flaw.NO_METADATA: WSCloseCode.POLICY_VIOLATION,
 }
 """What the peer is told; the close reason is the flaw's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class SocketLimits:
+    """What one socket may hold, in bytes."""
+
+    message: int
+    """The longest message that is taken, its fragments together."""
+    write_buffer: int
+    """What may wait in this process for the peer to read."""
+    kernel_buffer: int
+    """What the kernel may hold beyond that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +80,16 @@ class SocketOwner(Protocol):
         """The socket is gone; called once, and the last."""
 
 
-class MediaSocket(WSListener):
-    """The server's end of one media WebSocket.
+class MessageSocket(WSListener):
+    """Our end of one WebSocket, whichever side opened it.
 
     Args:
         owner: Who is told.
         close_s: How long the peer has to answer our close frame.
+        limits: What it may hold.
     """
 
-    def __init__(self, owner: SocketOwner, *, close_s: float) -> None:
+    def __init__(self, owner: SocketOwner, *, close_s: float, limits: SocketLimits) -> None:
         super().__init__()
         self.is_writable = False
         """Whether sending is of use: False while the peer does not read, and after the end."""
@@ -87,6 +99,7 @@ class MediaSocket(WSListener):
         self.closed = asyncio.Event()
         self._owner = owner
         self._close_s = close_s
+        self._limits = limits
         self._transport: WSTransport | None = None
         self._closing = False
         self._parts: list[bytes] = []
@@ -116,9 +129,9 @@ class MediaSocket(WSListener):
         """Bound what may wait to be sent (called by picows)."""
         self._transport = transport
         connection = transport.underlying_transport
-        connection.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        connection.set_write_buffer_limits(high=self._limits.write_buffer)
         connection.get_extra_info("socket").setsockopt(
-            socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES
+            socket.SOL_SOCKET, socket.SO_SNDBUF, self._limits.kernel_buffer
         )
         self.is_writable = True
         self._owner.on_open()
@@ -185,7 +198,7 @@ class MediaSocket(WSListener):
         self._parts.append(part)
         self._parts_bytes += len(part)
         # An empty fragment adds no bytes, but a list of them would grow all the same.
-        if self._parts_bytes > MAX_MESSAGE_BYTES or len(self._parts) > MAX_MESSAGE_BYTES:
+        if self._parts_bytes > self._limits.message or len(self._parts) > self._limits.message:
             self._parts.clear()
             self._owner.on_flaw(Flaw.TOO_LARGE)
         elif frame.fin:

@@ -1,0 +1,459 @@
+"""The rules of a conversation with a realtime service: who speaks, what was heard, and what a tool call leads to.
+
+No I/O, no task, no clock: events of the service, keys and the passing of audio time come in; messages go out through
+`send`, what the agent wants through its sink. The rules that the services set, and a naive client breaks:
+
+- One `response.create` at a time: while a response is in the making the next one waits for its end.
+- Audio comes faster than real time, so an interruption leaves much of it unheard. At `speech_started` playout stops,
+  what still comes of that response is ignored, and the service is told how many milliseconds of the item were heard:
+  never more than it sent, for that is an error, and nothing of an item that was heard whole.
+- The service does not know the telephone: keys are a text from the caller, and a call ends after the goodbye.
+"""
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import msgspec
+
+from media_gateway.agents.contract import AgentFailed, AgentSink, CallInfo, Role
+from media_gateway.agents.digits import DigitGroups
+from media_gateway.agents.realtime import messages
+from media_gateway.agents.realtime.events import (
+    BYTES_PER_SAMPLE,
+    AudioDelta,
+    ErrorBody,
+    Event,
+    Kind,
+    ResponseBody,
+)
+from media_gateway.agents.realtime.tools import (
+    ArgumentsInvalid,
+    BuiltIn,
+    read_arguments,
+    read_destination,
+    read_digits,
+    read_variables,
+)
+from shared.core.profiles import HttpTool, RealtimeAgent
+
+SILENT_MS = 10_000
+"""A response in which nothing happens for so long (of audio time) is given up, and the agent with it."""
+MAX_FAILED_RESPONSES = 3
+"""In a row; then the agent has failed."""
+MAX_TOOLS_AT_ONCE = 8
+MAX_REMEMBERED = 64
+"""Items, responses that were interrupted, tool calls; a service has one or two of each in the making."""
+GOODBYE = "Say goodbye to the caller, in one short sentence."
+GOING_ON = "Tell the caller in one short sentence that you send them on."
+PLAIN_CODE = re.compile(r"[a-z0-9_.]{1,64}")
+
+T = TypeVar("T")
+
+StartTool = Callable[[HttpTool, Mapping[str, Any], str], None]
+"""Runs a tool of the profile beside the call; its output comes back by `Conversation.tool_done`."""
+
+
+@dataclass(slots=True)
+class _Item:
+    """Something the agent says."""
+
+    response_id: str
+    samples: int = 0
+    words: str = ""
+    is_whole: bool = False
+    """Whether all of its audio has come."""
+    is_written: bool = False
+    """Whether its words went to the transcript."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaving:
+    """The end or the transfer of the call, which waits for the goodbye."""
+
+    tool_call_id: str
+    target: str | None
+    """Raw id to transfer to; None: the call ends."""
+    is_answered: bool = False
+    """Whether the tool call was answered, because the agent had to be asked for a goodbye."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """A response that we ask for."""
+
+    instructions: str | None = None
+
+
+@dataclass(slots=True)
+class Conversation:
+    """One conversation, from the moment its session is configured.
+
+    Args:
+        settings: The profile's.
+        rate_hz: Of the service's audio.
+        interrupts: Whether the service stops its response itself when the caller speaks.
+        replies: Whether the service answers by itself when the caller has spoken.
+        send: Takes messages for the service.
+        sink: Takes what the agent wants. `clear` calls `heard` before it returns.
+        start_tool: See `StartTool`.
+    """
+
+    settings: RealtimeAgent
+    rate_hz: int
+    interrupts: bool
+    replies: bool
+    send: Callable[[bytes], None]
+    sink: AgentSink
+    start_tool: StartTool
+    _digits: DigitGroups = field(init=False)
+    _tools: dict[str, HttpTool] = field(init=False)
+    _items: OrderedDict[str, _Item] = field(default_factory=OrderedDict, init=False)
+    _dead: OrderedDict[str, None] = field(default_factory=OrderedDict, init=False)
+    _active: str | None = field(default=None, init=False)
+    """The response in the making."""
+    _asked: _Ask | None = field(default=None, init=False)
+    """What we asked for, until the service says that it has begun."""
+    _next: _Ask | None = field(default=None, init=False)
+    """What we ask for when the response in the making is done."""
+    _caller_speaks: bool = field(default=False, init=False)
+    _waits_ms: float | None = field(default=None, init=False)
+    """For how long nothing has come of a response that is due; None while none is."""
+    _reply_is_due: bool = field(default=False, init=False)
+    """Whether what is waited for is an answer to the caller, which the service begins by itself."""
+    _failed_responses: int = field(default=0, init=False)
+    _names: OrderedDict[str, str] = field(default_factory=OrderedDict, init=False)
+    """Of tool calls in the making, to the tool's name."""
+    _running: set[str] = field(default_factory=set, init=False)
+    """Calls of the profile's own tools that have not returned yet."""
+    _seen_calls: OrderedDict[str, None] = field(default_factory=OrderedDict, init=False)
+    _owes_reply: bool = field(default=False, init=False)
+    """Whether a tool's output was sent that the agent has not spoken to."""
+    _leaving: _Leaving | None = field(default=None, init=False)
+    _left: _Leaving | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._digits = DigitGroups(self.settings.digits_pause_ms)
+        self._tools = {tool.name: tool for tool in self.settings.tools}
+
+    def begin(self, call: CallInfo) -> None:
+        """Tell the agent of its call, and let it speak first if the profile says so."""
+        facts: dict[str, object] = {"caller": call.caller, "called": call.called}
+        if call.variables:
+            facts["variables"] = call.variables
+        text = msgspec.json.encode(facts).decode()
+        self.send(
+            messages.caller_text(f"Facts about this call from the telephone system, no request: {text}")
+        )
+        if self.settings.greeting is not None:
+            self._ask(self.settings.greeting)
+
+    def take_audio(self, delta: AudioDelta) -> bool:
+        """Book a piece of the agent's audio; False where it is not to be said: its response is dead.
+
+        This runs for every piece.
+        """
+        if delta.response_id in self._dead:
+            return False
+        item = self._items.get(delta.item_id)
+        if item is None:
+            item = self._new_item(delta.item_id, delta.response_id)
+        item.samples += len(delta.delta) // BYTES_PER_SAMPLE
+        self._waits_ms = 0.0
+        return True
+
+    def take(self, event: Event) -> None:
+        """Act on an event."""
+        match event.kind:
+            case Kind.SPEECH_STARTED:
+                self._caller_speaks = True
+                self._waits_ms = None
+                self.sink.note("caller_speaks")
+                self._interrupt(is_known=self.interrupts)
+            case Kind.SPEECH_STOPPED:
+                self._on_speech_stopped()
+            case Kind.CALLER_TRANSCRIPT:
+                if event.transcript:
+                    self.sink.transcript(Role.CALLER, event.transcript.strip(), item_id=event.item_id)
+            case Kind.RESPONSE_CREATED if event.response is not None:
+                self._on_response_created(event.response.id)
+            case Kind.RESPONSE_DONE if event.response is not None:
+                self._on_response_done(event.response)
+            case Kind.ERROR if event.error is not None:
+                self._on_error(event.error)
+            case _:
+                self._on_part_of_response(event)
+
+    def press(self, digit: str) -> None:
+        """Take a key of the caller's."""
+        self._on_digits(self._digits.press(digit))
+
+    def elapse(self, ms: float) -> None:
+        """Let audio time pass. At most once in a while: its users are pauses of seconds."""
+        if self._digits.is_open:
+            self._on_digits(self._digits.elapse(ms))
+        if self._waits_ms is None:
+            return
+        self._waits_ms += ms
+        if self._waits_ms < SILENT_MS:
+            return
+        if self._reply_is_due:
+            # The service may have taken a noise for words and then thought better of it: ask it in so many words.
+            self.sink.note("agent_asked_again")
+            self._ask()
+        else:
+            self.sink.failed(AgentFailed("agent_silent"))
+
+    def heard(self, item_id: str, heard_ms: int) -> None:
+        """Tell the service how much of an item that was cut the caller has heard."""
+        item = self._items.get(item_id)
+        if item is None:
+            return
+        said_ms = item.samples * 1000 // self.rate_hz
+        if not (item.is_whole and heard_ms >= said_ms):
+            self.send(messages.truncate(item_id, min(heard_ms, said_ms)))
+
+    def tool_done(self, call_id: str, output: str) -> None:
+        """Give the agent what its tool returned, and let it speak to that."""
+        if call_id in self._running:
+            self._running.discard(call_id)
+            self._answer_tool(call_id, output)
+            self._reply_to_tools()
+
+    def transfer_failed(self, reason: str) -> None:
+        """Tell the agent that the caller is still here."""
+        left, self._left = self._left, None
+        if left is None:
+            return
+        text = f"the transfer failed: {reason}; the caller is still here"
+        if left.is_answered:
+            self.send(messages.caller_text(text))
+            self._ask()
+        else:
+            self._answer_tool(left.tool_call_id, _text(error=text))
+            self._reply_to_tools()
+
+    def _on_part_of_response(self, event: Event) -> None:
+        if event.response_id in self._dead:
+            return
+        if event.response_id and event.response_id == self._active:
+            self._waits_ms = 0.0
+        match event.kind:
+            case Kind.AUDIO_DONE:
+                item = self._items.get(event.item_id)
+                if item is not None:
+                    item.is_whole = True
+            case Kind.WORDS:
+                self._item(event).words += event.delta
+            case Kind.WORDS_DONE:
+                item = self._item(event)
+                item.words = event.transcript or item.words
+                self._write(event.item_id, item)
+            case Kind.TOOL_CALL if event.call_id:
+                name = event.name or self._names.get(event.call_id, "")
+                self._on_tool_call(event.call_id, name, event.arguments)
+            case Kind.ITEM_ADDED if event.item is not None and event.item.type == "function_call":
+                # Its name; `...arguments.done` does not have it in every version.
+                _remember(self._names, event.item.call_id or "", event.item.name or "")
+            case _:
+                pass
+
+    def _on_speech_stopped(self) -> None:
+        self._caller_speaks = False
+        self.sink.note("caller_stops")
+        if self.replies:
+            self._waits_ms, self._reply_is_due = 0.0, True
+        else:
+            self._ask()
+
+    def _on_response_created(self, response_id: str) -> None:
+        self._active, self._asked = response_id, None
+        self._waits_ms, self._reply_is_due = 0.0, False
+        if self._caller_speaks:
+            self._interrupt(is_known=False)  # we had asked before they began
+
+    def _on_response_done(self, response: ResponseBody) -> None:
+        if response.id == self._active or self._active is None:
+            self._active = self._asked = self._waits_ms = None
+        is_dead = response.id in self._dead
+        for item_id, item in self._items.items():
+            if item.response_id == response.id:
+                item.is_whole = True
+                self._write(item_id, item)
+        for call in response.output:
+            if call.type == "function_call" and call.call_id and not is_dead:
+                self._on_tool_call(call.call_id, call.name or "", call.arguments or "")
+        if is_dead:
+            self._stay()
+        elif response.status == "failed":
+            self._on_failed_response(response.error_code)
+            return
+        else:
+            self._failed_responses = 0
+        if response.status == "incomplete":
+            self.sink.note("agent_cut_short")
+        if self._leaving is not None:
+            self._leave_if_said(self._leaving, response.id)
+        elif self._next is not None:
+            self._ask(self._next.instructions)
+        else:
+            self._reply_to_tools()
+
+    def _on_failed_response(self, code: str) -> None:
+        self._failed_responses += 1
+        self.sink.note("agent_response_failed", _plain(code))
+        if self._leaving is not None:
+            self._leave(self._leaving)  # the goodbye is what failed
+        elif code == "insufficient_quota" or self._failed_responses >= MAX_FAILED_RESPONSES:
+            reasons = {"insufficient_quota": "quota", "rate_limit_exceeded": "rate_limited"}
+            self.sink.failed(AgentFailed(reasons.get(code, "response_failed")))
+        else:
+            self._ask()
+
+    def _on_error(self, error: ErrorBody) -> None:
+        match error.code:
+            case "response_cancel_not_active":
+                pass  # it was over before our word came
+            case "conversation_already_has_active_response":
+                # The service began one by itself while we asked; ours comes after it.
+                self._next, self._asked = self._asked or _Ask(), None
+            case "session_expired":
+                self.sink.failed(AgentFailed("session_expired"))
+            case "insufficient_quota":
+                self.sink.failed(AgentFailed("quota"))
+            case code:
+                self.sink.note("agent_error", _plain(code or error.type or ""))
+
+    def _interrupt(self, *, is_known: bool) -> None:
+        """Stop what is said. `is_known`: the service stops its response by itself."""
+        active = self._active
+        if active is not None and active not in self._dead:
+            _remember(self._dead, active, None)
+            for item_id, item in self._items.items():
+                if item.response_id == active:
+                    self._write(item_id, item)
+            if not is_known:
+                self.send(messages.RESPONSE_CANCEL)
+        self._next = None
+        self.sink.clear()
+
+    def _on_digits(self, digits: str | None) -> None:
+        if digits is None:
+            return
+        self._interrupt(is_known=False)
+        self.send(messages.caller_text(f"The caller pressed these keys: {digits}"))
+        self._ask()
+
+    def _on_tool_call(self, call_id: str, name: str, arguments_text: str) -> None:
+        if call_id in self._seen_calls:
+            return  # `response.done` tells of it once more
+        _remember(self._seen_calls, call_id, None)
+        try:
+            self._run_tool(call_id, name, read_arguments(arguments_text))
+        except ArgumentsInvalid as invalid:
+            self._answer_tool(call_id, _text(error=str(invalid)))
+
+    def _run_tool(self, call_id: str, name: str, arguments: Mapping[str, Any]) -> None:
+        if name in self._tools:
+            if len(self._running) >= MAX_TOOLS_AT_ONCE:
+                raise ArgumentsInvalid("too many tools run at once; call it again when one has returned")
+            self._running.add(call_id)
+            self.sink.note("tool_called", name)
+            self.start_tool(self._tools[name], arguments, call_id)
+            return
+        match name:
+            case BuiltIn.END_CALL:
+                self._leaving = _Leaving(call_id, None)
+                return
+            case BuiltIn.TRANSFER_CALL:
+                self._leaving = _Leaving(call_id, read_destination(arguments, self.settings))
+                return
+            case BuiltIn.SET_VARIABLES:
+                self.sink.set_variables(read_variables(arguments))
+            case BuiltIn.SEND_DTMF:
+                self.sink.press_keys(read_digits(arguments))
+            case BuiltIn.PAUSE_RECORDING:
+                self.sink.pause_recording()
+            case BuiltIn.RESUME_RECORDING:
+                self.sink.resume_recording()
+            case _:
+                raise ArgumentsInvalid("there is no such tool")
+        self._answer_tool(call_id, _text(ok=True))
+
+    def _leave_if_said(self, leaving: _Leaving, response_id: str) -> None:
+        """Leave after a response that had words; one without is followed by another that is asked for some."""
+        if leaving.is_answered or self._has_words(response_id):
+            self._leave(leaving)
+            return
+        self._answer_tool(leaving.tool_call_id, _text(ok=True))
+        self._leaving = replace(leaving, is_answered=True)
+        self._ask(GOODBYE if leaving.target is None else GOING_ON)
+
+    def _has_words(self, response_id: str) -> bool:
+        return any(item.samples for item in self._items.values() if item.response_id == response_id)
+
+    def _leave(self, leaving: _Leaving) -> None:
+        self._leaving = None
+        if leaving.target is None:
+            self.sink.end()
+        else:
+            self._left = leaving
+            self.sink.transfer(leaving.target)
+
+    def _stay(self) -> None:
+        """The caller spoke over the goodbye while it was in the making: the agent may have to think again."""
+        leaving, self._leaving = self._leaving, None
+        if leaving is not None and not leaving.is_answered:
+            self._answer_tool(leaving.tool_call_id, _text(error="the caller spoke; the call goes on"))
+
+    def _answer_tool(self, call_id: str, output: str) -> None:
+        self.send(messages.tool_output(call_id, output))
+        self._owes_reply = True
+
+    def _reply_to_tools(self) -> None:
+        if self._owes_reply and not self._running and self._leaving is None:
+            self._ask()
+
+    def _ask(self, instructions: str | None = None) -> None:
+        """Let the agent speak: now, or after what it is saying, or never mind if it will answer the caller anyway."""
+        ask = _Ask(instructions)
+        self._owes_reply = False
+        if self._caller_speaks:
+            self._next = None if self.replies else ask
+        elif self._active is not None or self._asked is not None:
+            self._next = ask
+        else:
+            self._next, self._asked = None, ask
+            self._waits_ms, self._reply_is_due = 0.0, False
+            self.send(messages.response_create(instructions))
+
+    def _item(self, event: Event) -> _Item:
+        return self._items.get(event.item_id) or self._new_item(event.item_id, event.response_id)
+
+    def _new_item(self, item_id: str, response_id: str) -> _Item:
+        item = _Item(response_id)
+        _remember(self._items, item_id, item)
+        return item
+
+    def _write(self, item_id: str, item: _Item) -> None:
+        if item.words and not item.is_written:
+            item.is_written = True
+            self.sink.transcript(Role.AGENT, item.words.strip(), item_id=item_id)
+
+
+def _remember(known: OrderedDict[str, T], name: str, value: T) -> None:
+    """Keep something by its name, and no more than `MAX_REMEMBERED`: the oldest goes."""
+    known[name] = value
+    if len(known) > MAX_REMEMBERED:
+        known.popitem(last=False)
+
+
+def _text(**members: object) -> str:
+    return msgspec.json.encode(members).decode()
+
+
+def _plain(code: str) -> str:
+    """Return a code of the service's if it is no more than a name."""
+    return code if PLAIN_CODE.fullmatch(code) else "other"

@@ -1,0 +1,57 @@
+"""What we send to a realtime service: the same in all dialects, but for the session that `dialects.py` composes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import pybase64
+
+_encode = msgspec.json.encode
+
+
+def append(pcm: bytes) -> bytes:
+    """Return the message that gives the service the caller's audio; the one that is sent 50 times a second."""
+    return b'{"type":"input_audio_buffer.append","audio":"' + pybase64.b64encode(pcm) + b'"}'
+
+
+def session_update(session: Mapping[str, Any], event_id: str) -> bytes:
+    """Return the message that configures the session."""
+    return _encode({"type": "session.update", "event_id": event_id, "session": session})
+
+
+def caller_text(text: str) -> bytes:
+    """Return the message that puts a text into the conversation, as from the caller: data, never instructions."""
+    content = [{"type": "input_text", "text": text}]
+    return _encode(
+        {"type": "conversation.item.create", "item": {"type": "message", "role": "user", "content": content}}
+    )
+
+
+def tool_output(call_id: str, output: str) -> bytes:
+    """Return the message that answers a tool call."""
+    item = {"type": "function_call_output", "call_id": call_id, "output": output}
+    return _encode({"type": "conversation.item.create", "item": item})
+
+
+def truncate(item_id: str, heard_ms: int) -> bytes:
+    """Return the message that tells how much of an item was heard; it must not be more than the item has."""
+    return _encode(
+        {
+            "type": "conversation.item.truncate",
+            "item_id": item_id,
+            "content_index": 0,
+            "audio_end_ms": heard_ms,
+        }
+    )
+
+
+def response_create(instructions: str | None = None) -> bytes:
+    """Return the message that makes the agent speak: by its own lights, or by instructions for this once."""
+    message: dict[str, Any] = {"type": "response.create"}
+    if instructions is not None:
+        message["response"] = {"instructions": instructions}
+    return _encode(message)
+
+
+RESPONSE_CANCEL = b'{"type":"response.cancel"}'
+"""Stops the response in progress. Where there is none the service answers with an error, which is harmless."""

@@ -1,0 +1,137 @@
+"""What an agent asks of its call beyond speaking: variables, keys, a transfer, a pause of the recording.
+
+What must wait (for the caller to hear what was said, for ACS) is done by one task of the call, in the order in which
+it was asked for; the agent's audio waits for none of it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from media_gateway.agents.contract import Role
+from media_gateway.call_recording import CallRecording
+from media_gateway.pod import Pod
+from media_gateway.row import OwnedRow
+from media_gateway.speaker import Speaker
+from media_gateway.supervised import EndReason
+from shared.core.call_state import CallEvent
+from shared.core.variables import within_limits
+from shared.errors import AcsUnavailable, CallGone
+
+logger = logging.getLogger(__name__)
+
+MAX_WAITING = 16
+"""Requests that wait; an agent that asks for more at once is not heard, and that is counted."""
+TRANSFER_UNAVAILABLE = "not_available"
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Transfer:
+    target: str
+
+
+class AgentRequests:
+    """Takes what one call's agent asks for (`supervised.AgentOwner`), and does it.
+
+    Args:
+        pod: This process.
+        row: The call's.
+        speaker: What the agent speaks through.
+        recording: Of the call; None where it is not recorded.
+        on_end: Ends the call.
+        on_transfer_failed: Tells the agent that the caller is still here.
+    """
+
+    def __init__(
+        self,
+        pod: Pod,
+        row: OwnedRow,
+        speaker: Speaker,
+        recording: CallRecording | None,
+        *,
+        on_end: Callable[[EndReason], None],
+        on_transfer_failed: Callable[[str], None],
+    ) -> None:
+        self._pod = pod
+        self._row = row
+        self._speaker = speaker
+        self._recording = recording
+        self._on_end = on_end
+        self._on_transfer_failed = on_transfer_failed
+        self._waiting: asyncio.Queue[_Keys | _Transfer] = asyncio.Queue(MAX_WAITING)
+
+    async def run(self) -> None:
+        """Do what waits, until cancelled."""
+        while True:
+            match await self._waiting.get():
+                case _Keys(digits):
+                    await self._press(digits)
+                case _Transfer():
+                    await self._transfer()
+
+    def end(self, reason: EndReason) -> None:
+        """End the call."""
+        self._on_end(reason)
+
+    def transfer(self, target: str) -> None:
+        """Transfer the call to a raw id, after what was said was heard."""
+        self._ask(_Transfer(target))
+
+    def press_keys(self, digits: str) -> None:
+        """Press keys towards the caller's side."""
+        self._ask(_Keys(digits))
+
+    def set_variables(self, values: Mapping[str, str]) -> None:
+        """Set output variables; those past the limits are left out, and counted."""
+        merged = {**self._row.record.output, **values}
+        kept = within_limits(merged)
+        self._pod.counters["variables_dropped"] += len(merged) - len(kept)
+        self._row.set_output(kept)
+
+    def said(self, role: Role, text: str, item_id: str) -> None:
+        """Write down final words."""
+        if self._recording is not None:
+            self._recording.said(role, text, item_id)
+
+    def record(self, *, on: bool) -> None:
+        """Pause the recording, or go on with it."""
+        if self._recording is not None:
+            self._recording.switch(on=on)
+
+    def note(self, event: str, detail: str) -> None:
+        """Put something on the call's timeline."""
+        if self._recording is not None:
+            self._recording.note(event, detail)
+
+    def _ask(self, request: _Keys | _Transfer) -> None:
+        try:
+            self._waiting.put_nowait(request)
+        except asyncio.QueueFull:
+            self._pod.counters["agent_requests_dropped"] += 1
+
+    async def _press(self, digits: str) -> None:
+        record, timing = self._row.record, self._pod.timing
+        try:
+            async with asyncio.timeout(timing.keys_s):
+                await self._pod.acs.send_dtmf(
+                    record.call_connection_id or "", target=record.caller, digits=digits
+                )
+        except (AcsUnavailable, CallGone, TimeoutError) as error:
+            self._pod.counters["keys_failed"] += 1
+            logger.warning(
+                "keys could not be pressed", extra={"call_id": record.call_id, "error": type(error).__name__}
+            )
+
+    async def _transfer(self) -> None:
+        """Let the state machine have the request. ACS is not asked yet: that comes with call control."""
+        await self._speaker.heard_out(self._pod.timing.goodbye_s)
+        self._row.note(CallEvent.TRANSFER_REQUESTED)
+        self._row.note(CallEvent.TRANSFER_FAILED)
+        await self._row.write(self._pod.timing.row_write_tries)
+        self._on_transfer_failed(TRANSFER_UNAVAILABLE)
