@@ -17,7 +17,8 @@ class Ports:
 
     `emulator` is ACS's REST API, its OpenID keys, Event Grid, the phone socket and the emulator's own API.
     `functions` is what `func start` uses too. `storage_blob` and `storage_table` are the emulator's fault proxies,
-    by which the gateway reaches Azurite, whose own ports are `blob`, `queue` and `table`.
+    by which the gateway reaches Azurite, whose own ports are `blob`, `queue` and `table`. `realtime` is the stand-in of
+    a realtime voice service, where one is asked for.
     """
 
     emulator: int = 8061
@@ -26,6 +27,7 @@ class Ports:
     media: int = 8063
     storage_blob: int = 8064
     storage_table: int = 8065
+    realtime: int = 8066
     blob: int = 10000
     queue: int = 10001
     table: int = 10002

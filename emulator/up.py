@@ -25,6 +25,7 @@ _PURPOSES: Mapping[str, tuple[str, str]] = {
     "media": ("ws", "the media gateway, and its /healthz, /readyz"),
     "storage_blob": ("http", "blobs as the gateway reaches them: Azurite, behind the emulator's faults"),
     "storage_table": ("http", "tables, likewise"),
+    "realtime": ("ws", "a stand-in of realtime voice services, where one is asked for"),
     "blob": ("http", "Azurite"),
     "queue": ("http", "Azurite"),
     "table": ("http", "Azurite"),

@@ -211,10 +211,8 @@ def read_event(dialect: Dialect, message: bytes) -> ClientEvent:
     """
     try:
         event: ClientEvent = _DECODERS[dialect].decode(message)
-    except msgspec.ValidationError as error:
-        raise _refused(message, str(error)) from error
     except UNREADABLE as error:
-        raise Refused("invalid_json", "The message could not be parsed as JSON.") from error
+        raise _refused(message, error) from error
     return event
 
 
@@ -242,15 +240,20 @@ def _unescaped(append: Append) -> bytes:
         raise Refused("invalid_value", "The audio is not base64.", "audio", append.event_id) from error
 
 
-def _refused(message: bytes, fault: str) -> Refused:
-    """Say it as the services do. msgspec's text ends with the place: "... - at `$.session.type`"."""
+def _refused(message: bytes, error: Exception) -> Refused:
+    """Say what is wrong as the services do."""
+    try:
+        content = msgspec.json.decode(message)
+    except UNREADABLE:
+        return Refused("invalid_json", "The message could not be parsed as JSON.")
+    event_id = content.get("event_id") if isinstance(content, dict) else None
+    event_id = event_id if isinstance(event_id, str) else None
+    # msgspec's text ends with the place, and has what is unknown or missing in it: "... `voice` - at `$.session`".
+    fault = str(error)
     what, _, place = fault.partition(" - at `$")
     parent = place.rstrip("`").lstrip(".")
     name = what.split("`")[1] if what.count("`") == 2 else ""
     member = ".".join(filter(None, (parent, name))) or None
-    content = msgspec.json.decode(message)
-    event_id = content.get("event_id") if isinstance(content, dict) else None
-    event_id = event_id if isinstance(event_id, str) else None
     if "unknown field" in what:
         return Refused("unknown_parameter", f"Unknown parameter: '{member}'.", member, event_id)
     if "missing required field" in what:

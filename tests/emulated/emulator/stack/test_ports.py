@@ -16,6 +16,7 @@ def test_the_usual_ports_are_those_that_the_readme_names():
         "media": 8063,
         "storage_blob": 8064,
         "storage_table": 8065,
+        "realtime": 8066,
         "blob": 10000,
         "queue": 10001,
         "table": 10002,
