@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 DESCRIPTORS_A_CALL = 2
 """The media socket and the agent's."""
 DESCRIPTORS_BESIDE = 500
-"""Clients, listeners, and sockets that are not yet let in."""
+"""Clients, listeners, sockets that are not yet let in, and connections of tools (`MAX_TOOL_CALLS`)."""
 
 
 class MediaGateway:
