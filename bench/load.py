@@ -53,6 +53,7 @@ DRAIN_S = 0.5
 ANSWER_S = (2.0, 4.0)
 """How long an agent talks until it is interrupted."""
 PAUSE_S = 0.2
+TALK_SPREAD_S = 3.0
 
 METADATA = json.dumps(
     {
@@ -154,12 +155,12 @@ class Call(WSListener):
             else:
                 self._figures.unasked_stops += 1
 
-    def talk_now(self) -> None:
-        """Let the agent talk, and interrupt it after a while, until the word is `LISTEN` for good."""
-        self.word = TALK
-        self._next = asyncio.get_running_loop().call_later(random.uniform(*ANSWER_S), self._interrupt)
+    def talk_in(self, seconds: float) -> None:
+        """From then on let the agent talk and be interrupted, again and again, until `rest`."""
+        self._next = asyncio.get_running_loop().call_later(seconds, self._let_talk)
 
     def rest(self) -> None:
+        """Be silent."""
         self.word = LISTEN
         if self._next is not None:
             self._next.cancel()
@@ -173,9 +174,13 @@ class Call(WSListener):
             await asyncio.wait((asyncio.ensure_future(transport.wait_disconnected()),), timeout=2.0)
             transport.disconnect(graceful=False)
 
+    def _let_talk(self) -> None:
+        self.word = TALK
+        self._next = asyncio.get_running_loop().call_later(random.uniform(*ANSWER_S), self._interrupt)
+
     def _interrupt(self) -> None:
         self.word = BARGE
-        self._next = asyncio.get_running_loop().call_later(PAUSE_S, self.talk_now)
+        self.talk_in(PAUSE_S)
 
     def _hear(self, head: bytes, now_s: float) -> None:
         word = head[WORD]
@@ -296,7 +301,9 @@ async def measure(
     talk = Spent(1.0, 0.0, 0.0)
     if barge_seconds:
         for call in calls:
-            call.talk_now()
+            call.talk_in(random.uniform(0, TALK_SPREAD_S))
+        await asyncio.sleep(TALK_SPREAD_S)
+        del figures.first_words_s[:], figures.stops_s[:]
         talk = await meter.over(barge_seconds)
         for call in calls:
             call.rest()

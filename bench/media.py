@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, nargs="+", default=[50, 150, 250, 400])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=10.0, help="of being echoed, in each round")
-    parser.add_argument("--barge-seconds", type=float, default=8.0, help="of being talked to, in each round")
+    parser.add_argument("--barge-seconds", type=float, default=10.0, help="of being talked to, in each round")
     parser.add_argument("--agent", choices=["realtime", "echo"], default="realtime")
     parser.add_argument("--playout-ms", type=int, nargs="+", default=[], metavar="MS")
     parser.add_argument("--append-ms", type=int, nargs="+", default=[], metavar="MS")
