@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 from emulator.realtime.dialects import Dialect
 from emulator.realtime.shapes import GaResponse, GaSession, Shape, VoiceLiveResponse, VoiceLiveSession
 
+_QUOTATION_MARK: Final = ord('"')
 _Ms = Annotated[int, Meta(ge=0)]
 _Id = Annotated[str, Meta(max_length=32)]
 """An id that a client chooses; OpenAI allows 32 characters."""
@@ -222,12 +223,14 @@ def read_audio(append: Append) -> bytes:
     Raises:
         Refused: no base64, or no whole number of samples.
     """
-    text = memoryview(append.audio)[1:-1]
+    text = memoryview(append.audio)
     try:
-        pcm = pybase64.b64decode(text, validate=True)
+        pcm = pybase64.b64decode(text[1:-1], validate=True)
     except ValueError:
         # Some JSON encoders escape the characters + and / of base64.
         pcm = _unescaped(append)
+    if text[0] != _QUOTATION_MARK:
+        raise Refused("invalid_value", "The audio is no string.", "audio", append.event_id)
     if len(pcm) % 2:
         raise Refused("invalid_value", "The audio is no whole number of samples.", "audio", append.event_id)
     return pcm

@@ -29,7 +29,7 @@ from emulator.realtime.client_events import (
     read_event,
 )
 from emulator.realtime.conversation import Conversation, Item
-from emulator.realtime.dialects import Dialect, vocabulary
+from emulator.realtime.dialects import GA, Dialect, vocabulary
 from emulator.realtime.echo import Echo
 from emulator.realtime.events import Events
 from emulator.realtime.hearing import Hearing
@@ -220,9 +220,12 @@ class SessionCore:
                 self._end("cancelled", {"reason": "client_cancelled"})
 
     def _update(self, event: UpdateSession) -> None:
-        self.state.update(event, has_spoken=self._has_spoken)
-        self._listen()
-        shown = self.state.document
+        state = self.state
+        before = (state.input_hz, state.output_hz, state.turns)
+        state.update(event, has_spoken=self._has_spoken)
+        if (state.input_hz, state.output_hz, state.turns) != before:
+            self._listen()
+        shown = state.document
         if Trouble.WRONG_RATE in self._settings.troubles:
             shown = with_wrong_rates(shown)
         self._events.add("session.updated", session=shown)
@@ -234,16 +237,13 @@ class SessionCore:
         self._echo = None
 
     def _create_item(self, event: CreateItem) -> None:
-        document = msgspec.to_builtins(event.item)
-        document = {
-            "id": self._events.new_id("item"),
-            "object": "realtime.item",
-            "status": "completed",
-        } | document
-        item = Item(document)
+        given = msgspec.to_builtins(event.item)
+        item = Item({"id": self._events.new_id("item"), "object": "realtime.item", **given})
         self.conversation.insert(item, event.previous_item_id)
-        if document["type"] == "function_call_output":
-            self._tool_outputs.append(document["output"])
+        if given["type"] == "function_call_output":
+            self._tool_outputs.append(given["output"])
+        else:
+            item.document.setdefault("status", "completed")
         self._announce(item)
 
     def _announce(self, item: Item) -> None:
@@ -297,9 +297,10 @@ class SessionCore:
         self._announce(item)
         if self.state.transcribes:
             content[0]["transcript"] = text
-            place = {"item_id": item_id, "content_index": 0, "transcript": text}
-            usage = {"type": "duration", "seconds": seconds}
-            self._events.add("conversation.item.input_audio_transcription.completed", **place, usage=usage)
+            shown: dict[str, Any] = {"item_id": item_id, "content_index": 0, "transcript": text}
+            if self._words is GA:
+                shown["usage"] = {"type": "duration", "seconds": seconds}
+            self._events.add("conversation.item.input_audio_transcription.completed", **shown)
         self._speech, self._speech_text = speech, text
 
     def _respond(self, event: CreateResponse) -> None:

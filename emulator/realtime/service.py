@@ -24,7 +24,7 @@ from emulator.realtime.session import EXPECT_S, MESSAGE_LIMIT_BYTES, RealtimeSes
 from emulator.realtime.settings import RealtimeSettings
 
 HANDSHAKE_S: Final = 5
-KEPT_SESSIONS: Final = 1000
+KEPT_SESSIONS: Final = 500
 """Sessions that tests can look at, the open ones among them; then the oldest are forgotten."""
 STOP_S: Final = 2.0
 

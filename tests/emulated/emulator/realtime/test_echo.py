@@ -33,6 +33,13 @@ def test_all_of_it_is_one_response_that_does_not_end(talk):
     assert "response.done" not in kinds(events)
 
 
+def test_a_response_that_the_client_asks_for_is_that_one(talk):
+    created = only(talk.send("response.create"), "response.created")["response"]["id"]
+    assert first_delta(talk.append(tone(40)))["response_id"] == created
+    (event,) = talk.send("response.create")
+    assert event["error"]["code"] == "conversation_already_has_active_response"
+
+
 def test_a_delta_has_the_members_of_any_other(talk):
     echoed = first_delta(talk.append(tone(40)))
     spoken = first_delta(Talk(talk.dialect).send("response.create"))

@@ -119,7 +119,7 @@ def test_the_voice_stands_once_it_has_been_heard(talk):
     assert error_of(talk.configure(**other))["code"] == "cannot_update_voice"
 
 
-@pytest.mark.parametrize("audio", ["not base64!", "AAA", "AAAA"])
+@pytest.mark.parametrize("audio", ["not base64!", "AAA", "AAAA", 5, {}, None])
 def test_audio_that_is_no_base64_or_no_whole_samples_is_an_error(talk, audio):
     error = error_of(talk.send("input_audio_buffer.append", event_id="mine", audio=audio))
     assert (error["param"], error["event_id"]) == ("audio", "mine")

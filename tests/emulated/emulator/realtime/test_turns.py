@@ -178,6 +178,14 @@ def test_what_is_cleared_is_not_committed(talk):
     assert talk.send("input_audio_buffer.commit")[0]["type"] == "error"
 
 
+def test_an_update_in_the_middle_of_a_turn_does_not_break_it(talk):
+    began = talk.append(tone(400))
+    talk.configure(instructions="Be brief.")
+    ended = talk.append(tone(400) + quiet(600))
+    assert kinds(began) == ["input_audio_buffer.speech_started"]
+    assert audio_of(ended) == tone(400) * 2 + quiet(500)
+
+
 def test_a_test_decides_what_is_answered(talk):
     questions = []
 
