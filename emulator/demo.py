@@ -5,12 +5,18 @@ import asyncio
 import os
 import shutil
 import sys
+from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TextIO
 
+from emulator.demo_agent import API_KEY, ENDPOINT, ServiceUnclear, gateway_file, named_in, stand_in
 from emulator.numbers import CALLED, CALLER
 from emulator.ports import LOOPBACK, Ports, free_ports
 from emulator.processes import Process
+from emulator.realtime.settings import Behaviour
+from emulator.routed import GATEWAY_FILE, Addresses
+from emulator.seeding import REALTIME_SECRET
 from emulator.stack import Stack, StackError, StackOptions
 from emulator.up import (
     INTERRUPTED,
@@ -27,8 +33,17 @@ from emulator.waiting import cancel_and_wait
 
 WORDS = "Hello. Can you hear me?"
 CALL_S = 60
+GREETING_MS = 4000
+"""The caller lets the agent greet first."""
 PLAYERS = ("afplay", "aplay", "paplay", "ffplay -autoexit")
 """Commands that play a WAV file, the first that is installed is suggested."""
+
+
+class Agent(StrEnum):
+    """Who answers."""
+
+    ECHO = "echo"
+    REALTIME = "realtime"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +53,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, default=Path("out/demo"), help="folder for the recording (default: %(default)s)"
     )
     parser.add_argument("--say", default=WORDS, metavar="TEXT", help="what the caller says")
+    parser.add_argument(
+        "--agent",
+        choices=[*Agent],
+        default=Agent.ECHO,
+        help=f"who answers: what gateway.yaml says, or a realtime voice service: a stand-in that says back what it "
+        f"hears, or the one that {ENDPOINT} and {API_KEY} name (default: %(default)s)",
+    )
     parser.add_argument(
         "--to", help=f"whom to call (default: {CALLED}, or else the first that gateway.yaml routes)"
     )
@@ -51,10 +73,13 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.out.mkdir(parents=True, exist_ok=True)
         recording.unlink(missing_ok=True)
         stream = log.open("w", encoding="utf-8")
+        options = _options(arguments)
     except OSError as error:
         return report(StackError(f"the recording cannot be kept there: {error}"))
+    except ServiceUnclear as error:
+        return report(StackError(str(error)))
     with stream:
-        code = asyncio.run(_run(arguments, recording, stream))
+        code = asyncio.run(_run(arguments, options, recording, stream))
     if code == 0:
         _say_where(recording)
     elif code != INTERRUPTED:
@@ -62,8 +87,30 @@ def run(arguments: argparse.Namespace) -> int:
     return code
 
 
-async def _run(arguments: argparse.Namespace, recording: Path, log: TextIO) -> int:
+def _options(arguments: argparse.Namespace) -> StackOptions:
+    """The stack's options; with a realtime agent also its gateway file, written beside the recording.
+
+    Raises:
+        OSError: that file cannot be written.
+        ServiceUnclear: the environment does not say which service is meant.
+    """
     options = stack_options(arguments, _ports(arguments))
+    if arguments.agent == Agent.ECHO:
+        return options
+    named = named_in(os.environ)
+    agent = named or stand_in(options.ports.realtime)
+    file = arguments.out.resolve() / GATEWAY_FILE
+    file.write_text(gateway_file(agent), encoding="utf-8")
+    return replace(
+        options,
+        addresses=Addresses(),
+        gateway_file=file,
+        realtime=None if named else Behaviour.PARROT,
+        secrets={REALTIME_SECRET: agent.key},
+    )
+
+
+async def _run(arguments: argparse.Namespace, options: StackOptions, recording: Path, log: TextIO) -> int:
     to = arguments.to or default_to(options.addresses)
 
     def keep(part: str, line: str) -> None:
@@ -77,8 +124,8 @@ async def _run(arguments: argparse.Namespace, recording: Path, log: TextIO) -> i
         try:
             if not await unless(stopping, stack.start()):
                 return INTERRUPTED
-            say(f"{ports_table(options.ports)}\n\ncalling {to} ...")
-            call = _call(to, arguments.say, options, recording)
+            say(f"{ports_table(options)}\n\ncalling {to} ...")
+            call = _call(to, arguments, options, recording)
             try:
                 await call.start()
                 if not await unless(stopping, _beside(call, stack)):
@@ -104,8 +151,11 @@ def _ports(arguments: argparse.Namespace) -> Ports:
     return free_ports()
 
 
-def _call(to: str, words: str, options: StackOptions, recording: Path) -> Process:
-    command = [sys.executable, "-m", "emulator", "call", f"--to={to}", f"--from={CALLER}", f"--say={words}"]
+def _call(to: str, arguments: argparse.Namespace, options: StackOptions, recording: Path) -> Process:
+    command = [sys.executable, "-m", "emulator", "call", f"--to={to}", f"--from={CALLER}"]
+    command += [f"--say={arguments.say}"]
+    if arguments.agent == Agent.REALTIME:
+        command += ["--say-after", str(GREETING_MS)]
     command += ["--record", str(recording), "--url", f"ws://{LOOPBACK}:{options.ports.emulator}/phone"]
     command += ["--max-seconds", str(CALL_S)]
     return Process(

@@ -20,11 +20,13 @@ class PushedFile:
     Args:
         root: the gateway's folder.
         environment: all of the command's environment, the gateway's settings in it.
+        file: the file, from that folder.
     """
 
-    def __init__(self, root: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, root: Path, environment: Mapping[str, str], file: str | Path = GATEWAY_FILE) -> None:
         self._root = root
         self._environment = environment
+        self._file = file
         self._written: Mapping[Path, int] = {}
 
     async def push(self) -> list[str]:
@@ -34,8 +36,8 @@ class PushedFile:
             SeedingError: the command failed; the text has what it said, each fault of the file with its line.
         """
         # Looked at before: what is written while the command reads is pushed again.
-        self._written = await asyncio.to_thread(_written, self._root)
-        output = await run_admin(self._root, self._environment, "profiles", "push", GATEWAY_FILE)
+        self._written = await asyncio.to_thread(_written, self._path)
+        output = await run_admin(self._root, self._environment, "profiles", "push", str(self._file))
         return output.splitlines()
 
     async def push_changes(self, say: Callable[[str], None], look_s: float = LOOK_S) -> None:
@@ -47,7 +49,7 @@ class PushedFile:
         """
         while True:
             await asyncio.sleep(look_s)
-            if await asyncio.to_thread(_written, self._root) == self._written:
+            if await asyncio.to_thread(_written, self._path) == self._written:
                 continue
             try:
                 lines = await self.push()
@@ -56,20 +58,24 @@ class PushedFile:
             for line in lines:
                 say(line)
 
+    @property
+    def _path(self) -> Path:
+        return self._root / self._file
 
-def _written(root: Path) -> Mapping[Path, int]:
+
+def _written(file: Path) -> Mapping[Path, int]:
     """Return when the file and each sound that it names were last written."""
     times = {}
-    for path in (root / GATEWAY_FILE, *_sounds(root)):
+    for path in (file, *_sounds(file)):
         with contextlib.suppress(OSError, ValueError):
             times[path] = path.stat().st_mtime_ns
     return times
 
 
-def _sounds(root: Path) -> list[Path]:
+def _sounds(file: Path) -> list[Path]:
     try:
-        content = yaml.safe_load((root / GATEWAY_FILE).read_text(encoding="utf-8"))
-        return [root / text for text in _texts(content) if text.endswith(".wav")]
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        return [file.parent / text for text in _texts(content) if text.endswith(".wav")]
     except (OSError, ValueError, yaml.YAMLError, RecursionError):
         return []  # being written, or faulty: then the command says so
 

@@ -18,6 +18,7 @@ from emulator.ports import LOOPBACK, Ports
 from emulator.routed import Addresses
 
 SECRETS = ("media-token-key", "callback-token-key")
+REALTIME_SECRET = "realtime-api-key"  # noqa: S105 - a secret's name
 KEY_BYTES = 32
 ACCOUNT = "demo"
 SUBSCRIPTION = "local-gateway"
@@ -56,9 +57,20 @@ async def put_signing_keys(session: aiohttp.ClientSession, ports: Ports, ca_file
     Raises:
         SeedingError: Key Vault did not take it.
     """
+    keys = {name: base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode() for name in SECRETS}
+    await put_secrets(session, ports, ca_file, keys)
+
+
+async def put_secrets(
+    session: aiohttp.ClientSession, ports: Ports, ca_file: Path, values: Mapping[str, str]
+) -> None:
+    """Store secrets, by name, in the emulated Key Vault.
+
+    Raises:
+        SeedingError: Key Vault did not take one.
+    """
     trust = await asyncio.to_thread(ssl.create_default_context, cafile=str(ca_file))
-    for name in SECRETS:
-        value = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+    for name, value in values.items():
         url = f"https://{LOOPBACK}:{ports.key_vault}/secrets/{name}?api-version={_KEY_VAULT_API}"
         headers = {"Authorization": "Bearer local"}
         async with session.put(url, json={"value": value}, headers=headers, ssl=trust) as response:

@@ -20,8 +20,9 @@ from emulator.environment import gateway_environment
 from emulator.gateway_file import PushedFile
 from emulator.ports import LOOPBACK, Ports
 from emulator.processes import Process
-from emulator.routed import Addresses
-from emulator.seeding import SeedingError, create_account, put_signing_keys, subscribe
+from emulator.realtime.settings import WELL_KNOWN_KEY, Behaviour
+from emulator.routed import GATEWAY_FILE, Addresses
+from emulator.seeding import SeedingError, create_account, put_secrets, put_signing_keys, subscribe
 from emulator.waiting import cancel_and_wait
 
 START_S = 30.0
@@ -37,7 +38,8 @@ AZURITE = "azurite"
 EMULATOR = "emulator"
 FUNCTIONS = "functions"
 MEDIA = "media"
-STOPPED = ((FUNCTIONS, MEDIA), (EMULATOR,), (AZURITE,))
+REALTIME = "realtime"
+STOPPED = ((FUNCTIONS, MEDIA), (EMULATOR, REALTIME), (AZURITE,))
 """One after another: the gateway hangs up and stores at its end, and reaches storage through the emulator."""
 PROFILES = "profiles"
 """Under this name the watch over the gateway file speaks."""
@@ -66,6 +68,9 @@ class StackOptions:
         real_func: serve the Functions app by `func start` of Azure Functions Core Tools.
         addresses: what can be called.
         settings: of the gateway, instead of the local stack's usual ones.
+        gateway_file: who answers, from the gateway's folder.
+        realtime: what a stand-in of a realtime voice service does; None starts none.
+        secrets: further ones for Key Vault, by name.
     """
 
     root: Path
@@ -74,6 +79,9 @@ class StackOptions:
     real_func: bool = False
     addresses: Addresses = field(default_factory=Addresses)
     settings: Mapping[str, str] = field(default_factory=dict)
+    gateway_file: str | Path = GATEWAY_FILE
+    realtime: Behaviour | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,9 @@ class _Part:
 
 
 class Stack:
-    """Azurite, the emulator, the Functions app and the media gateway. `stop` is owed once `start` was called.
+    """Azurite, the emulator, the Functions app, the media gateway and what else is asked for.
+
+    `stop` is owed once `start` was called.
 
     Args:
         options: how it is started.
@@ -117,7 +127,7 @@ class Stack:
             StackError: a port is taken, something is missing, or a part did not get healthy.
         """
         options, ports = self._options, self._options.ports
-        taken = ports.in_use()
+        taken = [each for each in ports.in_use() if each[0] != REALTIME or options.realtime]
         if taken:
             listed = ", ".join(f"{port} ({name})" for name, port in taken)
             raise StackError(f"in use already: port {listed}; stop what listens there, or use --port-offset")
@@ -129,18 +139,20 @@ class Stack:
         ca_file = (options.data or Path(folder)) / "key-vault-ca.pem"
         self._settings = gateway_environment(ports, ca_file) | dict(options.settings)
         self._environment = os.environ | self._settings | _around_proxies() | {"PYTHONUNBUFFERED": "1"}
-        self._gateway_file = PushedFile(options.root, self._environment)
+        self._gateway_file = PushedFile(options.root, self._environment, options.gateway_file)
         try:
             # What is missing is found here, before anything starts.
             azurite, functions = self._azurite(), self._functions()
             emulator, media = self._emulator(Path(folder), ca_file), self._media()
             await _together(self._bring_up(azurite, session), self._bring_up(emulator, session))
-            _, credentials, _ = await _together(
+            _, _, credentials, _ = await _together(
                 put_signing_keys(session, ports, ca_file),
+                put_secrets(session, ports, ca_file, options.secrets),
                 create_account(options.root, self._environment, self._storage),
                 self._gateway_file.push(),
             )
-            await _together(self._bring_up(functions, session), self._bring_up(media, session))
+            last = [functions, media, *self._realtime()]
+            await _together(*(self._bring_up(part, session) for part in last))
             await subscribe(session, ports, credentials, options.addresses)
         except (AzuriteMissingError, SeedingError, aiohttp.ClientError, TimeoutError) as error:
             raise StackError(str(error) or type(error).__name__) from error
@@ -254,6 +266,14 @@ class Stack:
     def _media(self) -> _Part:
         health = f"http://{LOOPBACK}:{self._options.ports.media}/readyz"
         return _Part(MEDIA, [sys.executable, "-m", "media_gateway"], health)
+
+    def _realtime(self) -> list[_Part]:
+        behaviour, port = self._options.realtime, self._options.ports.realtime
+        if behaviour is None:
+            return []
+        command = [sys.executable, "-m", "emulator", "realtime", "--port", str(port)]
+        command += ["--behaviour", behaviour, "--key", WELL_KNOWN_KEY]
+        return [_Part(REALTIME, command, f"http://{LOOPBACK}:{port}/healthz")]
 
 
 async def _until_healthy(part: _Part, session: aiohttp.ClientSession) -> str | None:

@@ -6,13 +6,16 @@ import contextlib
 import signal
 import sys
 from collections.abc import Awaitable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from emulator.environment import as_exports
 from emulator.numbers import CALLED
 from emulator.ports import LOOPBACK, Ports, free_ports
+from emulator.realtime.settings import WELL_KNOWN_KEY, Behaviour
 from emulator.routed import Addresses, routed_addresses
-from emulator.stack import Stack, StackError, StackOptions
+from emulator.seeding import REALTIME_SECRET
+from emulator.stack import REALTIME, Stack, StackError, StackOptions
 from emulator.waiting import cancel_and_wait
 
 INTERRUPTED = 130
@@ -25,7 +28,7 @@ _PURPOSES: Mapping[str, tuple[str, str]] = {
     "media": ("ws", "the media gateway, and its /healthz, /readyz"),
     "storage_blob": ("http", "blobs as the gateway reaches them: Azurite, behind the emulator's faults"),
     "storage_table": ("http", "tables, likewise"),
-    "realtime": ("ws", "a stand-in of realtime voice services, where one is asked for"),
+    REALTIME: ("ws", "a stand-in of realtime voice services"),
     "blob": ("http", "Azurite"),
     "queue": ("http", "Azurite"),
     "table": ("http", "Azurite"),
@@ -37,6 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_stack_arguments(parser)
     parser.add_argument(
         "--env", action="store_true", help="print the gateway's settings, in a form that a shell reads"
+    )
+    parser.add_argument(
+        "--realtime",
+        choices=[*Behaviour],
+        metavar="BEHAVIOUR",
+        help=f"start a stand-in of realtime voice services too ({', '.join(Behaviour)}); its key is the secret "
+        f"{REALTIME_SECRET}",
     )
 
 
@@ -90,7 +100,11 @@ def stack_options(arguments: argparse.Namespace, ports: Ports) -> StackOptions:
 def run(arguments: argparse.Namespace) -> int:
     """Bring the stack up and keep it up; return the exit code."""
     ports = free_ports() if arguments.free_ports else Ports().shifted(arguments.port_offset)
-    return asyncio.run(_run(stack_options(arguments, ports), show_settings=arguments.env))
+    options = stack_options(arguments, ports)
+    if arguments.realtime is not None:
+        secrets = {REALTIME_SECRET: WELL_KNOWN_KEY}
+        options = replace(options, realtime=Behaviour(arguments.realtime), secrets=secrets)
+    return asyncio.run(_run(options, show_settings=arguments.env))
 
 
 async def _run(options: StackOptions, *, show_settings: bool) -> int:
@@ -102,7 +116,7 @@ async def _run(options: StackOptions, *, show_settings: bool) -> int:
                 return INTERRUPTED
             if show_settings:
                 say(as_exports(stack.settings))
-            say(ports_table(options.ports))
+            say(ports_table(options))
             call = f"python -m emulator call{_where(options)} --say 'Hello there'"
             say(f"{READY} `{call}` places a call; Ctrl-C stops all")
             await unless(stopping, stack.watch())
@@ -169,10 +183,12 @@ def _offset(text: str) -> int:
     return offset
 
 
-def ports_table(ports: Ports) -> str:
-    """Return the table of ports: one line a part."""
+def ports_table(options: StackOptions) -> str:
+    """Return the table of ports: one line a part that there is."""
     lines = []
-    for name, port in ports.items():
+    for name, port in options.ports.items():
+        if name == REALTIME and options.realtime is None:
+            continue
         scheme, purpose = _PURPOSES[name]
         lines.append(f"  {name:<13} {f'{scheme}://{LOOPBACK}:{port}':<26} {purpose}")
     return "\n".join(lines)

@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from emulator.realtime.replies import Answer
+
+WELL_KNOWN_KEY: Final = "realtime-public-not-a-secret"
+"""The key of the local stack's stand-in; everybody knows it, as they know Azurite's."""
 
 
 class Behaviour(StrEnum):

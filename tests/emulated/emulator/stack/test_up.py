@@ -89,7 +89,9 @@ async def command():
 
 
 async def test_everything_comes_up_and_ctrl_c_leaves_nothing(command, http, tmp_path):
-    await command.start("up", "--free-ports", "--env", "--data", str(tmp_path / "data"))
+    await command.start(
+        "up", "--free-ports", "--env", "--data", str(tmp_path / "data"), "--realtime", "parrot"
+    )
     ready = await command.until(READY)
     ports = command.ports()
     assert set(ports) == {name for name, _ in Ports().items()}
@@ -99,6 +101,7 @@ async def test_everything_comes_up_and_ctrl_c_leaves_nothing(command, http, tmp_
         f"{ports['functions']}/readyz",
         f"{ports['media']}/readyz",
         f"{ports['emulator']}/emulator/health",
+        f"{ports['realtime']}/healthz",
     ):
         async with http.get(f"http://{LOOPBACK}:{path}") as response:
             assert response.status == 200
@@ -275,7 +278,7 @@ async def test_a_gateway_file_with_faults_stops_the_start_with_their_lines(comma
     assert await command.end() == 1
     assert command.lines[-1] == (
         "stopped: profiles push failed: "
-        'gateway.yaml:2: profiles.echo.kind: "robot" is not one of "echo" or "script"'
+        'gateway.yaml:2: profiles.echo.kind: "robot" is not one of "echo", "script" or "realtime"'
     )
     assert command.left() == []
 
