@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import msgspec
 
-from emulator.media.pcm import duration_ms
 from emulator.realtime.client_events import (
     UNREADABLE,
     Append,
@@ -29,7 +28,7 @@ from emulator.realtime.client_events import (
     read_event,
 )
 from emulator.realtime.conversation import Conversation, Item
-from emulator.realtime.dialects import GA, Dialect, vocabulary
+from emulator.realtime.dialects import Dialect, vocabulary
 from emulator.realtime.echo import Echo
 from emulator.realtime.events import Events
 from emulator.realtime.hearing import Hearing
@@ -45,12 +44,12 @@ from emulator.realtime.trouble import (
     prolonged,
     with_wrong_rates,
 )
+from emulator.realtime.turns import Turns
 
 RECORDED_EVENTS: Final = 10_000
 """Client events other than appends that are kept; then the oldest give way."""
 MAX_TOOL_OUTPUTS: Final = 100
 """Outputs of functions that wait for a response; then the oldest give way."""
-MIN_COMMIT_MS: Final = 100
 
 
 class SessionCore:
@@ -78,17 +77,17 @@ class SessionCore:
         self._events = Events(label)
         self._conversation_id = f"conv_{label}"
         self._answer = settings.answer or (parrot if settings.behaviour is Behaviour.PARROT else nothing)
-        self._transcripts = iter(settings.transcripts)
         self._response: Response | None = None
         self._echo: Echo | None = None
         self._echoed: Item | None = None
-        self._turn_id: str | None = None
-        self._speech, self._speech_text = b"", ""
         self._tool_outputs: deque[str] = deque(maxlen=MAX_TOOL_OUTPUTS)
         self._has_spoken = False
         self.state = SessionState(dialect, f"sess_{label}", query, expires_at)
         self.conversation = Conversation()
         self.hearing = Hearing()
+        self._turns = Turns(
+            self._events, self._words, self.conversation, self.state, self.hearing, iter(settings.transcripts)
+        )
         self.received: deque[Mapping[str, Any]] = deque(maxlen=RECORDED_EVENTS)
         self._listen()
 
@@ -147,7 +146,7 @@ class SessionCore:
 
     def end_turn(self, text: str) -> list[bytes]:
         """Take it that the caller has finished, and has said this. No response follows by itself."""
-        self._end_turn(self.hearing.appended_ms, text)
+        self._turns.end(self.hearing.appended_ms, text)
         return self._events.take()
 
     def _take_audio(self, append: Append) -> None:
@@ -160,7 +159,7 @@ class SessionCore:
             if turn.began:
                 self._begin_turn(turn.at_ms)
             else:
-                self._end_turn(turn.at_ms, next(self._transcripts, None))
+                self._turns.end(turn.at_ms)
                 if self.state.turns is not None and self.state.turns.create_response:
                     self._respond(CreateResponse())
         if self._response is not None and self._settings.speed is not None:
@@ -194,7 +193,8 @@ class SessionCore:
             case UpdateSession():
                 self._update(event)
             case Commit():
-                self._commit_all()
+                self._turns.commit()
+                self._listen()
             case Clear():
                 self.hearing.kept.clear()
                 self._events.add("input_audio_buffer.cleared")
@@ -244,64 +244,14 @@ class SessionCore:
             self._tool_outputs.append(given["output"])
         else:
             item.document.setdefault("status", "completed")
-        self._announce(item)
-
-    def _announce(self, item: Item) -> None:
         for kind in self._words.item_events:
             self._events.add(kind, previous_item_id=item.before, item=item.document)
 
     def _begin_turn(self, at_ms: float) -> None:
-        self._turn_id = self._events.new_id("item")
-        start_ms = self.hearing.begin_turn(at_ms)
-        self._events.add("input_audio_buffer.speech_started", audio_start_ms=start_ms, item_id=self._turn_id)
+        self._turns.begin(at_ms)
         interrupts = self.state.turns is None or self.state.turns.interrupt_response
         if interrupts and self._response is not None:
             self._end("cancelled", {"reason": "turn_detected"})
-
-    def _end_turn(self, at_ms: float, text: str | None) -> None:
-        item_id = self._turn_id or self._events.new_id("item")
-        self._turn_id = None
-        end_ms = round(at_ms)
-        self._events.add("input_audio_buffer.speech_stopped", audio_end_ms=end_ms, item_id=item_id)
-        self._commit(self.hearing.take(at_ms), item_id, text)
-
-    def _commit_all(self) -> None:
-        if self.hearing.kept_ms < MIN_COMMIT_MS:
-            raise Refused(
-                "input_audio_buffer_commit_empty",
-                f"Error committing input audio buffer: buffer too small. Expected at least {MIN_COMMIT_MS}ms "
-                f"of audio, but buffer only has {self.hearing.kept_ms:.2f}ms of audio.",
-            )
-        item_id = self._turn_id or self._events.new_id("item")
-        self._turn_id = None
-        self._commit(self.hearing.take(), item_id, next(self._transcripts, None))
-        self._listen()
-
-    def _commit(self, speech: bytes, item_id: str, text: str | None) -> None:
-        """Make an item of a turn, and write what was said."""
-        seconds = duration_ms(len(speech), self.state.input_hz) / 1000
-        text = f"({seconds:.1f} s of speech)" if text is None else text
-        content = [{"type": "input_audio", "transcript": None}]
-        item = Item(
-            {
-                "id": item_id,
-                "object": "realtime.item",
-                "type": "message",
-                "status": "completed",
-                "role": "user",
-                "content": content,
-            }
-        )
-        self.conversation.append(item)
-        self._events.add("input_audio_buffer.committed", previous_item_id=item.before, item_id=item_id)
-        self._announce(item)
-        if self.state.transcribes:
-            content[0]["transcript"] = text
-            shown: dict[str, Any] = {"item_id": item_id, "content_index": 0, "transcript": text}
-            if self._words is GA:
-                shown["usage"] = {"type": "duration", "seconds": seconds}
-            self._events.add("conversation.item.input_audio_transcription.completed", **shown)
-        self._speech, self._speech_text = speech, text
 
     def _respond(self, event: CreateResponse) -> None:
         if self._response is not None:
@@ -321,15 +271,15 @@ class SessionCore:
             return
         reply = self._answer(
             Question(
-                self._speech,
-                self._speech_text,
+                self._turns.speech,
+                self._turns.text,
                 self.state.input_hz,
                 self.state.output_hz,
                 event.instructions,
                 tuple(self._tool_outputs),
             )
         )
-        self._speech, self._speech_text = b"", ""
+        self._turns.answered()
         self._tool_outputs.clear()
         reply = prolonged(reply, self.state.output_hz, troubles)
         response.plan(reply.pcm, reply.text, reply.tools, is_whole=True)
