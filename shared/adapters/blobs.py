@@ -6,11 +6,12 @@ other answers anyway.
 
 import asyncio
 import importlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from azure.core import MatchConditions
@@ -36,6 +37,8 @@ FIRST_READ_BYTES = 8 * 1024 * 1024
 """What is fetched of a blob before its size is known; nothing that is kept here is larger."""
 BLOCK_BYTES = 1024 * 1024
 """What is sent in one request: more would hold the event loop up, and a slow line longer than the time-out."""
+DELETED_AT_ONCE = 256
+"""The most that the service takes in one batch."""
 RETRIES = 1
 """At once: whoever waits has little time, and asks again later."""
 
@@ -137,6 +140,32 @@ class BlobContainer:
                 return False
             return True
 
+    async def write(self, name: str, data: bytes) -> None:
+        """Write a blob, over whatever was there: for those that only one writer has."""
+        client = await self._open()
+        async with _blob_faults():
+            await client.upload_blob(name, data, overwrite=True)
+
+    async def write_file(self, name: str, path: Path) -> None:
+        """Write a blob from a file of any size, block by block, over whatever was there.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        client = await self._open()
+        async with _blob_faults():
+            await client.upload_blob(name, _blocks(path), overwrite=True)
+
+    async def delete(self, names: Sequence[str]) -> None:
+        """Delete blobs; one that is not there is no matter."""
+        client = await self._open()
+        async with _blob_faults():
+            for first in range(0, len(names), DELETED_AT_ONCE):
+                batch = names[first : first + DELETED_AT_ONCE]
+                async for answer in await client.delete_blobs(*batch, raise_on_any_failure=False):
+                    if answer.status_code not in (HTTPStatus.ACCEPTED, HTTPStatus.NOT_FOUND):
+                        raise StoreUnavailable(f"blob storage answered {answer.status_code}")
+
     async def entries(self, prefix: str) -> list[BlobEntry]:
         """Return every blob whose name begins with `prefix`, with its metadata."""
         client = await self._open()
@@ -182,6 +211,13 @@ class BlobContainer:
                 settings.blob_endpoint or "", self._name, credential=self._credential, **options
             )
         return client
+
+
+async def _blocks(path: Path) -> AsyncIterator[bytes]:
+    """Yield a file in blocks, read off the event loop."""
+    with await asyncio.to_thread(path.open, "rb") as file:
+        while block := await asyncio.to_thread(file.read, BLOCK_BYTES):
+            yield block
 
 
 @asynccontextmanager

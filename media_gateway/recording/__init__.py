@@ -1,0 +1,1 @@
+"""What is kept of a call: two tracks on one time line, a transcript, and what happened when."""

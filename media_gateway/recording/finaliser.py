@@ -1,0 +1,264 @@
+"""Makes a recording of a call's parts, writes what is known of the call beside it, and deletes the parts.
+
+`call.json` is written last and names the parts it was made of. So whatever was cut off on the way is simply done
+again: where `call.json` is missing, everything; where it is there, only the deleting. Parts that come after it, of a
+pod that came back late, stay where they are, and are counted.
+"""
+
+import asyncio
+import json
+import logging
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import soundfile  # type: ignore[import-untyped]
+
+from media_gateway.recording.documents import Document, Made, call_document, transcript_document
+from media_gateway.recording.line import SAMPLE, Samples, ms_of
+from media_gateway.recording.merge import Piece, gather, lay_out
+from media_gateway.recording.notes import Notes, decode_notes
+from media_gateway.recording.parts import (
+    CHANNELS,
+    MAX_PART_BYTES,
+    CallFolder,
+    Part,
+    PartInvalid,
+    PartName,
+    parse_name,
+    unpack,
+)
+from media_gateway.recording.store import RecordingBlobs, RecordingStore
+from media_gateway.recording.turns import Loudness
+from shared.adapters.blobs import BlobTooLarge
+from shared.core.profiles import RecordingFormat
+from shared.errors import StoreUnavailable
+
+logger = logging.getLogger(__name__)
+
+TRANSCRIPT_NAME = "transcript.json"
+CALL_NAME = "call.json"
+MAKING = "making-"
+"""What the files begin with in which recordings are made."""
+MADE_AT_ONCE = 2
+WAITING_CALLS = 10_000
+"""Past it a call's parts stay as they are, and are counted."""
+SILENCE_STEP = 24_000
+"""Samples of silence written at once."""
+MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
+"""Largest `call.json` that is read again."""
+RETRY_S = 5.0
+"""Before storage that is away is asked again."""
+
+
+class Finaliser:
+    """Finalises the calls of this process, two at once. Owns the tasks that do so, within `run`.
+
+    Args:
+        store: Where the parts went, and where the recordings go.
+        counters: The process's: `recordings_made`, `recordings_failed`, `recordings_not_made`,
+            `recording_parts_invalid` and `recording_parts_late`.
+        retry_s: Before storage that is away is asked again.
+    """
+
+    def __init__(self, store: RecordingStore, counters: Counter[str], *, retry_s: float = RETRY_S) -> None:
+        self._store = store
+        self._counters = counters
+        self._retry_s = retry_s
+        self._waiting: asyncio.Queue[CallFolder] = asyncio.Queue(WAITING_CALLS)
+
+    async def run(self) -> None:
+        """Finalise what is submitted, until cancelled; what is left then stays in parts."""
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(MADE_AT_ONCE):
+                tasks.create_task(self._work())
+
+    def submit(self, folder: CallFolder) -> None:
+        """Finalise a call when there is time: it is over, and all its parts were given to the store."""
+        if self._waiting.full():
+            self._counters["recordings_not_made"] += 1
+        else:
+            self._waiting.put_nowait(folder)
+
+    async def finished(self) -> None:
+        """Wait until all that was submitted is done."""
+        await self._waiting.join()
+
+    async def finalise(self, folder: CallFolder) -> None:
+        """Finalise one call, or what is left to do of it; nothing where it is done.
+
+        Raises:
+            StoreUnavailable: storage is away; what was done is done, and the rest can be done later.
+            OSError: the volume does not take the recording.
+        """
+        await self._store.all_sent(folder)
+        names = await self._store.blobs.names(f"{folder}/")
+        parts = [parsed[1] for name in names if (parsed := parse_name(name)) is not None]
+        if not parts:
+            return
+        if f"{folder}/{CALL_NAME}" not in names:
+            await self._make(folder, parts)
+        await self._clean(folder, parts)
+
+    async def _work(self) -> None:
+        while True:
+            folder = await self._waiting.get()
+            try:
+                await self._finalise_at_last(folder)
+            finally:
+                self._waiting.task_done()
+
+    async def _finalise_at_last(self, folder: CallFolder) -> None:
+        """Finalise one call, however long storage is away."""
+        while True:
+            try:
+                await self.finalise(folder)
+            except StoreUnavailable:
+                await asyncio.sleep(self._retry_s)
+                continue
+            except Exception:
+                self._counters["recordings_failed"] += 1
+                logger.exception("a recording could not be made", extra={"call_id": folder.call_id})
+            return
+
+    async def _make(self, folder: CallFolder, parts: Sequence[PartName]) -> None:
+        """Write the recording and both documents."""
+        reading = _Reading(self._store.blobs, folder)
+        pieces = {piece.part: piece for piece in lay_out(parts)}
+        making: _Making | None = None
+        try:
+            # In order of the line; the notes of a part of which no sample is used count all the same.
+            for name in sorted(parts, key=lambda part: (pieces[part].first if part in pieces else 0, part)):
+                part = await reading.read(name)
+                if part is None:
+                    continue
+                if making is None:
+                    path = self._store.folder / f"{MAKING}{folder.call_id}"
+                    making = await asyncio.to_thread(_Making, path, part.rate_hz, reading.format)
+                if name in pieces:
+                    await asyncio.to_thread(making.add, part, pieces[name])
+            gathered = gather(sorted(reading.notes.items()))
+            self._counters["recording_parts_invalid"] += reading.invalid
+            if making is None or gathered is None:
+                raise PartInvalid("none of a call's parts can be read")
+            await asyncio.to_thread(making.close)
+            await self._store.blobs.put_file(f"{folder}/recording.{reading.format.value}", making.path)
+            made = making.made(sorted(reading.notes))
+            await self._put(folder, TRANSCRIPT_NAME, transcript_document(gathered, made))
+            await self._put(folder, CALL_NAME, call_document(gathered, made))
+            self._counters["recordings_made"] += 1
+        finally:
+            if making is not None:
+                await asyncio.to_thread(making.discard)
+
+    async def _put(self, folder: CallFolder, name: str, document: Document) -> None:
+        data = msgspec.json.format(msgspec.json.encode(document), indent=2)
+        await self._store.blobs.put(f"{folder}/{name}", data)
+
+    async def _clean(self, folder: CallFolder, parts: Sequence[PartName]) -> None:
+        """Delete the parts that the recording was made of."""
+        data = await self._store.blobs.read(f"{folder}/{CALL_NAME}", max_bytes=MAX_DOCUMENT_BYTES)
+        made_of = set(json.loads(data or b"{}")["recording"]["parts"])
+        used = [part for part in parts if str(part) in made_of]
+        await self._store.blobs.delete([part.within(folder) for part in used])
+        if len(used) < len(parts):
+            late = len(parts) - len(used)
+            self._counters["recording_parts_late"] += late
+            logger.warning(
+                "parts are not in their call's recording", extra={"call_id": folder.call_id, "parts": late}
+            )
+
+
+class _Reading:
+    """Reads the parts of one call."""
+
+    def __init__(self, blobs: RecordingBlobs, folder: CallFolder) -> None:
+        self._blobs = blobs
+        self._folder = folder
+        self.notes: dict[PartName, Notes] = {}
+        """Of every part that could be read."""
+        self.format = RecordingFormat.WAV
+        self.invalid = 0
+        self._rate_hz = 0
+
+    async def read(self, name: PartName) -> Part | None:
+        """Return a part; None where it is not one of ours."""
+        try:
+            data = await self._blobs.read(name.within(self._folder), max_bytes=MAX_PART_BYTES)
+            if data is not None:
+                return self._checked(name, unpack(data))
+        except (BlobTooLarge, PartInvalid, msgspec.DecodeError):
+            self.invalid += 1
+            return None
+        # Listed, and gone: another process is done with this call, and deletes them.
+        raise StoreUnavailable("a part is gone")
+
+    def _checked(self, name: PartName, part: Part) -> Part:
+        notes = decode_notes(part.notes)
+        self._rate_hz = self._rate_hz or part.rate_hz
+        if len(part.frames) != name.samples or part.rate_hz != self._rate_hz:
+            raise PartInvalid("another length than its name says, or another rate than the part before")
+        self.notes[name] = notes
+        self.format = notes.call.format
+        return part
+
+
+class _Making:
+    """A recording that is being made, in a file; blocks, and belongs in a thread."""
+
+    def __init__(self, path: Path, rate_hz: int, coding: RecordingFormat) -> None:
+        self.path = path
+        self.rate_hz = rate_hz
+        self._lock = threading.Lock()
+        self._file = soundfile.SoundFile(
+            path, "w", rate_hz, CHANNELS, subtype="PCM_16", format=coding.value.upper()
+        )
+        self._loudness = Loudness(rate_hz)
+        self._first: int | None = None
+        self._reached = 0
+        self._lost: list[tuple[int, int]] = []
+
+    def add(self, part: Part, piece: Piece) -> None:
+        """Write what a part gives, after silence for what no part has."""
+        with self._lock:
+            if self._first is None:
+                self._first = self._reached = piece.first
+            if piece.first > self._reached:
+                self._lost.append((self._reached, piece.first))
+            while self._reached < piece.first:
+                self._write(np.zeros((min(SILENCE_STEP, piece.first - self._reached), CHANNELS), SAMPLE))
+            begin = piece.first - piece.part.first
+            self._write(part.frames[begin : begin + piece.end - piece.first])
+
+    def _write(self, frames: Samples) -> None:
+        self._file.write(frames)
+        self._loudness.add(frames)
+        self._reached += len(frames)
+
+    def made(self, parts: Sequence[PartName]) -> Made:
+        """Return what was made, of these parts."""
+        first = self._first or 0
+        return Made(
+            rate_hz=self.rate_hz,
+            begins_ms=ms_of(first, self.rate_hz),
+            duration_ms=ms_of(self._reached - first, self.rate_hz),
+            lost=[
+                (ms_of(begin - first, self.rate_hz), ms_of(end - first, self.rate_hz))
+                for begin, end in self._lost
+            ],
+            parts=parts,
+            turns=self._loudness.turns(),
+        )
+
+    def close(self) -> None:
+        """Finish the file."""
+        with self._lock:
+            self._file.close()
+
+    def discard(self) -> None:
+        """Let go of the file, finished or not."""
+        self.close()
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,194 @@
+"""The recording of one call on this pod: takes down what happens, and every few seconds hands on a finished part.
+
+What goes wrong in here never ends the call; it is counted and logged.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from media_gateway.agents.contract import Role
+from media_gateway.recording.line import BYTES_PER_SAMPLE, SECOND_US, Pcm, ms_of
+from media_gateway.recording.notes import CallFacts, Happened, Missing, Notes, encode_notes
+from media_gateway.recording.parts import CallFolder, PartName, pack
+from media_gateway.recording.store import RecordingStore
+from media_gateway.recording.tracks import Tracks
+from media_gateway.recording.transcript import Transcript
+from media_gateway.ticker import monotonic_us
+from shared.core.call import CallRecord
+
+logger = logging.getLogger(__name__)
+
+PART_S = 4.5
+"""With the way to storage, a killed process loses less than 5 s."""
+UNDERRUN_MS = 20
+"""A longer silence between two pieces of one item of the agent's is a gap: its audio did not come in time."""
+MAX_NOTED = 1000
+"""Entries of the timeline and gaps kept between two parts; further ones are only counted."""
+
+
+class Recorder:
+    """Records one call while this pod owns it.
+
+    `caller` and `agent` run for every frame. Times are monotonic microseconds.
+
+    Args:
+        store: Takes the parts.
+        record: The call; its line begins when it was created.
+        facts: Tells what is known of the call by now.
+        counters: The process's.
+        clock: Unix seconds.
+        now_us: The clock of playout.
+        part_s: How long a part is. The first is shorter by chance, so that the parts of many calls come spread.
+    """
+
+    def __init__(
+        self,
+        store: RecordingStore,
+        record: CallRecord,
+        facts: Callable[[], CallFacts],
+        counters: Counter[str],
+        *,
+        clock: Callable[[], float] = time.time,
+        now_us: Callable[[], int] = monotonic_us,
+        part_s: float = PART_S,
+    ) -> None:
+        self.folder = CallFolder.of(record.account_id, record.call_id, record.times.created)
+        self._store = store
+        self._epoch = record.epoch
+        self._rate_hz = record.profile.audio_format.rate_hz
+        self._facts = facts
+        self._counters = counters
+        self._now_us = now_us
+        self._part_s = part_s
+        start_us = now_us()
+        offset_us = max(0, int((clock() - record.times.created) * SECOND_US))
+        self._line_began_us = start_us - offset_us
+        self._tracks = Tracks(self._rate_hz, start_us, offset_us * self._rate_hz // SECOND_US)
+        self._transcript = Transcript()
+        self._happened: list[Happened] = []
+        self._missing: list[Missing] = []
+        self._counts: Counter[str] = Counter()
+        self._item_id = ""
+        self._heard_until_us = 0
+        """When the last piece of `_item_id` is over."""
+
+    def caller(self, now_us: int, pcm: Pcm) -> None:
+        """Take a frame of the caller's that arrives now; silence as zeros."""
+        self._tracks.caller(now_us, pcm)
+
+    def agent(self, item_id: str, plays_at_us: int, pcm: Pcm) -> None:
+        """Take audio that was sent, and is heard from `plays_at_us` on."""
+        self._tracks.agent(plays_at_us, pcm)
+        from_ms = (plays_at_us - self._line_began_us) // 1000
+        until_us = plays_at_us + len(pcm) * SECOND_US // (BYTES_PER_SAMPLE * self._rate_hz)
+        self._transcript.plays(item_id, from_ms, (until_us - self._line_began_us) // 1000)
+        if item_id == self._item_id:
+            silent_ms = (plays_at_us - self._heard_until_us) // 1000
+            if silent_ms > UNDERRUN_MS:
+                self._miss(Missing("agent", from_ms - silent_ms, silent_ms))
+        self._item_id = item_id
+        self._heard_until_us = until_us
+
+    def cut(self, now_us: int) -> None:
+        """Take that the agent's audio was stopped: what would be heard after now is not."""
+        self._tracks.cut(now_us)
+        self._item_id = ""
+
+    def interrupted(self, item_id: str, heard_ms: int, said_ms: int) -> None:
+        """Take how much was heard of an item that was cut, and how much audio there was of it."""
+        self._transcript.cut(item_id, heard_ms, said_ms, self._now_ms())
+
+    def said(self, role: Role, item_id: str, text: str) -> None:
+        """Take a final text."""
+        self._transcript.said(role, item_id, text, self._now_ms())
+
+    def digits(self, text: str) -> None:
+        """Take keys that the caller pressed."""
+        self._transcript.digits(text, self._now_ms())
+
+    def note(self, event: str, detail: str = "") -> None:
+        """Take an event for the timeline; both are names of ours."""
+        if len(self._happened) < MAX_NOTED:
+            self._happened.append(Happened(self._now_ms(), event, detail))
+        else:
+            self._counts["notes_left_out"] += 1
+
+    def pause(self) -> None:
+        """Keep nothing of what is said and pressed from now on."""
+        self._tracks.pause(self._now_us())
+        self._transcript.pause(self._now_ms())
+
+    def resume(self) -> None:
+        """Keep it again."""
+        self._tracks.resume(self._now_us())
+        self._transcript.resume(self._now_ms())
+
+    async def run(self) -> None:
+        """Hand on a part now and then, until cancelled; `finish` hands on the last."""
+        wait_s = random.uniform(0, self._part_s)  # noqa: S311 - spreads work, guards nothing
+        while True:
+            await asyncio.sleep(wait_s)
+            self._hand_on(final=False)
+            # Where the line waits for a caller's frames, the next part comes sooner: no more than that is ever here.
+            behind_s = (self._tracks.at(self._now_us()) - self._tracks.taken_until) / self._rate_hz
+            wait_s = max(self._part_s / 4, self._part_s - behind_s)
+
+    def finish(self) -> None:
+        """Hand on the rest. The call is over: nothing comes after this."""
+        self._hand_on(final=True)
+
+    def _hand_on(self, *, final: bool) -> None:
+        now_us = self._now_us()
+        try:
+            stretch = self._tracks.take(now_us, final=final)
+            if stretch is None:
+                return
+            for gap in stretch.gaps:
+                self._miss(
+                    Missing(gap.track, ms_of(gap.first, self._rate_hz), ms_of(gap.samples, self._rate_hz))
+                )
+            name = PartName(self._epoch, stretch.first, stretch.end)
+            data = pack(stretch.frames, self._rate_hz, encode_notes(self._notes(final=final)))
+            self._store.put(self.folder, name, data)
+        except Exception:
+            self._counters["recording_failures"] += 1
+            self._counts["failures"] += 1
+            if self._counts["failures"] == 1:
+                logger.exception("a part of a recording failed", extra={"call_id": self.folder.call_id})
+            self._start_over(now_us)
+
+    def _notes(self, *, final: bool) -> Notes:
+        happened, self._happened = self._happened, []
+        missing, self._missing = self._missing, []
+        counts = {**self._tracks.counts(), **self._counts, "texts_left_out": self._transcript.left_out}
+        return Notes(
+            call=self._facts(),
+            entries=self._transcript.changes(final=final),
+            happened=happened,
+            missing=missing,
+            pauses=[
+                (ms_of(begin, self._rate_hz), None if end is None else ms_of(end, self._rate_hz))
+                for begin, end in self._tracks.pauses
+            ],
+            counts=counts,
+        )
+
+    def _start_over(self, now_us: int) -> None:
+        """Go on with empty tracks: whatever could not be laid is left behind, a gap on the line."""
+        pauses = self._tracks.pauses
+        self._tracks = Tracks(self._rate_hz, now_us, self._tracks.at(now_us))
+        if pauses and pauses[-1][1] is None:
+            self._tracks.pause(now_us)
+
+    def _miss(self, missing: Missing) -> None:
+        if len(self._missing) < MAX_NOTED:
+            self._missing.append(missing)
+        else:
+            self._counts["gaps_left_out"] += 1
+
+    def _now_ms(self) -> int:
+        return (self._now_us() - self._line_began_us) // 1000

@@ -1,0 +1,229 @@
+"""The parts of all recordings of this process, on their way to blob storage, and what becomes of them if it is away.
+
+A part is sent at once, a few at a time. While storage is away, or slower than parts come, parts go to a volume (see
+`spill.py`); they are sent in order when it answers again. Only a part that fits nowhere is lost, and counted.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from media_gateway.recording.parts import CallFolder, PartName, parse_name
+from media_gateway.recording.spill import Spill, Spilled
+from shared.errors import StoreUnavailable
+
+logger = logging.getLogger(__name__)
+
+SENT_AT_ONCE = 8
+WAITING_PARTS = 64
+"""What waits in memory to be sent, about 25 MB, and again to be written to the volume. A part that finds the first full
+goes to the volume; one that finds both full is lost."""
+
+
+class RecordingBlobs(Protocol):
+    """Where recordings are kept; `shared.adapters.recording_store.BlobRecordings`."""
+
+    async def put(self, name: str, data: bytes) -> None:
+        """Write a blob, over what was there. Raises `StoreUnavailable`."""
+
+    async def put_file(self, name: str, path: Path) -> None:
+        """Write a blob from a file, over what was there. Raises `StoreUnavailable`."""
+
+    async def read(self, name: str, *, max_bytes: int) -> bytes | None:
+        """Return a blob; None where it is not there. Raises `StoreUnavailable` and `BlobTooLarge`."""
+
+    async def names(self, prefix: str) -> list[str]:
+        """Return the name of every blob that begins with `prefix`. Raises `StoreUnavailable`."""
+
+    async def delete(self, names: Sequence[str]) -> None:
+        """Delete blobs, those too that are not there. Raises `StoreUnavailable`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreTiming:
+    """Durations in seconds. Tests run with shorter ones."""
+
+    put_s: float = 3.0
+    """For one part; then it goes to the volume. A process that is killed meanwhile loses it."""
+    retry_s: float = 1.0
+    """For which storage that did not answer is not asked again, except with what lies on the volume."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Held:
+    """A part in memory."""
+
+    folder: CallFolder
+    name: str
+    data: bytes
+
+
+class RecordingStore:
+    """Takes parts and brings them to storage. Owns the tasks that do so, within `run`.
+
+    Args:
+        blobs: Blob storage.
+        spill: The volume, not opened yet.
+        counters: The process's: `recording_parts_sent`, `recording_parts_spilled` and `recording_parts_lost`.
+        timing: Durations.
+    """
+
+    def __init__(
+        self,
+        blobs: RecordingBlobs,
+        spill: Spill,
+        counters: Counter[str],
+        timing: StoreTiming = StoreTiming(),
+    ) -> None:
+        self.blobs = blobs
+        self._spill = spill
+        self._counters = counters
+        self._timing = timing
+        self._to_send: asyncio.Queue[_Held] = asyncio.Queue(WAITING_PARTS)
+        self._to_spill: asyncio.Queue[_Held] = asyncio.Queue(WAITING_PARTS)
+        self._held: set[_Held] = set()
+        """All that is in memory."""
+        self._under_way: Counter[CallFolder | None] = Counter()
+        """Parts of each call that are here, in memory or on the volume."""
+        self._waited_for: dict[CallFolder | None, asyncio.Event] = {}
+        self._spilled = asyncio.Event()
+        self._away_until: float | None = None
+        """Loop time before which parts go to the volume at once; None while storage answers."""
+
+    @property
+    def folder(self) -> Path:
+        """This process's folder on the volume."""
+        return self._spill.folder
+
+    async def open(self) -> frozenset[CallFolder]:
+        """Take over what an earlier process left on the volume; return of which calls.
+
+        Raises:
+            OSError: the volume cannot be written.
+        """
+        for name in await asyncio.to_thread(self._spill.open):
+            self._under_way[_folder_of(name)] += 1
+        if len(self._spill):
+            self._spilled.set()
+        return frozenset(folder for folder in self._under_way if folder is not None)
+
+    async def run(self) -> None:
+        """Send until cancelled; what is left in memory then goes to the volume."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(SENT_AT_ONCE):
+                    tasks.create_task(self._send())
+                tasks.create_task(self._write_to_volume())
+                tasks.create_task(self._send_from_volume())
+        finally:
+            for part in tuple(self._held):
+                await self._spill_part(part)
+            await asyncio.to_thread(self._spill.close)
+
+    def put(self, folder: CallFolder, part: PartName, data: bytes) -> None:
+        """Take a finished part; it is sent, or written to the volume, when there is time."""
+        held = _Held(folder, part.within(folder), data)
+        self._held.add(held)
+        self._under_way[folder] += 1
+        is_away = self._away_until is not None and asyncio.get_running_loop().time() < self._away_until
+        if is_away or self._to_send.full():
+            self._hand_to_volume(held)
+        else:
+            self._to_send.put_nowait(held)
+
+    async def all_sent(self, folder: CallFolder) -> None:
+        """Wait until no part of a call is here any more."""
+        if folder in self._under_way:
+            await self._waited_for.setdefault(folder, asyncio.Event()).wait()
+
+    async def _send(self) -> None:
+        while True:
+            part = await self._to_send.get()
+            if await self._put(part.name, part.data):
+                self._held.discard(part)
+                self._done(part.folder, "recording_parts_sent")
+            else:
+                self._hand_to_volume(part)
+
+    async def _write_to_volume(self) -> None:
+        while True:
+            await self._spill_part(await self._to_spill.get())
+
+    async def _send_from_volume(self) -> None:
+        while True:
+            await self._spilled.wait()
+            spilled = self._spill.first()
+            if spilled is None:
+                self._spilled.clear()
+            elif not await self._send_file(spilled):
+                await asyncio.sleep(self._timing.retry_s)
+
+    async def _send_file(self, spilled: Spilled) -> bool:
+        """Send the oldest part on the volume; False where storage does not take it now."""
+        what = "recording_parts_sent"
+        try:
+            data = await asyncio.to_thread(spilled.path.read_bytes)
+        except OSError:
+            what = "recording_parts_lost"
+        else:
+            if not await self._put(spilled.name, data):
+                return False
+        await asyncio.to_thread(self._spill.remove, spilled)
+        self._done(_folder_of(spilled.name), what)
+        return True
+
+    async def _put(self, name: str, data: bytes) -> bool:
+        """Send a blob; False where storage does not take it now."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._timing.put_s):
+                await self.blobs.put(name, data)
+        except Exception as error:
+            if not isinstance(error, (StoreUnavailable, TimeoutError)):
+                logger.exception("a part of a recording could not be sent in an unexpected way")
+            if self._away_until is None:
+                logger.warning("storage does not take recordings; they go to the volume")
+            self._away_until = loop.time() + self._timing.retry_s
+            return False
+        if self._away_until is not None:
+            logger.info("storage takes recordings again")
+            self._away_until = None
+        return True
+
+    def _hand_to_volume(self, part: _Held) -> None:
+        if self._to_spill.full():
+            self._lose(part)
+        else:
+            self._to_spill.put_nowait(part)
+
+    async def _spill_part(self, part: _Held) -> None:
+        if not await asyncio.to_thread(self._spill.add, part.name, part.data):
+            self._lose(part)
+            return
+        self._held.discard(part)
+        self._counters["recording_parts_spilled"] += 1
+        self._spilled.set()
+
+    def _lose(self, part: _Held) -> None:
+        if not self._counters["recording_parts_lost"]:
+            logger.error("parts of recordings are lost: neither storage nor the volume takes them")
+        self._held.discard(part)
+        self._done(part.folder, "recording_parts_lost")
+
+    def _done(self, folder: CallFolder | None, what: str) -> None:
+        self._counters[what] += 1
+        self._under_way[folder] -= 1
+        if not self._under_way[folder]:
+            del self._under_way[folder]
+            if (waited_for := self._waited_for.pop(folder, None)) is not None:
+                waited_for.set()
+
+
+def _folder_of(name: str) -> CallFolder | None:
+    """Return the call of a blob on the volume; None where somebody else put it there."""
+    parsed = parse_name(name)
+    return None if parsed is None else parsed[0]

@@ -1,0 +1,40 @@
+"""Recordings in blob storage: the container `recordings`. What lies in it, `docs/recording.md` says."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from shared.adapters.blobs import BlobContainer
+
+CONTAINER = "recordings"
+
+
+class BlobRecordings:
+    """Parts of recordings, and what is made of them. All methods raise `StoreUnavailable`."""
+
+    def __init__(self, container: BlobContainer) -> None:
+        self._container = container
+
+    async def put(self, name: str, data: bytes) -> None:
+        """Write a blob, over what was there."""
+        await self._container.write(name, data)
+
+    async def put_file(self, name: str, path: Path) -> None:
+        """Write a blob from a file, over what was there; it appears when it is whole."""
+        await self._container.write_file(name, path)
+
+    async def read(self, name: str, *, max_bytes: int) -> bytes | None:
+        """Return a blob; None where it is not there.
+
+        Raises:
+            BlobTooLarge: it holds more than `max_bytes`.
+        """
+        blob = await self._container.read(name, max_bytes=max_bytes)
+        return None if blob is None else blob.data
+
+    async def names(self, prefix: str) -> list[str]:
+        """Return the name of every blob that begins with `prefix`."""
+        return [entry.name for entry in await self._container.entries(prefix)]
+
+    async def delete(self, names: Sequence[str]) -> None:
+        """Delete blobs; those that are not there are no matter."""
+        await self._container.delete(names)
