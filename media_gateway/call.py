@@ -19,10 +19,13 @@ from media_gateway.early import EarlyMedia
 from media_gateway.hang_up import hang_up
 from media_gateway.message_socket import CLOSE_CODES, MessageSocket, SocketLimits
 from media_gateway.pod import Pod
+from media_gateway.recording.notes import CallFacts, call_facts
+from media_gateway.recording.recorder import Recorder
 from media_gateway.requests import AgentRequests
 from media_gateway.row import OwnedRow, Written, take_row
 from media_gateway.speaker import Speaker
 from media_gateway.supervised import EndReason, SupervisedAgent
+from media_gateway.ticker import monotonic_us
 from media_gateway.timing import MAX_MESSAGE_BYTES, SOCKET_BUFFER_BYTES, WRITE_BUFFER_BYTES
 from shared.acs.media import AudioData, AudioMetadata, DtmfDigit, Flaw, MediaInvalid, decode
 from shared.core.call import CallRecord
@@ -30,10 +33,14 @@ from shared.core.call_state import CallEvent
 from shared.core.ownership import MediaRefused, Refusal
 from shared.core.playout import PlayoutLedger
 from shared.errors import NotFound
+from shared.wav import SoundUnusable
 
 logger = logging.getLogger(__name__)
 
 CallerMedia: TypeAlias = AudioData | DtmfDigit
+
+ANNOUNCEMENT = "announcement"
+"""The item of what the gateway itself says first."""
 
 MEDIA_SOCKET = SocketLimits(MAX_MESSAGE_BYTES, WRITE_BUFFER_BYTES, SOCKET_BUFFER_BYTES)
 
@@ -75,6 +82,7 @@ class Call:
         self._metadata: AudioMetadata | None = None
         self._metadata_came = asyncio.Event()
         self._caller = ""
+        self._recorder: Recorder | None = None
         self._silence = b""
         self._parts: CallParts | None = None
         self._stop_by: float | None = None
@@ -118,7 +126,9 @@ class Call:
         except MediaInvalid as error:
             self.on_flaw(error.flaw)
             return
-        if isinstance(decoded, CallerMedia):
+        if isinstance(decoded, AudioData) or isinstance(decoded, DtmfDigit):  # noqa: SIM101 - a union takes ten times as long
+            if self._recorder is not None:
+                self._record(self._recorder, decoded)
             self._take(decoded)
         elif decoded is None:
             self._received["ignored"] += 1
@@ -216,13 +226,18 @@ class Call:
         limit = asyncio.get_running_loop().call_later(
             record.profile.max_duration_s, self.end, EndReason(CallEvent.DURATION_REACHED)
         )
+        recorder, is_ours = self._recorder, False
+        recording = None if recorder is None else asyncio.create_task(recorder.run(), name="recorder")
         try:
             await self._work(parts, record)
             if self._reason is not None:
-                await CallEnding(parts, self._pod).run(self._reason)
+                is_ours = await CallEnding(parts, self._pod).run(self._reason)
         finally:
             limit.cancel()
             parts.speaker.close()
+            if recorder is not None and recording is not None:
+                recording.cancel()
+                self._pod.recordings.close(recorder, is_ours=is_ours)
 
     async def _work(self, parts: CallParts, record: CallRecord) -> None:
         """Do what waits while the call is on; returns when it has a reason to end."""
@@ -243,11 +258,15 @@ class Call:
     def _make_parts(self, record: CallRecord) -> CallParts:
         profile, pod = record.profile, self._pod
         ledger = PlayoutLedger(profile.audio_format.rate_hz, playout_delay_ms=profile.playout_delay_ms)
-        speaker = Speaker(self.socket, ledger, pod.ticker, clock=pod.clock)
         row = OwnedRow(pod.rows, record, pod.timing, clock=pod.clock)
+        recorder = None
+        if profile.recording is not None:
+            recorder = pod.recordings.recorder(record, lambda: self._facts(row))
+        speaker = Speaker(self.socket, ledger, pod.ticker, recorder, clock=pod.clock)
         requests = AgentRequests(
-            pod, row, speaker, None, on_end=self.end, on_transfer_failed=self._on_transfer_failed
+            pod, row, speaker, recorder, on_end=self.end, on_transfer_failed=self._on_transfer_failed
         )
+        self._recorder = recorder
         return CallParts(
             row=row,
             socket=self.socket,
@@ -256,6 +275,16 @@ class Call:
             requests=requests,
             received=self._received,
             stop_by=self._stop_by,
+        )
+
+    def _facts(self, row: OwnedRow) -> CallFacts:
+        """Tell what is known of the call by now, for its recording."""
+        sent = {} if self._parts is None else self._parts.speaker.counts()
+        return call_facts(
+            row.record,
+            detail="" if self._reason is None else self._reason.detail,
+            variables_out=row.record.output,
+            counts={f"received_{name}": count for name, count in self._received.items()} | sent,
         )
 
     def _on_transfer_failed(self, reason: str) -> None:
@@ -275,6 +304,7 @@ class Call:
             self.on_flaw(Flaw.FORMAT_MISMATCH)
             return
         self._silence = self._metadata.silence
+        await self._announce(parts, record)
         info = CallInfo(
             call_id=record.call_id,
             account_id=record.account_id,
@@ -291,6 +321,24 @@ class Call:
         self._received["early_dropped"] = self._early.dropped
         for message in self._early.take():
             self._take(message)
+
+    async def _announce(self, parts: CallParts, record: CallRecord) -> None:
+        """Say that the call is recorded, before anything else. Where that cannot be said, it is not recorded."""
+        recording = record.profile.recording
+        if recording is None or recording.announcement is None:
+            return
+        name, rate_hz = recording.announcement, record.profile.audio_format.rate_hz
+        try:
+            async with asyncio.timeout(self._pod.timing.announcement_s):
+                sounds = await self._pod.sounds.load((name,), rate_hz)
+        except (SoundUnusable, TimeoutError):
+            self._pod.counters["announcements_failed"] += 1
+            logger.error(  # noqa: TRY400 - a sound that is not there has no trace to tell of
+                "a call is not recorded: its announcement cannot be had", extra={"call_id": self.call_id}
+            )
+            parts.requests.record_nothing()
+            return
+        parts.speaker.say(ANNOUNCEMENT, sounds[name], protected=True)
 
     async def _keep_row(self, row: OwnedRow) -> None:
         """Store that the call streams, and look now and then whether it ended without its socket noticing."""
@@ -309,6 +357,13 @@ class Call:
             self.on_flaw(Flaw.FORMAT_MISMATCH)
         self._metadata = metadata
         self._metadata_came.set()
+
+    def _record(self, recorder: Recorder, message: CallerMedia) -> None:
+        """Keep what the caller says and presses, when it comes: the agent may not be there yet."""
+        if isinstance(message, DtmfDigit):
+            recorder.digits(message.digit)
+        elif not message.participant or message.participant == self._caller:
+            recorder.caller(monotonic_us(), message.data or self._silence)
 
     def _to_agent(self, message: CallerMedia) -> None:
         parts = self._parts

@@ -71,8 +71,11 @@ class CallEnding:
         self._hang_up = HangUp.NOT_NEEDED
         self._is_ours = True
 
-    async def run(self, reason: EndReason) -> None:
-        """Do all that the end takes. Never raises; if it is cancelled, the log line is still written."""
+    async def run(self, reason: EndReason) -> bool:
+        """Do all that the end takes; return whether the call was still ours.
+
+        Never raises; if it is cancelled, the log line is still written.
+        """
         self._detail = reason.detail
         try:
             if reason.event is None:
@@ -81,6 +84,7 @@ class CallEnding:
                 await self._end(reason.event)
         finally:
             self._log()
+        return self._is_ours
 
     async def _end(self, event: CallEvent) -> None:
         row = self._parts.row

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from media_gateway.recording.store import RecordingBlobs
 from shared.adapters.call_store import StoredEvent
 from shared.core.admission import PodLoad
 from shared.core.call import CallRecord
@@ -89,6 +90,10 @@ class Outside(Protocol):
     @property
     def sounds(self) -> SoundFiles:
         """Sounds."""
+
+    @property
+    def recordings(self) -> RecordingBlobs:
+        """Recordings."""
 
     @property
     def call_control(self) -> CallActions:

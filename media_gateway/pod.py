@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from media_gateway.agents.contract import Agent
 from media_gateway.outside import CallActions, CallRows
+from media_gateway.recordings import Recordings
+from media_gateway.sounds import Sounds
 from media_gateway.ticker import Ticker
 from media_gateway.timing import Timing
 from shared.core.profiles import AgentSettings
@@ -23,6 +25,8 @@ class Pod:
     make_agent: Callable[[AgentSettings], Agent]
     timing: Timing
     ticker: Ticker
+    recordings: Recordings
+    sounds: Sounds
     clock: Callable[[], float] = time.time
     """Unix seconds."""
     counters: Counter[str] = field(default_factory=Counter)

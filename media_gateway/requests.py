@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from media_gateway.agents.contract import Role
-from media_gateway.call_recording import CallRecording
 from media_gateway.pod import Pod
+from media_gateway.recording.recorder import Recorder
 from media_gateway.row import OwnedRow
 from media_gateway.speaker import Speaker
 from media_gateway.supervised import EndReason
@@ -43,7 +43,7 @@ class AgentRequests:
         pod: This process.
         row: The call's.
         speaker: What the agent speaks through.
-        recording: Of the call; None where it is not recorded.
+        recorder: Of the call; None where it is not recorded.
         on_end: Ends the call.
         on_transfer_failed: Tells the agent that the caller is still here.
     """
@@ -53,7 +53,7 @@ class AgentRequests:
         pod: Pod,
         row: OwnedRow,
         speaker: Speaker,
-        recording: CallRecording | None,
+        recorder: Recorder | None,
         *,
         on_end: Callable[[EndReason], None],
         on_transfer_failed: Callable[[str], None],
@@ -61,7 +61,8 @@ class AgentRequests:
         self._pod = pod
         self._row = row
         self._speaker = speaker
-        self._recording = recording
+        self._recorder = recorder
+        self._may_record = True
         self._on_end = on_end
         self._on_transfer_failed = on_transfer_failed
         self._waiting: asyncio.Queue[_Keys | _Transfer] = asyncio.Queue(MAX_WAITING)
@@ -96,18 +97,27 @@ class AgentRequests:
 
     def said(self, role: Role, text: str, item_id: str) -> None:
         """Write down final words."""
-        if self._recording is not None:
-            self._recording.said(role, text, item_id)
+        if self._recorder is not None:
+            self._recorder.said(role, item_id, text)
 
     def record(self, *, on: bool) -> None:
         """Pause the recording, or go on with it."""
-        if self._recording is not None:
-            self._recording.switch(on=on)
+        if not self._may_record:
+            return
+        if self._recorder is not None and on:
+            self._recorder.resume()
+        elif self._recorder is not None:
+            self._recorder.pause()
+
+    def record_nothing(self) -> None:
+        """Pause the recording for good."""
+        self.record(on=False)
+        self._may_record = False
 
     def note(self, event: str, detail: str) -> None:
         """Put something on the call's timeline."""
-        if self._recording is not None:
-            self._recording.note(event, detail)
+        if self._recorder is not None:
+            self._recorder.note(event, detail)
 
     def _ask(self, request: _Keys | _Transfer) -> None:
         try:

@@ -5,6 +5,7 @@ import gc
 import logging
 import resource
 import signal
+import time
 from collections import Counter
 
 from media_gateway.admission import Admission
@@ -18,6 +19,7 @@ from media_gateway.heartbeat import Heartbeat
 from media_gateway.keys import KeyKeeper
 from media_gateway.outside import Outside
 from media_gateway.pod import Pod
+from media_gateway.recordings import Recordings
 from media_gateway.saturation import LoadWatch
 from media_gateway.secrets import Secrets
 from media_gateway.server import MediaServer
@@ -55,6 +57,14 @@ class MediaGateway:
         counters: Counter[str] = Counter()
         self._secrets = Secrets(outside.vault, counters)
         self._tools = HttpTools(settings.tool_hosts, self._secrets, counters)
+        self._recordings = Recordings(
+            outside.recordings,
+            volume=settings.recording_spill_dir,
+            process=settings.pod_name,
+            max_spill_bytes=settings.recording_spill_max_mb * 1024 * 1024,
+            counters=counters,
+            clock=time.time,
+        )
         connector = Connector(self._secrets, outside.entra, counters)
         resources = AgentResources(
             self._sounds, RealtimeService(connector, self._tools, append_ms=timing.append_ms)
@@ -66,6 +76,8 @@ class MediaGateway:
             acs=outside.call_control,
             make_agent=lambda agent: make_agent(agent, resources),
             timing=timing,
+            recordings=self._recordings,
+            sounds=self._sounds,
             ticker=Ticker(timing.tick_s, self._load.saturation.playout_late),
             counters=counters,
         )
@@ -89,7 +101,12 @@ class MediaGateway:
 
         Raises:
             OSError: the port cannot be had.
+            SettingsInvalid: the volume for recordings cannot be written.
         """
+        try:
+            await self._recordings.open()
+        except OSError as error:
+            raise SettingsInvalid((f"RECORDING_SPILL_DIR cannot be written: {error.strerror}",)) from error
         self.port = await self._server.listen(self._settings.host, self._settings.port)
         logger.info("media gateway listens", extra={"port": self.port, "pod": self.pod.name})
         if on_listening is not None:
@@ -100,11 +117,13 @@ class MediaGateway:
                 background = [
                     tasks.create_task(self._keys.run()),
                     tasks.create_task(self._heartbeat.run()),
+                    tasks.create_task(self._recordings.run()),
                 ]
                 await stop.wait()
                 logger.info("media gateway stops", extra={"calls": len(self.calls)})
                 # `/readyz` and the heartbeat go on, and say so, until the last call has ended.
                 await self.calls.stop()
+                await self._recordings.finish(self.pod.timing.recordings_s)
                 for task in background:
                     task.cancel()
             await self._heartbeat.stop()

@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable
 
 from media_gateway.message_socket import MessageSocket
+from media_gateway.recording.recorder import Recorder
 from media_gateway.ticker import Ticker, monotonic_us
 from shared.acs.media import STOP_AUDIO, encode_audio
-from shared.core.playout import Heard, PlayoutLedger
+from shared.core.playout import Heard, Piece, PlayoutLedger
 
 LOOK_S = 0.1
 """How often a wait for the end of what is said looks whether there is still somebody to hear it."""
@@ -22,6 +23,7 @@ class Speaker:
         socket: The call's media socket.
         ledger: The call's playout ledger; nobody else uses it.
         ticker: The process's ticker.
+        recorder: Keeps what is heard; None where nothing is kept.
         clock: Unix seconds, for `first_audio_at`.
     """
 
@@ -30,12 +32,14 @@ class Speaker:
         socket: MessageSocket,
         ledger: PlayoutLedger,
         ticker: Ticker,
+        recorder: Recorder | None,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._socket = socket
         self._ledger = ledger
         self._ticker = ticker
+        self._recorder = recorder
         self._clock = clock
         self._paced = False
         self.first_audio_at: float | None = None
@@ -57,21 +61,23 @@ class Speaker:
             "overflowed_items": losses.overflowed_items,
         }
 
-    def say(self, item_id: str, pcm: bytes) -> None:
-        """Queue audio and send what is due. Raises `ValueError` for half a sample."""
-        self._ledger.append(item_id, pcm)
-        if not self._paced:
-            self.pump(monotonic_us())
+    def say(self, item_id: str, pcm: bytes, *, protected: bool = False) -> None:
+        """Queue audio and send what is due; what is protected is heard whole. `ValueError`: half a sample."""
+        if self._paced:
+            self._ledger.append(item_id, pcm, protected=protected)
+            return
+        now_us = monotonic_us()
+        if self._socket.is_writable and (piece := self._ledger.pass_on(item_id, pcm, now_us)) is not None:
+            self._send(piece)
+            return
+        self._ledger.append(item_id, pcm, protected=protected)
+        self.pump(now_us)
 
     def pump(self, now_us: int) -> None:
         """Send what is due, and be called again by the ticker while audio waits."""
         if self._socket.is_writable:
             for piece in self._ledger.due(now_us):
-                self._socket.send(encode_audio(piece.pcm))
-                self._messages += 1
-                self._bytes += len(piece.pcm)
-                if self.first_audio_at is None:
-                    self.first_audio_at = self._clock()
+                self._send(piece)
         self._pace(self._ledger.is_pending and self._socket.is_writable)
 
     def resume(self) -> None:
@@ -79,13 +85,15 @@ class Speaker:
         self.pump(monotonic_us())
 
     def clear(self) -> tuple[Heard, ...]:
-        """Stop at once; return the cut items and what was heard of each."""
+        """Stop at once; return the cut items and what was heard of each. What is protected plays on."""
         now_us = monotonic_us()
-        if self._ledger.remaining_us(now_us):
+        stops = self._ledger.remaining_us(now_us) > 0 and not self._ledger.is_protected(now_us)
+        if stops:
             self._socket.send(STOP_AUDIO)
             self._cuts += 1
-        self._pace(False)
-        return self._ledger.clear(now_us)
+        cut = self._cut(now_us, is_heard=not stops)
+        self._pace(self._ledger.is_pending and self._socket.is_writable)
+        return cut
 
     def remaining_s(self) -> float:
         """Return how long it takes until the caller has heard everything."""
@@ -105,7 +113,28 @@ class Speaker:
     def close(self) -> None:
         """Say nothing more."""
         self._pace(False)
-        self._ledger.clear(monotonic_us())
+        self._cut(monotonic_us(), is_heard=False)
+
+    def _cut(self, now_us: int, *, is_heard: bool) -> tuple[Heard, ...]:
+        """Forget what was not heard. `is_heard`: what was sent is heard all the same."""
+        cut = self._ledger.clear(now_us)
+        if self._recorder is not None:
+            if not is_heard:
+                self._recorder.cut(now_us)
+            for item in cut:
+                if item.heard_ms < item.said_ms:
+                    self._recorder.interrupted(item.item_id, item.heard_ms, item.said_ms)
+        return cut
+
+    def _send(self, piece: Piece) -> None:
+        pcm = piece.pcm
+        self._socket.send(encode_audio(pcm))
+        self._messages += 1
+        self._bytes += len(pcm)
+        if self._recorder is not None:
+            self._recorder.agent(piece.item_id, piece.plays_at_us, pcm)
+        if self.first_audio_at is None:
+            self.first_audio_at = self._clock()
 
     def _pace(self, wanted: bool) -> None:
         if wanted == self._paced:

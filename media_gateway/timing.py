@@ -13,6 +13,8 @@ class Timing:
     """After that, to find out whether the row is ours, so that the call can be ended in order."""
     metadata_s: float = 5.0
     """AudioMetadata is the first message of a socket."""
+    announcement_s: float = 3.0
+    """For the announcement of a recording to be fetched; a call without it is not recorded."""
     agent_open_s: float = 10.0
     sound_s: float = 8.0
     """For one WAV file to be fetched and read, within the agent's time to open."""
@@ -51,6 +53,8 @@ class Timing:
     keys_check_s: float = 15.0
     stop_s: float = 25.0
     """For all calls to end in order after SIGTERM; Container Apps kills after 30 s by default."""
+    recordings_s: float = 2.0
+    """After that, for recordings to be finalised; what is not stays in parts."""
     cut_off_s: float = 1.0
     """For those that did not, to be cancelled."""
     ping_s: float = 20.0

@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import socket
+import tempfile
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ MAX_RINGING_S = 60
 MAX_GRACE_S = 60
 ACS_ISSUER = "https://acscallautomation.communication.azure.com"
 ACS_OPENID_METADATA_URL = f"{ACS_ISSUER}/calling/.well-known/acsopenidconfiguration"
+DEFAULT_SPILL_DIR = Path(tempfile.gettempdir()) / "acs-voice-gateway-recordings"
 LOCAL_CREDENTIAL_FAULT = "AZURE_CREDENTIAL may be 'local' only when every endpoint is loopback"
 
 
@@ -123,6 +125,10 @@ class MediaSettings:
     log_level: str
     tool_hosts: ToolHosts = field(default_factory=ToolHosts)
     """Which hosts the tools of profiles may call."""
+    recording_spill_dir: Path = DEFAULT_SPILL_DIR
+    """A folder on a volume, for parts of recordings while storage is away."""
+    recording_spill_max_mb: int = 1024
+    """The most that may lie there."""
 
 
 class _Reader:
@@ -383,6 +389,8 @@ def media_settings(env: Mapping[str, str] = os.environ) -> MediaSettings:
             "LOG_LEVEL", {level: level for level in ("DEBUG", "INFO", "WARNING", "ERROR")}, "INFO"
         ),
         tool_hosts=_read_tool_hosts(reader),
+        recording_spill_dir=Path(reader.text("RECORDING_SPILL_DIR", str(DEFAULT_SPILL_DIR))),
+        recording_spill_max_mb=reader.whole("RECORDING_SPILL_MAX_MB", 1024, 1, 1024 * 1024),
     )
     if settings.interruption_grace_s > MAX_GRACE_S:
         reader.faults.append(

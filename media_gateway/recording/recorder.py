@@ -72,13 +72,15 @@ class Recorder:
         self._happened: list[Happened] = []
         self._missing: list[Missing] = []
         self._counts: Counter[str] = Counter()
+        self._is_paused = False
         self._item_id = ""
         self._heard_until_us = 0
         """When the last piece of `_item_id` is over."""
 
     def caller(self, now_us: int, pcm: Pcm) -> None:
         """Take a frame of the caller's that arrives now; silence as zeros."""
-        self._tracks.caller(now_us, pcm)
+        # What comes late was said before: the line alone would keep the end of it.
+        self._tracks.caller(now_us, bytes(len(pcm)) if self._is_paused else pcm)
 
     def agent(self, item_id: str, plays_at_us: int, pcm: Pcm) -> None:
         """Take audio that was sent, and is heard from `plays_at_us` on."""
@@ -119,11 +121,13 @@ class Recorder:
 
     def pause(self) -> None:
         """Keep nothing of what is said and pressed from now on."""
+        self._is_paused = True
         self._tracks.pause(self._now_us())
         self._transcript.pause(self._now_ms())
 
     def resume(self) -> None:
         """Keep it again."""
+        self._is_paused = False
         self._tracks.resume(self._now_us())
         self._transcript.resume(self._now_ms())
 

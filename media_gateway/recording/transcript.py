@@ -150,9 +150,10 @@ class Transcript:
         found = self._digits[self._digits_told :]
         self._digits_told = len(self._digits)
         for item in self._items.values():
-            if item.is_changed and item.texts and (final or item.began_ms is not None):
+            is_caller = item.role is Role.CALLER
+            if item.is_changed and item.texts and (final or is_caller or item.began_ms is not None):
                 item.is_changed = False
-                if item.role is Role.CALLER or not self._is_within_a_pause(item):
+                if is_caller or not self._is_within_a_pause(item):
                     found.append(_entry(item))
         return found
 

@@ -4,8 +4,8 @@ From ACS come AudioMetadata (first), AudioData (50 a second) and DtmfData; names
 `_Envelope`. To ACS go AudioData and StopAudio. Kinds that we do not know are ignored: preview versions of the
 service send more. Audio is signed 16-bit little-endian mono PCM, both ways at the rate of AudioMetadata.
 
-`decode` runs for every 20 ms of every call: msgspec reads straight from the receive buffer and decodes the
-base64 on the way, in about 1 us. Only a message that fails is looked at again, to say what is wrong with it.
+`decode` runs for every 20 ms of every call, and takes about 1 us. Only a message that fails is looked at again, to
+say what is wrong with it.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,8 @@ from typing import TypeAlias
 import msgspec
 import pybase64
 from msgspec import Struct, field
+
+from shared.acs.base64_text import decode_base64
 
 Payload: TypeAlias = bytes | bytearray | memoryview
 
@@ -54,7 +56,7 @@ class AudioData(Struct, frozen=True, gc=False):
     """20 ms of audio, or a tick of silence without bytes."""
 
     data: bytes | None = None
-    participant: str | None = field(default=None, name="participantRawID")
+    participant: str | None = None
     """Raw id of the speaker (personal data); None or empty on a mixed stream."""
     silent: bool | None = None
 
@@ -82,13 +84,21 @@ class DtmfDigit(Struct, frozen=True, gc=False):
 Message = AudioData | AudioMetadata | DtmfDigit
 
 
+class _AudioData(Struct, frozen=True, gc=False):
+    """As it comes: msgspec would decode the base64 too, at four times the cost."""
+
+    data: str | None = None
+    participant: str | None = field(default=None, name="participantRawID")
+    silent: bool | None = None
+
+
 class _DtmfData(Struct, frozen=True, gc=False):
     data: str
 
 
 class _Envelope(Struct, frozen=True, gc=False):
     kind: str
-    audio: AudioData | None = field(default=None, name="audioData")
+    audio: _AudioData | None = field(default=None, name="audioData")
     metadata: AudioMetadata | None = field(default=None, name="audioMetadata")
     dtmf: _DtmfData | None = field(default=None, name="dtmfData")
 
@@ -133,15 +143,21 @@ def decode(message: Payload) -> Message | None:
         audio = envelope.audio
         if audio is None:
             raise MediaInvalid(Flaw.BAD_MESSAGE)
-        if audio.participant and len(audio.participant) > MAX_PARTICIPANT_CHARS:
+        participant, text = audio.participant, audio.data
+        if participant and len(participant) > MAX_PARTICIPANT_CHARS:
             raise MediaInvalid(Flaw.BAD_MESSAGE)
-        if audio.data:
-            size = len(audio.data)
-            if size % BYTES_PER_SAMPLE:
-                raise MediaInvalid(Flaw.ODD_SIZE)
-            if size > MAX_FRAME_BYTES:
-                raise MediaInvalid(Flaw.TOO_LARGE)
-        return audio
+        if not text:
+            return AudioData(None if text is None else b"", participant, audio.silent)
+        try:
+            pcm = decode_base64(text)
+        except ValueError:
+            raise MediaInvalid(Flaw.BAD_BASE64) from None
+        size = len(pcm)
+        if size % BYTES_PER_SAMPLE:
+            raise MediaInvalid(Flaw.ODD_SIZE)
+        if size > MAX_FRAME_BYTES:
+            raise MediaInvalid(Flaw.TOO_LARGE)
+        return AudioData(pcm, participant, audio.silent)
     if kind == "DtmfData":
         if envelope.dtmf is None:
             raise MediaInvalid(Flaw.BAD_MESSAGE)
@@ -183,7 +199,6 @@ def _checked(metadata: AudioMetadata | None) -> AudioMetadata:
 
 class _Rough(Struct, frozen=True):
     kind: str
-    audio: object = field(default=None, name="audioData")
 
 
 def _flaw_of(message: Payload) -> Flaw | None:
@@ -198,15 +213,4 @@ def _flaw_of(message: Payload) -> Flaw | None:
         return None
     if rough.kind == "AudioMetadata":
         return Flaw.BAD_METADATA
-    data = rough.audio.get("data") if isinstance(rough.audio, dict) else None
-    if rough.kind == "AudioData" and isinstance(data, str) and not _is_base64(data):
-        return Flaw.BAD_BASE64
     return Flaw.BAD_MESSAGE
-
-
-def _is_base64(text: str) -> bool:
-    try:
-        pybase64.b64decode(text, validate=True)
-    except ValueError:
-        return False
-    return True

@@ -141,10 +141,14 @@ class BlobContainer:
             return True
 
     async def write(self, name: str, data: bytes) -> None:
-        """Write a blob, over whatever was there: for those that only one writer has."""
+        """Write a blob, over whatever was there: for those that only one writer has. Makes the container."""
         client = await self._open()
         async with _blob_faults():
-            await client.upload_blob(name, data, overwrite=True)
+            try:
+                await client.upload_blob(name, data, overwrite=True)
+            except ResourceNotFoundError:
+                await self.make()
+                await client.upload_blob(name, data, overwrite=True)
 
     async def write_file(self, name: str, path: Path) -> None:
         """Write a blob from a file of any size, block by block, over whatever was there.

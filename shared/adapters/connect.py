@@ -24,6 +24,8 @@ from shared.adapters.entra import EntraTokens
 from shared.adapters.key_vault import VaultSecrets
 from shared.adapters.pod_store import TablePodStore
 from shared.adapters.profile_store import CONTAINER, BlobProfileStore, BlobSoundStore
+from shared.adapters.recording_store import CONTAINER as RECORDINGS
+from shared.adapters.recording_store import BlobRecordings
 from shared.adapters.slot_store import TableSlotStore
 from shared.adapters.tables import open_tables
 from shared.adapters.transport import transport_options
@@ -56,6 +58,7 @@ class Connections:
     """None: ACS's own JWT is not checked."""
     profiles: BlobProfileStore
     sounds: BlobSoundStore
+    recordings: BlobRecordings
     tables: TableServiceClient
     config_blobs: BlobContainer
 
@@ -99,6 +102,8 @@ async def connect(settings: CommonSettings) -> AsyncIterator[Connections]:
         vault = _open_vault(stack, settings.vault, credential)
         config_blobs = BlobContainer(settings.storage, credential, CONTAINER)
         stack.push_async_callback(config_blobs.close)
+        recording_blobs = BlobContainer(settings.storage, credential, RECORDINGS)
+        stack.push_async_callback(recording_blobs.close)
         calls = CallAutomationClient(
             settings.acs_endpoint,
             AzureKeyCredential(settings.acs_access_key) if settings.acs_access_key else credential,
@@ -125,6 +130,7 @@ async def connect(settings: CommonSettings) -> AsyncIterator[Connections]:
             acs_tokens=acs_tokens,
             profiles=BlobProfileStore(config_blobs),
             sounds=BlobSoundStore(config_blobs),
+            recordings=BlobRecordings(recording_blobs),
             tables=tables,
             config_blobs=config_blobs,
         )

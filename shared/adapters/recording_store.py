@@ -13,9 +13,13 @@ class BlobRecordings:
 
     def __init__(self, container: BlobContainer) -> None:
         self._container = container
+        self._is_made = False
 
     async def put(self, name: str, data: bytes) -> None:
-        """Write a blob, over what was there."""
+        """Write a blob, over what was there; the container is made by the first who needs it."""
+        if not self._is_made:
+            await self._container.make()
+            self._is_made = True
         await self._container.write(name, data)
 
     async def put_file(self, name: str, path: Path) -> None:

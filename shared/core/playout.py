@@ -48,11 +48,15 @@ class Heard:
 
     item_id: str
     heard_ms: int
+    said_ms: int
+    """All that was appended of it."""
 
 
 @dataclass(slots=True, eq=False)
 class _Item:
     item_id: str
+    is_protected: bool = False
+    said: int = 0
     heard: int = 0
 
 
@@ -113,18 +117,27 @@ class PlayoutLedger:
     _end_us: int = field(default=0, init=False)
     """When ACS will have played all that was sent."""
     _heard_item: _Item | None = field(default=None, init=False)
+    _chunk_bytes: int = field(default=0, init=False)
+    _lead_us: int = field(default=0, init=False)
+    _delay_us: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self._chunk_bytes = self._samples(self.limits.chunk_ms) * BYTES_PER_SAMPLE
+        self._lead_us = self.limits.lead_ms * 1000
+        self._delay_us = self.playout_delay_ms * 1000
 
     @property
     def is_pending(self) -> bool:
         """Whether audio waits to be sent."""
         return bool(self._queue)
 
-    def append(self, item_id: str, pcm: Pcm) -> None:
+    def append(self, item_id: str, pcm: Pcm, *, protected: bool = False) -> None:
         """Add audio of an item; `due` tells what of it to send now.
 
         Args:
             item_id: The item. Audio of an item that was cut, or did not fit, is dropped and counted.
             pcm: Whole samples; copied unless it is `bytes` of at most one chunk.
+            protected: Whether the item is to be heard whole, whatever is cut behind it.
 
         Raises:
             ValueError: `pcm` ends within a sample.
@@ -139,26 +152,47 @@ class PlayoutLedger:
             if item_id in self._over:
                 self.losses.late_samples += samples
                 return
-            self._latest = item = _Item(item_id)
+            self._latest = item = _Item(item_id, protected)
         room = self._samples(self.limits.queued_ms) - self._queued
         if samples > room:
             self._overflow(item, samples - room)
             samples = room
             pcm = memoryview(pcm)[: room * BYTES_PER_SAMPLE]
         self._queued += samples
+        item.said += samples
         self._enqueue(item, pcm)
+
+    def pass_on(self, item_id: str, pcm: bytes, now_us: int) -> Piece | None:
+        """Do `append` and `due` in one for audio that goes on in real time; None: it is for those two.
+
+        A short cut, and the one that most audio takes: the item goes on, nothing waits, and there is room at ACS.
+        """
+        item, size = self._latest, len(pcm)
+        if (
+            item is None
+            or item.item_id != item_id
+            or self._queue
+            or not 0 < size <= self._chunk_bytes
+            or size % BYTES_PER_SAMPLE
+            or self._end_us - now_us >= self._lead_us
+        ):
+            return None
+        samples = size // BYTES_PER_SAMPLE
+        item.said += samples
+        self._settle(now_us)
+        piece = Piece(item_id, max(self._end_us, now_us) + self._delay_us, pcm)
+        self._send(item, samples, now_us)
+        return piece
 
     def due(self, now_us: int) -> list[Piece]:
         """Return the pieces to send now, oldest first; they count as sent."""
         self._settle(now_us)
-        lead_us = self.limits.lead_ms * 1000
-        delay_us = self.playout_delay_ms * 1000
         out: list[Piece] = []
-        while self._queue and self._end_us - now_us < lead_us:
+        while self._queue and self._end_us - now_us < self._lead_us:
             chunk = self._queue.popleft()
             samples = len(chunk.pcm) // BYTES_PER_SAMPLE
             self._queued -= samples
-            out.append(Piece(chunk.item.item_id, max(self._end_us, now_us) + delay_us, chunk.pcm))
+            out.append(Piece(chunk.item.item_id, max(self._end_us, now_us) + self._delay_us, chunk.pcm))
             self._send(chunk.item, samples, now_us)
         return out
 
@@ -172,14 +206,24 @@ class PlayoutLedger:
                 return self._position(span.item, span.item.heard + played)
         return None if self._heard_item is None else self._position(self._heard_item, self._heard_item.heard)
 
+    def is_protected(self, now_us: int) -> bool:
+        """Whether what is to be heard whole is still to be heard: then StopAudio must not be sent."""
+        self._settle(now_us)
+        return any(span.item.is_protected for span in self._spans) or any(
+            chunk.item.is_protected for chunk in self._queue
+        )
+
     def clear(self, now_us: int) -> tuple[Heard, ...]:
         """Forget all that was not heard (the caller of this sends StopAudio), and end the items that it cuts.
 
+        Where something protected is still to be heard, only what was not sent yet is forgotten.
+
         Returns:
-            The cut items, oldest first, each with what was heard of it: those with unheard audio, and the
-            latest, of which more may have been on its way.
+            The cut items, oldest first, each with what was heard of it (or will be, where it is not stopped): those
+            with unheard audio, and the latest, of which more may have been on its way.
         """
-        self._settle(now_us)
+        if self.is_protected(now_us):
+            return self._clear_queue()
         if self._spans:
             span = self._spans[0]
             played = self._played(span, now_us)
@@ -187,17 +231,34 @@ class PlayoutLedger:
                 span.item.heard += played
                 self._heard_item = span.item
         cut = [span.item for span in self._spans] + [chunk.item for chunk in self._queue]
-        if self._latest is not None:
-            cut.append(self._latest)
-        items = list(dict.fromkeys(cut))
-        self._over.extend(item.item_id for item in items)
-        self.losses.cut_samples += self._queued
         self._spans.clear()
         self._queue.clear()
+        self.losses.cut_samples += self._queued
         self._queued = 0
-        self._latest = None
         self._end_us = now_us
-        return tuple(self._position(item, item.heard) for item in items)
+        return self._over_with(cut)
+
+    def _clear_queue(self) -> tuple[Heard, ...]:
+        """Forget what waits and may be forgotten; what was sent before it plays on."""
+        waiting = [chunk for chunk in self._queue if not chunk.item.is_protected]
+        self._queue = deque(chunk for chunk in self._queue if chunk.item.is_protected)
+        lost = sum(len(chunk.pcm) for chunk in waiting) // BYTES_PER_SAMPLE
+        self._queued -= lost
+        self.losses.cut_samples += lost
+        return self._over_with([chunk.item for chunk in waiting])
+
+    def _over_with(self, cut: list[_Item]) -> tuple[Heard, ...]:
+        """End these items and the latest, and tell what is heard of each."""
+        if self._latest is not None and not self._latest.is_protected:
+            cut.append(self._latest)
+        self._latest = None
+        items = list(dict.fromkeys(cut))
+        self._over.extend(item.item_id for item in items)
+        playing = {item: item.heard for item in items}
+        for span in self._spans:
+            if span.item in playing:
+                playing[span.item] += span.samples
+        return tuple(self._position(item, samples) for item, samples in playing.items())
 
     def remaining_us(self, now_us: int) -> int:
         """Return how long it takes until all audio, the waiting too, has been heard; 0 if it has."""
@@ -205,7 +266,7 @@ class PlayoutLedger:
         if not self._queue and not self._spans:
             return 0
         end_us = max(self._end_us, now_us) + self._duration_us(self._queued)
-        return end_us + self.playout_delay_ms * 1000 - now_us
+        return end_us + self._delay_us - now_us
 
     def drained(self, now_us: int) -> bool:
         """Whether all audio has been sent and heard."""
@@ -213,7 +274,7 @@ class PlayoutLedger:
 
     def _enqueue(self, item: _Item, pcm: Pcm) -> None:
         """Queue `pcm` in chunks; the item's last one is filled up first, so tiny pieces cost no memory."""
-        size, whole = len(pcm), self._samples(self.limits.chunk_ms) * BYTES_PER_SAMPLE
+        size, whole = len(pcm), self._chunk_bytes
         last = self._queue[-1] if self._queue else None
         at = 0
         if last is not None and last.item is item and len(last.pcm) < whole:
@@ -260,11 +321,11 @@ class PlayoutLedger:
 
     def _played(self, span: _Span, now_us: int) -> int:
         """Samples of `span` heard by now; more than it has, or negative, outside its time."""
-        elapsed_us = now_us - self.playout_delay_ms * 1000 - span.anchor_us
+        elapsed_us = now_us - self._delay_us - span.anchor_us
         return elapsed_us * self.rate_hz // _SECOND_US - span.first
 
     def _position(self, item: _Item, samples: int) -> Heard:
-        return Heard(item.item_id, samples * 1000 // self.rate_hz)
+        return Heard(item.item_id, samples * 1000 // self.rate_hz, item.said * 1000 // self.rate_hz)
 
     def _samples(self, ms: int) -> int:
         return ms * self.rate_hz // 1000

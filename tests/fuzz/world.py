@@ -233,6 +233,8 @@ async def open_world(*, acs_tokens: bool = False) -> Gateway:
         acs_tokens=KnownAcsTokens(ACS_TOKENS),
         profiles=OneVersion(),
         sounds=None,
+        recordings=None,
+        entra=None,
         tables=tables,
         config_blobs=None,
     )

@@ -6,9 +6,11 @@
 import asyncio
 import base64
 import json
+import tempfile
 import uuid
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 from picows import WSHandshakeError, WSListener, WSMsgType, ws_connect
@@ -263,6 +265,40 @@ class RecordingAgent:
             raise RuntimeError("the agent fails")
 
 
+class MemoryRecordings:
+    """Blobs of recordings, by name."""
+
+    def __init__(self):
+        self.blobs = {}
+        self.is_away = False
+
+    async def put(self, name, data):
+        await self._answer()
+        self.blobs[name] = bytes(data)
+
+    async def put_file(self, name, path):
+        await self._answer()
+        self.blobs[name] = path.read_bytes()
+
+    async def read(self, name, *, max_bytes):
+        await self._answer()
+        return self.blobs.get(name)
+
+    async def names(self, prefix):
+        await self._answer()
+        return [name for name in self.blobs if name.startswith(prefix)]
+
+    async def delete(self, names):
+        await self._answer()
+        for name in names:
+            self.blobs.pop(name, None)
+
+    async def _answer(self):
+        await asyncio.sleep(0)
+        if self.is_away:
+            raise StoreUnavailable("blob storage did not answer")
+
+
 class MemorySounds:
     """WAV files by name; `is_away` and `gate` stand for a store that fails, or is slow."""
 
@@ -292,6 +328,7 @@ class MemoryOutside:
     entra: MemoryEntra = field(default_factory=MemoryEntra)
     acs_tokens: object = None
     sounds: MemorySounds = field(default_factory=MemorySounds)
+    recordings: MemoryRecordings = field(default_factory=MemoryRecordings)
 
 
 class AcsSocket(WSListener):
@@ -532,6 +569,8 @@ ACS_TOKENS = AcsTokenSettings(
 @asynccontextmanager
 async def running_gateway(*, timing=QUICK, outside=None, **settings):
     """Run a media gateway; at the end it is stopped as by SIGTERM, and must have stopped in time."""
+    spill = tempfile.TemporaryDirectory(prefix="recordings-")
+    settings.setdefault("recording_spill_dir", Path(spill.name))
     gateway = Gateway(media_test_settings(**settings), outside or MemoryOutside(), timing)
     listening = asyncio.Event()
     running = asyncio.create_task(gateway.core.run(gateway.stop, listening))
@@ -546,6 +585,7 @@ async def running_gateway(*, timing=QUICK, outside=None, **settings):
         for socket in gateway.sockets:
             socket.drop()
             await socket.until_closed()
+        spill.cleanup()
 
 
 @pytest.fixture

@@ -161,10 +161,8 @@ class Realtime:
             return
         if isinstance(event, AudioDelta):
             if conversation.take_audio(event):
-                pcm = event.delta
-                if self._from_service is not None:
-                    pcm = self._from_service.process(pcm)
-                sink.audio(event.item_id, pcm)
+                resampler = self._from_service
+                sink.audio(event.item_id, event.pcm if resampler is None else resampler.process(event.pcm))
             return
         if self._configured is not None and not self._configured.done():
             self._on_event_before(event, self._configured)

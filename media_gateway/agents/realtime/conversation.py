@@ -160,7 +160,7 @@ class Conversation:
         item = self._items.get(delta.item_id)
         if item is None:
             item = self._new_item(delta.item_id, delta.response_id)
-        item.samples += len(delta.delta) // BYTES_PER_SAMPLE
+        item.samples += len(delta.pcm) // BYTES_PER_SAMPLE
         self._waits_ms = 0.0
         return True
 

@@ -4,7 +4,7 @@ OpenAI's GA names and the beta names, which Voice Live still uses, are both unde
 `response.output_audio.delta` and `response.audio.delta` are one event. Members that we have no use for are skipped.
 Names: OpenAI's and Microsoft's published SDKs (openai 3.5x, azure-ai-voicelive 1.3).
 
-`decode` runs for every piece of the agent's audio: msgspec finds the type and decodes the base64 on the way.
+`decode` runs for every piece of the agent's audio.
 """
 
 from collections.abc import Mapping
@@ -12,8 +12,9 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-import pybase64
 from msgspec import Struct
+
+from shared.acs.base64_text import decode_base64
 
 BYTES_PER_SAMPLE = 2
 
@@ -151,14 +152,21 @@ class Event(Struct, frozen=True):
 class AudioDelta(Struct, frozen=True, gc=False):
     """A piece of the agent's audio: whole samples."""
 
+    response_id: str
+    item_id: str
+    pcm: bytes
+
+
+class _AudioDelta(Struct, frozen=True, gc=False):
     type: str
     response_id: str = ""
     item_id: str = ""
-    delta: bytes = b""
+    delta: str = ""
 
 
-_read_audio = msgspec.json.Decoder(AudioDelta).decode
+_read_audio = msgspec.json.Decoder(_AudioDelta).decode
 _read_event = msgspec.json.Decoder(Event).decode
+_AUDIO_TYPES = frozenset(name for name, kind in _KINDS.items() if kind is Kind.AUDIO)
 _AUDIO_MARK = b'audio.delta"'
 _MARK_WITHIN = 256
 """Where a message's type stands, in all services seen; the base64 of 20 ms alone has 1280 characters."""
@@ -174,18 +182,16 @@ def decode(message: bytes) -> AudioDelta | Event:
     try:
         if message.find(_AUDIO_MARK, 0, _MARK_WITHIN) >= 0:
             audio = _read_audio(message)
-            if _KINDS.get(audio.type) is Kind.AUDIO:
-                return _whole_samples(audio)
+            if audio.type in _AUDIO_TYPES:
+                return _to_audio(audio)
         event = _read_event(message)
-        if event.kind is Kind.AUDIO:
-            pcm = pybase64.b64decode(event.delta, validate=True)
-            return _whole_samples(AudioDelta(event.type, event.response_id, event.item_id, pcm))
+        return _to_audio(event) if event.type in _AUDIO_TYPES else event
     except (*_DECODE_ERRORS, ValueError):
         raise EventInvalid from None
-    return event
 
 
-def _whole_samples(audio: AudioDelta) -> AudioDelta:
-    if len(audio.delta) % BYTES_PER_SAMPLE:
+def _to_audio(event: _AudioDelta | Event) -> AudioDelta:
+    pcm = decode_base64(event.delta)
+    if len(pcm) % BYTES_PER_SAMPLE:
         raise EventInvalid
-    return audio
+    return AudioDelta(event.response_id, event.item_id, pcm)

@@ -1,14 +1,23 @@
 """Every adapter, ready to be made, and a sink that checks what the contract asks of its user."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 
-from media_gateway.agents.contract import CallInfo
-from media_gateway.agents.registry import make_agent
+from emulator.realtime.settings import Behaviour
+from media_gateway.agents.contract import CallInfo, Role
+from media_gateway.agents.realtime.adapter import RealtimeService
+from media_gateway.agents.realtime.connection import Connector
+from media_gateway.agents.registry import AgentResources, make_agent
+from media_gateway.agents.tools.http import HttpTools
+from media_gateway.secrets import Secrets
 from media_gateway.sounds import Sounds
-from shared.core.profiles import EchoAgent, ScriptAgent, ScriptStep
-from tests.support.media import MemorySounds
+from shared.core.profiles import Dialect, EchoAgent, RealtimeAgent, ScriptAgent, ScriptStep
+from shared.core.tool_hosts import ToolHosts
+from tests.support.media import MemoryEntra, MemorySounds, MemoryVault
+from tests.support.realtime import running_realtime_service
 from tests.support.records import wav_bytes
 
 RATES_HZ = (16_000, 24_000)
@@ -46,6 +55,16 @@ class StrictSink:
     def end(self):
         assert not self.is_closed
         self.ended = True
+
+    def transcript(self, role, text, *, item_id):
+        assert not self.is_closed
+        assert isinstance(role, Role)
+        assert text
+        assert item_id
+
+    def note(self, event, detail=""):
+        assert not self.is_closed
+        assert event.replace("_", "").isalpha(), "a name of ours"
 
     def failed(self, error):
         assert not self.is_closed
@@ -90,13 +109,31 @@ SETTINGS = {
     "echo-delayed": EchoAgent(delay_ms=300),
     "script": ScriptAgent(greeting="hello.wav", on_digit=STEPS),
     "script-silent": ScriptAgent(),
+    **{
+        f"realtime-{dialect.value}": RealtimeAgent(
+            dialect=dialect, endpoint="", model="gpt-realtime", greeting="Greet.", digits_pause_ms=0
+        )
+        for dialect in Dialect
+    },
 }
 
 
 @pytest.fixture(params=SETTINGS)
-def new_agent(request, sounds):
+async def new_agent(request, sounds):
     """Make one more agent of the kind under test."""
-    return lambda: make_agent(SETTINGS[request.param], sounds)
+    counters = Counter()
+    secrets = Secrets(MemoryVault(), counters)
+    service = RealtimeService(
+        Connector(secrets, MemoryEntra(), counters), HttpTools(ToolHosts(), secrets, counters), append_ms=20
+    )
+    resources = AgentResources(sounds, service)
+    settings = SETTINGS[request.param]
+    if not isinstance(settings, RealtimeAgent):
+        yield lambda: make_agent(settings, resources)
+        return
+    async with running_realtime_service(Behaviour.ECHO) as running:
+        there = msgspec.structs.replace(settings, endpoint=running.url(settings.dialect.value))
+        yield lambda: make_agent(there, resources)
 
 
 @pytest.fixture

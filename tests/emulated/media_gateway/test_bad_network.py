@@ -33,10 +33,10 @@ def agents(monkeypatch):
 
 
 @asynccontextmanager
-async def emulated_call(gateway, impairment):
+async def emulated_call(gateway, impairment, *, line=None):
     """A call from the emulator's own media stream; yields the call, its stream and its network."""
     call = gateway.answer()
-    line = Line(rate_hz=24_000)
+    line = line or Line(rate_hz=24_000)
     network = Network(impairment, 1, lambda name, **detail: None)
     options = StreamOptions(
         f"ws://{gateway.url}/media/{call.call_id}?token={call.token}", 24_000, False, True, True, "s", "4:+1"

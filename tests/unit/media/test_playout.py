@@ -57,8 +57,8 @@ def test_heard_follows_the_clock_and_stops_at_the_end_of_the_item():
     ledger.due(0)
 
     assert ledger.heard(0) is None
-    assert ledger.heard(70 * MS) == Heard("a", 70)
-    assert ledger.heard(9000 * MS) == Heard("a", 150)
+    assert ledger.heard(70 * MS) == Heard("a", 70, 150)
+    assert ledger.heard(9000 * MS) == Heard("a", 150, 150)
 
 
 def test_silence_of_the_agent_is_not_counted_as_heard():
@@ -68,8 +68,8 @@ def test_silence_of_the_agent_is_not_counted_as_heard():
     ledger.append("a", audio(100))
     ledger.due(500 * MS)
 
-    assert ledger.heard(400 * MS) == Heard("a", 100)
-    assert ledger.heard(550 * MS) == Heard("a", 150)
+    assert ledger.heard(400 * MS) == Heard("a", 100, 200)
+    assert ledger.heard(550 * MS) == Heard("a", 150, 200)
 
 
 def test_playout_delay_moves_what_was_heard():
@@ -78,7 +78,7 @@ def test_playout_delay_moves_what_was_heard():
     ledger.due(0)
 
     assert ledger.heard(80 * MS) is None
-    assert ledger.heard(130 * MS) == Heard("a", 50)
+    assert ledger.heard(130 * MS) == Heard("a", 50, 100)
     assert not ledger.drained(179 * MS)
     assert ledger.drained(180 * MS)
 
@@ -90,7 +90,7 @@ def test_barge_in_tells_what_was_heard_of_each_cut_item():
     ledger.append("c", audio(100))
     ledger.due(0)
 
-    assert ledger.clear(150 * MS) == (Heard("b", 30), Heard("c", 0))
+    assert ledger.clear(150 * MS) == (Heard("b", 30, 5000), Heard("c", 0, 100))
     assert ledger.due(150 * MS) == []
     assert ledger.drained(150 * MS)
 
@@ -112,7 +112,7 @@ def test_item_heard_to_its_present_end_is_still_cut():
     ledger.append("a", audio(100))
     ledger.due(0)
 
-    assert ledger.clear(500 * MS) == (Heard("a", 100),)
+    assert ledger.clear(500 * MS) == (Heard("a", 100, 100),)
     assert ledger.clear(500 * MS) == ()
 
 
@@ -124,7 +124,7 @@ def test_after_a_barge_in_the_next_words_leave_at_once():
     ledger.append("b", audio(1000))
 
     assert sent_ms(ledger.due(10 * MS)) == [100, 100]
-    assert ledger.heard(60 * MS) == Heard("b", 50)
+    assert ledger.heard(60 * MS) == Heard("b", 50, 1000)
 
 
 def test_item_that_does_not_fit_ends_where_the_room_ends():
@@ -155,3 +155,26 @@ def test_memory_stays_bounded_over_a_long_call_of_tiny_pieces():
 def test_half_a_sample_is_the_agents_fault():
     with pytest.raises(ValueError, match="whole"):
         PlayoutLedger(RATE).append("a", b"\0\0\0")
+
+
+def test_an_announcement_is_heard_whole_whatever_is_cut_behind_it():
+    ledger = PlayoutLedger(RATE)
+    ledger.append("notice", audio(1000), protected=True)
+    ledger.append("hello", audio(500))
+    ledger.due(0)
+
+    assert ledger.is_protected(300 * MS)
+    assert ledger.clear(300 * MS) == (Heard("hello", 0, 500),)
+    assert sum(sent_ms([piece for tick in range(300, 1300, 50) for piece in ledger.due(tick * MS)])) == 800
+    assert ledger.drained(1001 * MS)
+
+
+def test_what_was_sent_right_behind_an_announcement_is_heard_and_counted_as_such():
+    ledger = PlayoutLedger(RATE)
+    ledger.append("notice", audio(100), protected=True)
+    ledger.append("hello", audio(500))
+    ledger.due(0)  # 100 ms of each
+
+    assert ledger.clear(10 * MS) == (Heard("hello", 100, 500),)
+    assert ledger.remaining_us(10 * MS) == 190 * MS
+    assert not ledger.is_protected(100 * MS)

@@ -41,6 +41,15 @@ class LedgerAndModel(RuleBasedStateMachine):
         if isinstance(given_pcm, bytearray):
             given_pcm[:] = bytes(len(given_pcm))  # the agent uses its buffer again
 
+    @rule(item=ITEMS, samples=st.integers(1, 60))
+    def agent_speaks_in_real_time(self, item, samples):
+        pcm = b"".join((self.marker + at).to_bytes(4, "little")[:2] for at in range(samples))
+        piece = self.ledger.pass_on(item, pcm, self.now)
+        if piece is not None:
+            self.marker += samples
+            self.model.append(item, pcm)
+            assert self.model.due(self.now) == [piece]
+
     @rule()
     def gateway_sends(self):
         assert [(item, at, bytes(pcm)) for item, at, pcm in self.ledger.due(self.now)] == self.model.due(

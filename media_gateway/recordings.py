@@ -1,0 +1,74 @@
+"""What records the calls of this process: one store for the parts, one finaliser, and a recorder a call."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from media_gateway.recording.finaliser import Finaliser
+from media_gateway.recording.notes import CallFacts
+from media_gateway.recording.recorder import Recorder
+from media_gateway.recording.spill import Spill
+from media_gateway.recording.store import RecordingBlobs, RecordingStore
+from shared.core.call import CallRecord
+
+logger = logging.getLogger(__name__)
+
+
+class Recordings:
+    """Recording of all calls of the process. `open`, then `run` beside them, then `finish`.
+
+    Args:
+        blobs: Where recordings are kept.
+        volume: Folder for parts while storage is away.
+        process: A name that no other process ever has.
+        max_spill_bytes: What may lie on the volume.
+        counters: The process's.
+        clock: Unix seconds.
+    """
+
+    def __init__(
+        self,
+        blobs: RecordingBlobs,
+        *,
+        volume: Path,
+        process: str,
+        max_spill_bytes: int,
+        counters: Counter[str],
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = RecordingStore(blobs, Spill(volume, process, max_spill_bytes), counters)
+        self._finaliser = Finaliser(self._store, counters)
+        self._counters = counters
+        self._clock = clock
+
+    async def open(self) -> None:
+        """Take over what an earlier process left on the volume. Raises `OSError`: the volume cannot be written."""
+        left = await self._store.open()
+        if left:
+            logger.info("parts of recordings were left by an earlier process", extra={"calls": len(left)})
+
+    async def run(self) -> None:
+        """Send parts and finalise calls, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._store.run())
+            tasks.create_task(self._finaliser.run())
+
+    async def finish(self, within_s: float) -> None:
+        """Wait until every call that is over is finalised; what is not by then stays in parts."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self._finaliser.finished()
+        except TimeoutError:
+            logger.warning("recordings stay in parts: the process stops")
+
+    def recorder(self, record: CallRecord, facts: Callable[[], CallFacts]) -> Recorder:
+        """Return what records a call that this process has just taken."""
+        return Recorder(self._store, record, facts, self._counters, clock=self._clock)
+
+    def close(self, recorder: Recorder, *, is_ours: bool) -> None:
+        """Take the rest of a call that is over here. `is_ours`: no other process goes on with it."""
+        recorder.finish()
+        if is_ours:
+            self._finaliser.submit(recorder.folder)
