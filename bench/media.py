@@ -1,7 +1,8 @@
 """The media path beside its practical limit: CPU, latency, barge-in and memory of calls at 24 kHz.
 
-In interleaved rounds, each in fresh processes: a bare bridge and the media gateway, between the same load and the same
-realtime service. Two cores are needed: one for the process under test alone, one for load and service together.
+In interleaved rounds, each in fresh processes: a bare bridge, and the media gateway with recording off and on, between
+the same load and the same realtime service. Two cores are needed: one for the process under test alone, one for all
+the others.
 
     python -m bench.media [--calls 50 150 250 400] [--rounds 5] [--seconds 10] [--markdown]
     python -m bench.media --agent echo             the gateway's own echo agent, without a service
@@ -17,13 +18,14 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench import media_profile
 from bench.media_gateway_alone import call_id_of, media_url
 from bench.media_tables import (
     BARE,
     OFF,
+    ON,
     Figures,
     compared,
     faults_of,
@@ -46,9 +48,9 @@ class Variant:
     options: tuple[str, ...] = ()
     service: bool = True
     """Whether a realtime service is behind it."""
+    recorded: bool = False
 
-    def command(self, calls: int, service: str | None) -> tuple[str, ...]:
-        behind = ("--service", service) if service is not None else ()
+    def command(self, calls: int, behind: Sequence[str]) -> tuple[str, ...]:
         if self.name == BARE:
             return ("bench.bare_bridge", *behind)
         return ("bench.media_gateway_alone", "--calls", str(calls), *behind, *self.options)
@@ -67,11 +69,16 @@ async def run_once(
     """Run one variant once and return its figures."""
     target_core, load_core = CORES
     async with contextlib.AsyncExitStack() as exits:
-        url, beside = None, []
+        behind, beside = [], []
         if variant.service:
             pid, port = await exits.enter_async_context(server("bench.realtime_echo", core=load_core))
-            url, beside = f"ws://127.0.0.1:{port}/v1/realtime", [str(pid)]
-        command = variant.command(calls, url)
+            behind += ["--service", f"ws://127.0.0.1:{port}/v1/realtime"]
+            beside.append(str(pid))
+        if variant.recorded:
+            pid, port = await exits.enter_async_context(server("bench.blob_sink", core=load_core))
+            behind += ["--blobs", str(port)]
+            beside.append(str(pid))
+        command = variant.command(calls, behind)
         pid, port = await exits.enter_async_context(server(*command, core=target_core))
         if profile is not None:
             await exits.enter_async_context(profile.of(pid, calls, seconds))
@@ -110,7 +117,7 @@ def variants_of(arguments: argparse.Namespace) -> tuple[Variant, ...]:
         return tuple(Variant(f"append {ms} ms", ("--append-ms", str(ms))) for ms in arguments.append_ms)
     if arguments.agent == "echo":
         return (Variant("gateway, echo agent", service=False),)
-    return (Variant(BARE), Variant(OFF))
+    return (Variant(BARE), Variant(OFF), Variant(ON, recorded=True))
 
 
 def report(results: dict[tuple[int, str], dict[str, float]], arguments: argparse.Namespace) -> None:
@@ -130,7 +137,7 @@ def report(results: dict[tuple[int, str], dict[str, float]], arguments: argparse
 
 
 async def show_profiles(variants: Sequence[Variant], arguments: argparse.Namespace) -> None:
-    """Say where the CPU time goes: by shared object in each variant, and by module in the gateway."""
+    """Say where the CPU time goes: by shared object in each variant, and by function in the gateway."""
     calls = arguments.calls[0]
     profiles = {}
     for variant in variants:
@@ -142,10 +149,10 @@ async def show_profiles(variants: Sequence[Variant], arguments: argparse.Namespa
         if variant.name == BARE:
             continue
         with media_profile.file() as path:
-            profiled = Variant(variant.name, (*variant.options, "--profile", str(path)), variant.service)
+            profiled = replace(variant, options=(*variant.options, "--profile", str(path)))
             await run_once(profiled, calls, arguments.seconds, 0.0, None)
-            print(f"\n{variant.name}, own time in Python and in what it calls, under cProfile:\n")
-            print(rendered(media_profile.by_module(path), markdown=arguments.markdown))
+            print(f"\n{variant.name}:\n")
+            print(rendered(media_profile.by_function(path), markdown=arguments.markdown))
 
 
 def main() -> None:

@@ -9,8 +9,9 @@ the product's; only what would be the network to Azure is not there.
 import argparse
 import asyncio
 import base64
-import cProfile
+import contextlib
 import gc
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,22 +20,36 @@ from pathlib import Path
 import uvloop
 
 import media_gateway.call
+from bench.blob_sink import connection_string
+from bench.media_profile import sampled
 from bench.processes import until_stopped
 from media_gateway.logs import set_up_logs
 from media_gateway.runtime import MediaGateway
 from media_gateway.timing import Timing
+from shared.adapters.blobs import BlobContainer, load_sdk
 from shared.adapters.call_store import StoredEvent
+from shared.adapters.connect import LocalCredential
+from shared.adapters.recording_store import BlobRecordings
 from shared.config import CommonSettings, MediaSettings, StorageSettings, TokenKeyTimes, VaultSettings
 from shared.core.admission import PodLoad
 from shared.core.call import CallRecord, CallTimes, advance
 from shared.core.call_state import CallEvent
 from shared.core.playout import PlayoutLedger, PlayoutLimits
-from shared.core.profiles import AgentProfile, AgentSettings, AudioFormat, Dialect, EchoAgent, RealtimeAgent
+from shared.core.profiles import (
+    AgentProfile,
+    AgentSettings,
+    AudioFormat,
+    Dialect,
+    EchoAgent,
+    RealtimeAgent,
+    Recording,
+)
 from shared.errors import NotFound
 from shared.security.keyring import SecretVersion
 from shared.security.tokens import Audience, SigningKey, mint
 from shared.wav import SoundUnusable
 
+VOLUME_MB = 1024
 KEY = SigningKey("bench", b"a key for measurements, not safe")
 
 
@@ -53,8 +68,8 @@ def media_url(port: int, number: int) -> str:
 class Rows:
     """Calls in a dict, and no callbacks."""
 
-    def __init__(self, calls: int, agent: AgentSettings) -> None:
-        self._rows = {call_id_of(number): _record(call_id_of(number), agent) for number in range(calls)}
+    def __init__(self, calls: int, profile: AgentProfile) -> None:
+        self._rows = {call_id_of(number): _record(call_id_of(number), profile) for number in range(calls)}
 
     async def change(self, call_id: str, mutate: Callable[[CallRecord], CallRecord]) -> CallRecord:
         if call_id not in self._rows:
@@ -97,7 +112,7 @@ class Entra:
         raise AssertionError(f"nobody here asks for {scope}")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Outside:
     calls: Rows
     pods: Pods = field(default_factory=Pods)
@@ -105,11 +120,11 @@ class Outside:
     vault: Vault = field(default_factory=Vault)
     entra: Entra = field(default_factory=Entra)
     sounds: Sounds = field(default_factory=Sounds)
+    recordings: BlobRecordings
     acs_tokens: None = None
 
 
-def _record(call_id: str, agent: AgentSettings) -> CallRecord:
-    profile = AgentProfile(name="bench", agent=agent, audio_format=AudioFormat.PCM24K)
+def _record(call_id: str, profile: AgentProfile) -> CallRecord:
     record = CallRecord(
         call_id=call_id,
         account_id="bench",
@@ -126,7 +141,7 @@ def _record(call_id: str, agent: AgentSettings) -> CallRecord:
     return advance(record, CallEvent.ANSWER_SENT, 0.0)
 
 
-def _settings(calls: int) -> MediaSettings:
+def _settings(calls: int, volume: Path) -> MediaSettings:
     common = CommonSettings(
         acs_endpoint="",
         acs_access_key=None,
@@ -143,20 +158,32 @@ def _settings(calls: int) -> MediaSettings:
         max_calls=calls,
         interruption_grace_s=0.1,
         log_level="INFO",
+        recording_spill_dir=volume,
+        recording_spill_max_mb=VOLUME_MB,
     )
 
 
-async def _serve(calls: int, agent: AgentSettings, append_ms: int) -> None:
+async def _serve(arguments: argparse.Namespace, volume: Path) -> None:
+    load_sdk()
     gc.collect()
-    gc.freeze()  # as the product's process does
-    timing = Timing(disconnect_wait_s=0.1, interruption_grace_s=0.1, append_ms=append_ms)
-    stop = asyncio.Event()
-    gateway = asyncio.create_task(
-        MediaGateway(_settings(calls), Outside(Rows(calls, agent)), timing).run(stop)
+    gc.freeze()  # as the product's process does, both
+    profile = AgentProfile(
+        name="bench",
+        agent=_agent(arguments.service),
+        audio_format=AudioFormat.PCM24K,
+        recording=Recording() if arguments.blobs else None,
     )
+    storage = StorageSettings(None, connection_string(arguments.blobs or 9))
+    container = BlobContainer(storage, LocalCredential(), "recordings")
+    outside = Outside(calls=Rows(arguments.calls, profile), recordings=BlobRecordings(container))
+    timing = Timing(disconnect_wait_s=0.1, interruption_grace_s=0.1, append_ms=arguments.append_ms)
+    stop = asyncio.Event()
+    gateway = MediaGateway(_settings(arguments.calls, volume), outside, timing)
+    running = asyncio.create_task(gateway.run(stop))
     await until_stopped()
     stop.set()
-    await gateway
+    await running
+    await container.close()
 
 
 def _agent(service: str | None) -> AgentSettings:
@@ -169,23 +196,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--calls", type=int, required=True)
     parser.add_argument("--service", metavar="URL", help="a realtime service (default: the echo agent)")
+    parser.add_argument("--blobs", type=int, metavar="PORT", help="record, into the blob sink there")
     parser.add_argument(
-        "--append-ms", type=int, default=Timing().append_ms, help="the caller's audio in a message"
+        "--append-ms", type=int, default=Timing().append_ms, help="of the caller's audio in a message"
     )
     parser.add_argument("--chunk-ms", type=int, help="of playout, instead of the product's")
-    parser.add_argument("--profile", type=Path, metavar="FILE", help="run under cProfile, and write it there")
+    parser.add_argument("--profile", type=Path, metavar="FILE", help="write there where the time went")
     arguments = parser.parse_args()
     if arguments.chunk_ms:
         # The product has one size, chosen by what this shows: no setting leads there.
         limits = PlayoutLimits(chunk_ms=arguments.chunk_ms)
         media_gateway.call.PlayoutLedger = partial(PlayoutLedger, limits=limits)  # type: ignore[misc]
     set_up_logs("INFO")
-    profiler = cProfile.Profile()
-    if arguments.profile:
-        profiler.enable()
-    uvloop.run(_serve(arguments.calls, _agent(arguments.service), arguments.append_ms))
-    if arguments.profile:
-        profiler.dump_stats(arguments.profile)
+    with (
+        tempfile.TemporaryDirectory(prefix="acs-voice-gateway-bench-") as volume,
+        sampled(arguments.profile) if arguments.profile else contextlib.nullcontext(),
+    ):
+        uvloop.run(_serve(arguments, Path(volume)))
 
 
 if __name__ == "__main__":

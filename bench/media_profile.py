@@ -1,12 +1,13 @@
-"""Where a media process spends its time: by shared object, sampled by `perf`, and by module, under cProfile.
+"""Where a media process spends its time: by shared object, as `perf` sees it, and by function, as Python does.
 
-`perf` sees everything as it is, the kernel and the compiled libraries too, but of Python only the interpreter.
-cProfile sees every function, and makes short ones look longer than they are: its table is for comparing ours.
+`perf` sees the kernel and the compiled libraries, but of Python only the interpreter. Python's own samples name the
+function, and count to it what compiled code did for it, sending for example; what the event loop does by itself, such
+as reading, to the function that it calls next.
 """
 
 import asyncio
 import contextlib
-import pstats
+import json
 import re
 import shutil
 import signal
@@ -16,16 +17,16 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 
 from bench.load import SETTLE_S, SPREAD_S, WARM_UP_S
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES_A_SECOND = 1999
+SAMPLE_S = 0.001
 ROWS = 25
 _LINE = re.compile(r"\s*([\d.]+)%\s+(\S+)")
 _LIBRARY = re.compile(r"lib/python3\.\d+/(?:site-packages/)?(.*)")
-_LOOP = "asyncio/runners.py"
-"""Its own time is all that Python cannot see: waiting, the event loop, the sockets, the kernel."""
 
 
 @dataclass
@@ -86,22 +87,37 @@ def by_object(profiles: Mapping[str, tuple[Profile, float]]) -> list[list[str]]:
     return rows
 
 
-def by_module(path: Path) -> list[list[str]]:
-    """Return head and rows of a table: shares of own time by module, of what Python code does and calls."""
-    own = Counter[str]()
-    for (file_name, _, name), (_, _, own_s, _, _) in pstats.Stats(str(path)).stats.items():  # type: ignore[attr-defined]
-        own[_module(file_name, name)] += own_s
-    del own[_LOOP]
-    total = sum(own.values())
-    return [["share", "module"], *([f"{s / total:.1%}", name] for name, s in own.most_common(ROWS))]
+@contextlib.contextmanager
+def sampled(path: Path) -> Iterator[None]:
+    """Look every millisecond of CPU time which function runs; write how often it was which."""
+    seen = Counter[str]()
+
+    def look(_number: int, frame: FrameType | None) -> None:
+        if frame is not None:
+            seen[f"{_module(frame.f_code.co_filename)}  {frame.f_code.co_name}"] += 1
+
+    signal.signal(signal.SIGPROF, look)
+    signal.setitimer(signal.ITIMER_PROF, SAMPLE_S, SAMPLE_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        path.write_text(json.dumps(seen))
 
 
-def _module(file_name: str, name: str) -> str:
+def by_function(path: Path) -> list[list[str]]:
+    """Return head and rows of a table: shares of CPU time by function, of what `sampled` has written."""
+    seen = Counter[str](json.loads(path.read_text()))
+    total = sum(seen.values())
+    return [["share", "function"], *([f"{n / total:.1%}", name] for name, n in seen.most_common(ROWS))]
+
+
+def _module(file_name: str) -> str:
     library = _LIBRARY.search(file_name)
     if library:
         return library[1]
     path = Path(file_name)
-    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else name
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else file_name
 
 
 def _short(shared_object: str) -> str:

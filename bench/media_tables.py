@@ -84,10 +84,11 @@ def compared(results: Results) -> dict[tuple[int, str], dict[str, float]]:
 
 
 def table_of(results: Results) -> list[list[str]]:
-    """Return the head and the rows of the table."""
-    rows = [["calls", "variant", *(head for head, _, _ in _COLUMNS)]]
+    """Return head and rows of the table, without columns that nobody has."""
+    columns = [column for column in _COLUMNS if any(column[1] in figures for figures in results.values())]
+    rows = [["calls", "variant", *(head for head, _, _ in columns)]]
     for (calls, variant), figures in results.items():
-        cells = (format(figures[name], form) if name in figures else "" for _, name, form in _COLUMNS)
+        cells = (format(figures[name], form) if name in figures else "" for _, name, form in columns)
         rows.append([str(calls), variant, *cells])
     return rows
 
@@ -144,5 +145,5 @@ def machine(cores: Iterable[int]) -> str:
     return (
         f"{os.cpu_count()} cores of {models[0] if models else platform.machine()}, {platform.platform()}, "
         f"Python {platform.python_version()}, {versions}. Process under test alone on core "
-        f"{min(cores)}; load and service share core {max(cores)}."
+        f"{min(cores)}; load, service and blob storage share core {max(cores)}."
     )

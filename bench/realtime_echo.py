@@ -35,6 +35,13 @@ def event(kind: str, **members: object) -> bytes:
     return json.dumps({"type": kind, "event_id": "event_1", **members}, separators=(",", ":")).encode()
 
 
+SPEECH_STARTED = event("input_audio_buffer.speech_started", audio_start_ms=0, item_id="item_caller")
+SPEECH_STOPPED = (
+    event("input_audio_buffer.speech_stopped", audio_end_ms=0, item_id="item_caller"),
+    event("input_audio_buffer.committed", item_id="item_caller", previous_item_id=None),
+)
+
+
 class Answer:
     """A response of the service and its one item."""
 
@@ -74,6 +81,7 @@ class Session(WSListener):
         self._echo = Answer("echo")
         self._answer: Answer | None = None
         self._answers = 0
+        self._caller_speaks = False
         self._talking: asyncio.TimerHandle | None = None
 
     def on_ws_connected(self, transport: WSTransport) -> None:
@@ -103,12 +111,14 @@ class Session(WSListener):
             if word == TALK:
                 self._talk()
             elif word == BARGE:
-                self._send(
-                    event("input_audio_buffer.speech_started", audio_start_ms=0, item_id="item_caller")
-                )
+                self._caller_speaks = True
+                self._send(SPEECH_STARTED)
                 self._end("cancelled")
 
     def _talk(self) -> None:
+        if self._caller_speaks:
+            self._caller_speaks = False
+            self._send(*SPEECH_STOPPED)
         self._answers += 1
         self._answer = answer = Answer(str(self._answers))
         self._send(*answer.begins())
