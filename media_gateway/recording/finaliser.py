@@ -141,7 +141,8 @@ class Finaliser:
                 if name in pieces:
                     await asyncio.to_thread(making.add, part, pieces[name])
             gathered = gather(sorted(reading.notes.items()))
-            self._counters["recording_parts_invalid"] += reading.invalid
+            if reading.invalid:
+                self._counters["recording_parts_invalid"] += reading.invalid
             if making is None or gathered is None:
                 raise PartInvalid("none of a call's parts can be read")
             await asyncio.to_thread(making.close)
