@@ -39,16 +39,28 @@ class AgentTrack:
     def lay(self, pieces: list[Piece], out: Samples, first: int) -> int:
         """Write what lies from `first` on into `out`, which is all zeros; return how many pieces are done with."""
         until = first + len(out)
+        run: list[Pcm] = []
+        begin = end = self._next
         for index, (plays_at_us, pcm) in enumerate(pieces):
             place = self._first + samples_of(plays_at_us - self._start_us, self._rate_hz)
             # The ledger rounds to microseconds: pieces that follow at once may seem a sample apart.
-            if abs(place - self._next) <= 1:
-                place = self._next
-            begin, end = max(place, first), min(place + len(pcm) // BYTES_PER_SAMPLE, until)
-            if begin < end:
-                out[begin - first : end - first] = np.frombuffer(pcm, SAMPLE)[begin - place : end - place]
-            if place + len(pcm) // BYTES_PER_SAMPLE > until:
+            if abs(place - end) > 1:
+                _write(run, begin, out, first)
+                run, begin, end = [], place, place
+            run.append(pcm)
+            place, end = end, end + len(pcm) // BYTES_PER_SAMPLE
+            if end > until:
+                _write(run, begin, out, first)
                 self._next = place
                 return index
-            self._next = place + len(pcm) // BYTES_PER_SAMPLE
+        _write(run, begin, out, first)
+        self._next = end
         return len(pieces)
+
+
+def _write(run: list[Pcm], begin: int, out: Samples, first: int) -> None:
+    """Write pieces that follow one another from `begin` on, as far as they lie within `out`."""
+    audio = np.frombuffer(b"".join(run), SAMPLE)[max(0, first - begin) :]
+    at = max(begin, first) - first
+    fits = audio[: max(0, len(out) - at)]
+    out[at : at + len(fits)] = fits

@@ -147,7 +147,7 @@ class Finaliser:
                 raise PartInvalid("none of a call's parts can be read")
             await asyncio.to_thread(making.close)
             await self._store.blobs.put_file(f"{folder}/recording.{reading.format.value}", making.path)
-            made = making.made(sorted(reading.notes))
+            made = await asyncio.to_thread(making.made, sorted(reading.notes))
             await self._put(folder, TRANSCRIPT_NAME, transcript_document(gathered, made))
             await self._put(folder, CALL_NAME, call_document(gathered, made))
             self._counters["recordings_made"] += 1

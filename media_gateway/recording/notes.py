@@ -4,7 +4,7 @@ Lists hold what is new since the part before; everything else is the state at th
 the last counts. Times are milliseconds of the call's line, or Unix seconds where the name ends in `_at`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import msgspec
@@ -67,10 +67,10 @@ class Notes(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The notes of one part."""
 
     call: CallFacts
-    entries: list[Entry] = []
-    happened: list[Happened] = []
-    missing: list[Missing] = []
-    pauses: list[tuple[int, int | None]] = []
+    entries: Sequence[Entry] = []
+    happened: Sequence[Happened] = []
+    missing: Sequence[Missing] = []
+    pauses: Sequence[tuple[int, int | None]] = []
     """All so far of this owner: from, and to before; None while it lasts."""
     counts: Mapping[str, int] = {}
 

@@ -48,11 +48,12 @@ class Loudness:
         loud = np.concatenate(self._loud)
         caller, agent = np.flatnonzero(loud[:, 0]), np.flatnonzero(loud[:, 1])
         joined = JOINED_MS // WINDOW_MS
-        before = np.concatenate(([-joined - 1], agent))[:-1]
+        before = np.concatenate(([-joined - 1], agent[:-1]))
+        begins = agent - before > joined
         turns = []
-        for begin, last in zip(agent, before, strict=True):
+        for begin, last in zip(agent[begins], before[begins], strict=True):
             index = np.searchsorted(caller, begin) - 1
-            if begin - last > joined and index >= 0 and caller[index] > last and not loud[begin, 0]:
+            if index >= 0 and caller[index] > last and not loud[begin, 0]:
                 stopped = int(caller[index]) + 1
                 turns.append(Turn(stopped * WINDOW_MS, (int(begin) - stopped) * WINDOW_MS))
         return turns

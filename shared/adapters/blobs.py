@@ -37,8 +37,10 @@ FIRST_READ_BYTES = 8 * 1024 * 1024
 """What is fetched of a blob before its size is known; nothing that is kept here is larger."""
 BLOCK_BYTES = 1024 * 1024
 """What is sent in one request: more would hold the event loop up, and a slow line longer than the time-out."""
-DELETED_AT_ONCE = 256
-"""The most that the service takes in one batch."""
+NAMES_AT_ONCE = 100
+"""Of a listing, in one answer: to read more would hold the event loop up."""
+DELETED_AT_ONCE = 8
+"""In one batch. The service takes 256, but to write and read so many holds the event loop up for 30 ms."""
 RETRIES = 1
 """At once: whoever waits has little time, and asks again later."""
 
@@ -179,6 +181,16 @@ class BlobContainer:
                     BlobEntry(blob.name, blob.creation_time, blob.metadata or {})
                     async for blob in client.list_blobs(name_starts_with=prefix, include=["metadata"])
                 ]
+            except ResourceNotFoundError:
+                return []
+
+    async def names(self, prefix: str) -> list[str]:
+        """Return the name of every blob that begins with `prefix`, which takes a tenth of the work of `entries`."""
+        client = await self._open()
+        async with _blob_faults():
+            try:
+                listed = client.list_blob_names(name_starts_with=prefix, results_per_page=NAMES_AT_ONCE)
+                return [name async for name in listed]
             except ResourceNotFoundError:
                 return []
 

@@ -37,7 +37,7 @@ class BlobRecordings:
 
     async def names(self, prefix: str) -> list[str]:
         """Return the name of every blob that begins with `prefix`."""
-        return [entry.name for entry in await self._container.entries(prefix)]
+        return await self._container.names(prefix)
 
     async def delete(self, names: Sequence[str]) -> None:
         """Delete blobs; those that are not there are no matter."""

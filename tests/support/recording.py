@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 
 from media_gateway.recording.line import SAMPLE
@@ -68,20 +69,12 @@ def recorded_record(coding=RecordingFormat.WAV, *, epoch=1, call_id=None, **chan
     """A call whose profile keeps a recording, owned by a pod."""
     record = call_record(
         CallState.STREAMING,
-        profile=replace_recording(coding),
+        profile=msgspec.structs.replace(ECHO, recording=Recording(format=coding)),
         times=CallTimes(created=CREATED, answered=CREATED + 1, streaming=CREATED + 1.2),
         epoch=epoch,
         **changes,
     )
     return record if call_id is None else replace(record, call_id=call_id)
-
-
-def replace_recording(coding):
-    """The echo profile, which keeps a recording."""
-    return type(ECHO)(**{
-        **{name: getattr(ECHO, name) for name in ECHO.__struct_fields__},
-        "recording": Recording(format=coding),
-    })  # fmt: skip
 
 
 def pcm(value, ms=FRAME_MS):

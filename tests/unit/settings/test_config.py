@@ -149,6 +149,8 @@ def test_every_host_that_is_none_is_named():
         ({"POD_NAME": "a/b#c"}, "POD_NAME must be letters, digits, dots, hyphens and underscores"),
         ({"INTERRUPTION_GRACE_S": "99999999"}, "INTERRUPTION_GRACE_S must be 60 at most"),
         ({"MAX_CALLS": "0"}, "MAX_CALLS must be from 1 to 10000"),
+        ({"RECORDING_SPILL_MAX_MB": "0"}, "RECORDING_SPILL_MAX_MB must be from 1 to 1048576"),
+        ({"RECORDING_SPILL_MAX_MB": "much"}, "RECORDING_SPILL_MAX_MB must be a whole number"),
         ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL must be one of: DEBUG, INFO, WARNING, ERROR"),
         ({"TOOL_HOSTS": "https://x.com"}, "TOOL_HOSTS must list hosts, .*; 'https://x.com' is none"),
     ],
@@ -156,6 +158,12 @@ def test_every_host_that_is_none_is_named():
 def test_a_fault_of_the_media_gateway_is_named_plainly(changes, fault):
     with pytest.raises(SettingsInvalid, match=fault):
         media_settings({**AZURE, **changes})
+
+
+def test_recordings_wait_on_a_volume_that_the_operator_names():
+    settings = media_settings({**AZURE, "RECORDING_SPILL_DIR": "/spill", "RECORDING_SPILL_MAX_MB": "2048"})
+    assert (settings.recording_spill_dir, settings.recording_spill_max_mb) == (Path("/spill"), 2048)
+    assert media_settings(AZURE).recording_spill_dir.is_absolute()
 
 
 def test_secrets_stay_out_of_what_is_printed():
