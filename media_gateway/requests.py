@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 MAX_WAITING = 16
 """Requests that wait; an agent that asks for more at once is not heard, and that is counted."""
 TRANSFER_UNAVAILABLE = "not_available"
+TRANSFER_TOO_MANY = "too_many_requests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,8 @@ class AgentRequests:
 
     def transfer(self, target: str) -> None:
         """Transfer the call to a raw id, after what was said was heard."""
-        self._ask(_Transfer(target))
+        if not self._ask(_Transfer(target)):
+            self._on_transfer_failed(TRANSFER_TOO_MANY)
 
     def press_keys(self, digits: str) -> None:
         """Press keys towards the caller's side."""
@@ -119,11 +121,13 @@ class AgentRequests:
         if self._recorder is not None:
             self._recorder.note(event, detail)
 
-    def _ask(self, request: _Keys | _Transfer) -> None:
+    def _ask(self, request: _Keys | _Transfer) -> bool:
         try:
             self._waiting.put_nowait(request)
         except asyncio.QueueFull:
             self._pod.counters["agent_requests_dropped"] += 1
+            return False
+        return True
 
     async def _press(self, digits: str) -> None:
         record, timing = self._row.record, self._pod.timing

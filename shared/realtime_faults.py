@@ -18,6 +18,8 @@ def realtime_faults(settings: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
     endpoint, dialect = settings.get("endpoint"), settings.get("dialect")
     query, auth = _object(settings.get("query")), _object(settings.get("auth"))
     is_local = isinstance(endpoint, str) and _is_loopback(endpoint)
+    if isinstance(endpoint, str) and (fault := _url_fault(endpoint)):
+        yield ("endpoint",), fault
     if isinstance(endpoint, str) and endpoint.startswith("ws://") and not is_local:
         yield ("endpoint",), "may be ws:// only for a loopback host"
     if not auth and not is_local:
@@ -42,12 +44,25 @@ def _tool_faults(tools: object) -> Iterator[tuple[Place, str]]:
             yield ("tools", index, "name"), "is taken: by another tool, or one that every agent has"
         if isinstance(name, str):
             names.add(name)
+        if isinstance(url, str) and (fault := _url_fault(url)):
+            yield ("tools", index, "url"), fault
         if isinstance(url, str) and url.startswith("http://") and not _is_loopback(url):
             yield ("tools", index, "url"), "may be http:// only for a loopback host"
         for kind in ("headers", "secret_headers"):
             for header in _object(_object(tool).get(kind)):
                 if not is_allowed_header(header):
                     yield ("tools", index, kind, header), "is not a tool's to set"
+
+
+def _url_fault(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        is_complete = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_complete = False
+    if not is_complete:
+        return "is no URL"
+    return "must not have a user or a password: URLs land in logs" if "@" in parts.netloc else None
 
 
 def _is_loopback(url: str) -> bool:

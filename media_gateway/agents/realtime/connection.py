@@ -35,7 +35,7 @@ AGENT_SOCKET = SocketLimits(message=4 * 1024 * 1024, write_buffer=256 * 1024, ke
 """A service sends long speech in pieces of up to some hundred KB. While it does not read, 4 s of the caller's audio
 wait here."""
 
-_REASONS: Mapping[HTTPStatus, str] = {
+_REASONS: Mapping[int, str] = {
     HTTPStatus.UNAUTHORIZED: "unauthorized",
     HTTPStatus.FORBIDDEN: "unauthorized",
     HTTPStatus.NOT_FOUND: "no_such_model",
@@ -113,7 +113,8 @@ class Connector:
         try:
             match auth:
                 case KeyAuth(secret=name):
-                    return await self.secrets.value(name)
+                    # A file's last line break is no part of a secret, and would be none of a header.
+                    return (await self.secrets.value(name)).strip()
                 case EntraAuth(scope=scope):
                     return await self.tokens.token(scope)
         except GatewayError as error:
@@ -126,10 +127,7 @@ class Connector:
 
 
 def _reason(error: WSHandshakeError) -> str:
-    response = error.response
-    if response is None:
+    if error.response is None:
         return "refused"
-    status = int(response.status)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return "unavailable"
-    return _REASONS.get(HTTPStatus(status), "refused")
+    status = int(error.response.status)
+    return "unavailable" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else _REASONS.get(status, "refused")

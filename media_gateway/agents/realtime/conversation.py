@@ -14,21 +14,15 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from media_gateway.agents.contract import AgentFailed, AgentSink, CallInfo, Role
 from media_gateway.agents.digits import DigitGroups
 from media_gateway.agents.realtime import messages
-from media_gateway.agents.realtime.events import (
-    BYTES_PER_SAMPLE,
-    AudioDelta,
-    ErrorBody,
-    Event,
-    Kind,
-    ResponseBody,
-)
+from media_gateway.agents.realtime.events import AudioDelta, ErrorBody, Event, Kind, ResponseBody
+from media_gateway.agents.realtime.said import Said, remember
 from media_gateway.agents.realtime.tools import (
     ArgumentsInvalid,
     BuiltIn,
@@ -44,32 +38,15 @@ SILENT_MS = 10_000
 MAX_FAILED_RESPONSES = 3
 """In a row; then the agent has failed."""
 MAX_TOOLS_AT_ONCE = 8
-MAX_REMEMBERED = 64
-"""Items, responses that were interrupted, tool calls; a service has one or two of each in the making."""
 GOODBYE = "Say goodbye to the caller, in one short sentence."
 GOING_ON = "Tell the caller in one short sentence that you send them on."
-PLAIN_CODE = re.compile(r"[a-z0-9_.]{1,64}")
-
-T = TypeVar("T")
+PLAIN_CODE = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 
 StartTool = Callable[[HttpTool, Mapping[str, Any], str], None]
 """Runs a tool of the profile beside the call; its output comes back by `Conversation.tool_done`."""
 
 
-@dataclass(slots=True)
-class _Item:
-    """Something the agent says."""
-
-    response_id: str
-    samples: int = 0
-    words: str = ""
-    is_whole: bool = False
-    """Whether all of its audio has come."""
-    is_written: bool = False
-    """Whether its words went to the transcript."""
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class _Leaving:
     """The end or the transfer of the call, which waits for the goodbye."""
 
@@ -85,9 +62,11 @@ class _Ask:
     """A response that we ask for."""
 
     instructions: str | None = None
+    is_outdated: bool = False
+    """Whether keys came after it, so that what comes of it is not to be said."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False, eq=False)
 class Conversation:
     """One conversation, from the moment its session is configured.
 
@@ -110,12 +89,12 @@ class Conversation:
     start_tool: StartTool
     _digits: DigitGroups = field(init=False)
     _tools: dict[str, HttpTool] = field(init=False)
-    _items: OrderedDict[str, _Item] = field(default_factory=OrderedDict, init=False)
+    _said: Said = field(init=False)
     _dead: OrderedDict[str, None] = field(default_factory=OrderedDict, init=False)
     _active: str | None = field(default=None, init=False)
     """The response in the making."""
     _asked: _Ask | None = field(default=None, init=False)
-    """What we asked for, until the service says that it has begun."""
+    """What we asked for, until the response is done or the service refuses it."""
     _next: _Ask | None = field(default=None, init=False)
     """What we ask for when the response in the making is done."""
     _caller_speaks: bool = field(default=False, init=False)
@@ -130,12 +109,13 @@ class Conversation:
     """Calls of the profile's own tools that have not returned yet."""
     _seen_calls: OrderedDict[str, None] = field(default_factory=OrderedDict, init=False)
     _owes_reply: bool = field(default=False, init=False)
-    """Whether a tool's output was sent that the agent has not spoken to."""
+    """Whether a tool's output was sent, and no response has begun since."""
     _leaving: _Leaving | None = field(default=None, init=False)
     _left: _Leaving | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._digits = DigitGroups(self.settings.digits_pause_ms)
+        self._said = Said(self.rate_hz, self.sink)
         self._tools = {tool.name: tool for tool in self.settings.tools}
 
     def begin(self, call: CallInfo) -> None:
@@ -157,11 +137,9 @@ class Conversation:
         """
         if delta.response_id in self._dead:
             return False
-        item = self._items.get(delta.item_id)
-        if item is None:
-            item = self._new_item(delta.item_id, delta.response_id)
-        item.samples += len(delta.pcm) // BYTES_PER_SAMPLE
-        self._waits_ms = 0.0
+        self._said.add_audio(delta)
+        if delta.response_id == self._active:
+            self._waits_ms = 0.0
         return True
 
     def take(self, event: Event) -> None:
@@ -169,15 +147,15 @@ class Conversation:
         match event.kind:
             case Kind.SPEECH_STARTED:
                 self._caller_speaks = True
-                self._waits_ms = None
+                self._waits_ms, self._reply_is_due = None, False
                 self.sink.note("caller_speaks")
                 self._interrupt(is_known=self.interrupts)
             case Kind.SPEECH_STOPPED:
                 self._on_speech_stopped()
             case Kind.CALLER_TRANSCRIPT:
-                if event.transcript:
-                    self.sink.transcript(Role.CALLER, event.transcript.strip(), item_id=event.item_id)
-            case Kind.RESPONSE_CREATED if event.response is not None:
+                if words := event.transcript.strip():
+                    self.sink.transcript(Role.CALLER, words, item_id=event.item_id)
+            case Kind.RESPONSE_CREATED if event.response is not None and event.response.id:
                 self._on_response_created(event.response.id)
             case Kind.RESPONSE_DONE if event.response is not None:
                 self._on_response_done(event.response)
@@ -202,18 +180,16 @@ class Conversation:
         if self._reply_is_due:
             # The service may have taken a noise for words and then thought better of it: ask it in so many words.
             self.sink.note("agent_asked_again")
+            self._waits_ms, self._reply_is_due = 0.0, False
             self._ask()
         else:
             self.sink.failed(AgentFailed("agent_silent"))
 
     def heard(self, item_id: str, heard_ms: int) -> None:
         """Tell the service how much of an item that was cut the caller has heard."""
-        item = self._items.get(item_id)
-        if item is None:
-            return
-        said_ms = item.samples * 1000 // self.rate_hz
-        if not (item.is_whole and heard_ms >= said_ms):
-            self.send(messages.truncate(item_id, min(heard_ms, said_ms)))
+        cut_at_ms = self._said.cut_at_ms(item_id, heard_ms)
+        if cut_at_ms is not None:
+            self.send(messages.truncate(item_id, cut_at_ms))
 
     def tool_done(self, call_id: str, output: str) -> None:
         """Give the agent what its tool returned, and let it speak to that."""
@@ -242,21 +218,18 @@ class Conversation:
             self._waits_ms = 0.0
         match event.kind:
             case Kind.AUDIO_DONE:
-                item = self._items.get(event.item_id)
-                if item is not None:
-                    item.is_whole = True
+                self._said.audio_is_done(event.item_id)
             case Kind.WORDS:
-                self._item(event).words += event.delta
+                self._said.add_words(event.item_id, event.response_id, event.delta)
             case Kind.WORDS_DONE:
-                item = self._item(event)
-                item.words = event.transcript or item.words
-                self._write(event.item_id, item)
-            case Kind.TOOL_CALL if event.call_id:
-                name = event.name or self._names.get(event.call_id, "")
-                self._on_tool_call(event.call_id, name, event.arguments)
+                self._said.words_are_done(event.item_id, event.response_id, event.transcript)
+            case Kind.TOOL_CALL if event.call_id and event.response_id == self._active:
+                # One that nobody has named is run when `response.done` tells of it.
+                if name := event.name or self._names.get(event.call_id):
+                    self._on_tool_call(event.call_id, name, event.arguments)
             case Kind.ITEM_ADDED if event.item is not None and event.item.type == "function_call":
                 # Its name; `...arguments.done` does not have it in every version.
-                _remember(self._names, event.item.call_id or "", event.item.name or "")
+                remember(self._names, event.item.call_id or "", event.item.name or "")
             case _:
                 pass
 
@@ -269,48 +242,56 @@ class Conversation:
             self._ask()
 
     def _on_response_created(self, response_id: str) -> None:
-        self._active, self._asked = response_id, None
+        if response_id in self._dead:
+            return  # told of twice
+        asked, self._active = self._asked, response_id
         self._waits_ms, self._reply_is_due = 0.0, False
-        if self._caller_speaks:
-            self._interrupt(is_known=False)  # we had asked before they began
+        self._owes_reply = False
+        if asked is not None and (self._caller_speaks or asked.is_outdated):
+            self._kill_response(is_known=False)  # we had asked before they began
+        else:
+            self._caller_speaks = False  # one of the service's own says so, though no event may have
 
     def _on_response_done(self, response: ResponseBody) -> None:
-        if response.id == self._active or self._active is None:
-            self._active = self._asked = self._waits_ms = None
-        is_dead = response.id in self._dead
-        for item_id, item in self._items.items():
-            if item.response_id == response.id:
-                item.is_whole = True
-                self._write(item_id, item)
-        for call in response.output:
-            if call.type == "function_call" and call.call_id and not is_dead:
-                self._on_tool_call(call.call_id, call.name or "", call.arguments or "")
-        if is_dead:
+        response_id = response.id or self._active
+        if response_id != self._active:
+            return  # told of twice, or never begun
+        asked, self._active, self._asked = self._asked, None, None
+        if not self._reply_is_due:
+            self._waits_ms = None
+        is_cut = response_id in self._dead or response.status == "cancelled"
+        self._said.response_is_over(response_id, is_whole=True)
+        if is_cut:
             self._stay()
-        elif response.status == "failed":
-            self._on_failed_response(response.error_code)
-            return
         else:
-            self._failed_responses = 0
+            for call in response.output:
+                if call.type == "function_call" and call.call_id:
+                    name = call.name or self._names.get(call.call_id, "")
+                    self._on_tool_call(call.call_id, name, call.arguments or "")
         if response.status == "incomplete":
             self.sink.note("agent_cut_short")
+        if response.status == "failed" and not is_cut:
+            self._on_failed_response(response_id, response.error_code, asked)
+            return
+        if not is_cut:
+            self._failed_responses = 0
         if self._leaving is not None:
-            self._leave_if_said(self._leaving, response.id)
+            self._leave_if_said(self._leaving, response_id)
         elif self._next is not None:
             self._ask(self._next.instructions)
         else:
             self._reply_to_tools()
 
-    def _on_failed_response(self, code: str) -> None:
+    def _on_failed_response(self, response_id: str | None, code: str, asked: _Ask | None) -> None:
         self._failed_responses += 1
         self.sink.note("agent_response_failed", _plain(code))
         if self._leaving is not None:
-            self._leave(self._leaving)  # the goodbye is what failed
+            self._leave_if_said(self._leaving, response_id)
         elif code == "insufficient_quota" or self._failed_responses >= MAX_FAILED_RESPONSES:
             reasons = {"insufficient_quota": "quota", "rate_limit_exceeded": "rate_limited"}
             self.sink.failed(AgentFailed(reasons.get(code, "response_failed")))
         else:
-            self._ask()
+            self._ask((self._next or asked or _Ask()).instructions)
 
     def _on_error(self, error: ErrorBody) -> None:
         match error.code:
@@ -318,30 +299,39 @@ class Conversation:
                 pass  # it was over before our word came
             case "conversation_already_has_active_response":
                 # The service began one by itself while we asked; ours comes after it.
-                self._next, self._asked = self._asked or _Ask(), None
+                self._next, self._asked = self._next or self._asked or _Ask(), None
             case "session_expired":
                 self.sink.failed(AgentFailed("session_expired"))
             case "insufficient_quota":
                 self.sink.failed(AgentFailed("quota"))
+            case code if error.event_id == messages.ASK_ID and self._asked is not None:
+                asked, self._asked = self._asked, None
+                self._on_failed_response(None, code or error.type or "", asked)
             case code:
                 self.sink.note("agent_error", _plain(code or error.type or ""))
 
     def _interrupt(self, *, is_known: bool) -> None:
-        """Stop what is said. `is_known`: the service stops its response by itself."""
-        active = self._active
-        if active is not None and active not in self._dead:
-            _remember(self._dead, active, None)
-            for item_id, item in self._items.items():
-                if item.response_id == active:
-                    self._write(item_id, item)
-            if not is_known:
-                self.send(messages.RESPONSE_CANCEL)
+        """Stop what is said, and stay. `is_known`: the service stops its response by itself."""
+        self._kill_response(is_known=is_known)
         self._next = None
         self.sink.clear()
+        self._stay()
+
+    def _kill_response(self, *, is_known: bool) -> None:
+        """Take nothing more of the response in the making."""
+        active = self._active
+        if active is None or active in self._dead:
+            return
+        remember(self._dead, active, None)
+        self._said.response_is_over(active, is_whole=False)
+        if not is_known:
+            self.send(messages.response_cancel(active))
 
     def _on_digits(self, digits: str | None) -> None:
         if digits is None:
             return
+        if self._asked is not None:
+            self._asked = replace(self._asked, is_outdated=True)
         self._interrupt(is_known=False)
         self.send(messages.caller_text(f"The caller pressed these keys: {digits}"))
         self._ask()
@@ -349,7 +339,7 @@ class Conversation:
     def _on_tool_call(self, call_id: str, name: str, arguments_text: str) -> None:
         if call_id in self._seen_calls:
             return  # `response.done` tells of it once more
-        _remember(self._seen_calls, call_id, None)
+        remember(self._seen_calls, call_id, None)
         try:
             self._run_tool(call_id, name, read_arguments(arguments_text))
         except ArgumentsInvalid as invalid:
@@ -365,10 +355,10 @@ class Conversation:
             return
         match name:
             case BuiltIn.END_CALL:
-                self._leaving = _Leaving(call_id, None)
+                self._begin_to_leave(_Leaving(call_id, None))
                 return
             case BuiltIn.TRANSFER_CALL:
-                self._leaving = _Leaving(call_id, read_destination(arguments, self.settings))
+                self._begin_to_leave(_Leaving(call_id, read_destination(arguments, self.settings)))
                 return
             case BuiltIn.SET_VARIABLES:
                 self.sink.set_variables(read_variables(arguments))
@@ -382,17 +372,22 @@ class Conversation:
                 raise ArgumentsInvalid("there is no such tool")
         self._answer_tool(call_id, _text(ok=True))
 
-    def _leave_if_said(self, leaving: _Leaving, response_id: str) -> None:
+    def _begin_to_leave(self, leaving: _Leaving) -> None:
+        """Wait for the goodbye, unless there is one already. A transfer under way may still be overtaken by the end."""
+        if self._leaving is not None or (self._left is not None and leaving.target is not None):
+            raise ArgumentsInvalid("the call is being ended or transferred already")
+        self._leaving = leaving
+
+    def _leave_if_said(self, leaving: _Leaving, response_id: str | None) -> None:
         """Leave after a response that had words; one without is followed by another that is asked for some."""
-        if leaving.is_answered or self._has_words(response_id):
+        was_asked = leaving.is_answered and self._next is None  # otherwise that is still to come
+        if was_asked or self._said.is_heard_of(response_id):
             self._leave(leaving)
             return
-        self._answer_tool(leaving.tool_call_id, _text(ok=True))
-        self._leaving = replace(leaving, is_answered=True)
+        if not leaving.is_answered:
+            self._answer_tool(leaving.tool_call_id, _text(ok=True))
+            self._leaving = replace(leaving, is_answered=True)
         self._ask(GOODBYE if leaving.target is None else GOING_ON)
-
-    def _has_words(self, response_id: str) -> bool:
-        return any(item.samples for item in self._items.values() if item.response_id == response_id)
 
     def _leave(self, leaving: _Leaving) -> None:
         self._leaving = None
@@ -403,7 +398,7 @@ class Conversation:
             self.sink.transfer(leaving.target)
 
     def _stay(self) -> None:
-        """The caller spoke over the goodbye while it was in the making: the agent may have to think again."""
+        """Not leave: the caller spoke over the goodbye while it was in the making."""
         leaving, self._leaving = self._leaving, None
         if leaving is not None and not leaving.is_answered:
             self._answer_tool(leaving.tool_call_id, _text(error="the caller spoke; the call goes on"))
@@ -424,30 +419,12 @@ class Conversation:
             self._next = None if self.replies else ask
         elif self._active is not None or self._asked is not None:
             self._next = ask
+            if self._waits_ms is None:
+                self._waits_ms = 0.0
         else:
             self._next, self._asked = None, ask
             self._waits_ms, self._reply_is_due = 0.0, False
             self.send(messages.response_create(instructions))
-
-    def _item(self, event: Event) -> _Item:
-        return self._items.get(event.item_id) or self._new_item(event.item_id, event.response_id)
-
-    def _new_item(self, item_id: str, response_id: str) -> _Item:
-        item = _Item(response_id)
-        _remember(self._items, item_id, item)
-        return item
-
-    def _write(self, item_id: str, item: _Item) -> None:
-        if item.words and not item.is_written:
-            item.is_written = True
-            self.sink.transcript(Role.AGENT, item.words.strip(), item_id=item_id)
-
-
-def _remember(known: OrderedDict[str, T], name: str, value: T) -> None:
-    """Keep something by its name, and no more than `MAX_REMEMBERED`: the oldest goes."""
-    known[name] = value
-    if len(known) > MAX_REMEMBERED:
-        known.popitem(last=False)
 
 
 def _text(**members: object) -> str:

@@ -11,7 +11,7 @@ Sources: the vendors' public documentation and SDKs (openai 3.5x, azure-ai-voice
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode
 
 from media_gateway.agents.contract import CallInfo
 from media_gateway.agents.realtime.tools import ToolSpec
@@ -36,15 +36,13 @@ def rate_of(dialect: Dialect, call_rate_hz: int) -> int:
 
 
 def url_of(settings: RealtimeAgent) -> str:
-    """Return the URL to connect to; it holds no secret."""
-    parts = urlsplit(settings.endpoint)
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    """Return the URL to connect to; it holds no secret. The endpoint comes without a query: the schema says so."""
+    query: dict[str, str] = {}
     if settings.dialect is Dialect.VOICE_LIVE:
         query.setdefault("api-version", VOICE_LIVE_API_VERSION)
     if settings.model is not None:
         query["model"] = settings.model
-    query |= settings.query
-    return urlunsplit(parts._replace(query=urlencode(query)))
+    return f"{settings.endpoint}?{urlencode({**query, **settings.query})}"
 
 
 def headers_of(dialect: Dialect, auth: KeyAuth | EntraAuth | None, credential: str) -> dict[str, str]:
@@ -98,11 +96,7 @@ def replies_by_itself(session: Mapping[str, Any]) -> bool:
 
 
 def _turns_of(session: Mapping[str, Any]) -> Mapping[str, Any]:
-    for place in (session, session.get("audio", {}).get("input", {})):
-        turns = place.get("turn_detection")
-        if isinstance(turns, Mapping):
-            return turns
-    return {}
+    return _object(session, "turn_detection") or _object(session, "audio", "input", "turn_detection")
 
 
 def rates_in(session: Mapping[str, Any]) -> set[int]:
@@ -115,12 +109,17 @@ def rates_in(session: Mapping[str, Any]) -> set[int]:
             rates.add(8_000)
         case "pcm16":
             rates.add(24_000)
-    audio = session.get("audio")
     for direction in ("input", "output"):
-        side = audio.get(direction) if isinstance(audio, Mapping) else None
-        form = side.get("format") if isinstance(side, Mapping) else None
-        rates.add(form.get("rate") if isinstance(form, Mapping) else None)
+        rates.add(_object(session, "audio", direction, "format").get("rate"))
     return {rate for rate in rates if isinstance(rate, int)}
+
+
+def _object(session: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
+    """Return the object at the end of a path; empty where there is none, whatever a profile or a service has there."""
+    found: Any = session
+    for name in path:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def _nested(settings: RealtimeAgent, rate_hz: int, transcription: Mapping[str, Any] | None) -> dict[str, Any]:

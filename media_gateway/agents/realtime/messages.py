@@ -8,6 +8,9 @@ import pybase64
 
 _encode = msgspec.json.encode
 
+ASK_ID = "ask"
+"""The `event_id` of a `response.create`, by which an error tells that it was refused."""
+
 
 def append(pcm: bytes) -> bytes:
     """Return the message that gives the service the caller's audio; the one that is sent 50 times a second."""
@@ -47,11 +50,12 @@ def truncate(item_id: str, heard_ms: int) -> bytes:
 
 def response_create(instructions: str | None = None) -> bytes:
     """Return the message that makes the agent speak: by its own lights, or by instructions for this once."""
-    message: dict[str, Any] = {"type": "response.create"}
+    message: dict[str, Any] = {"type": "response.create", "event_id": ASK_ID}
     if instructions is not None:
         message["response"] = {"instructions": instructions}
     return _encode(message)
 
 
-RESPONSE_CANCEL = b'{"type":"response.cancel"}'
-"""Stops the response in progress. Where there is none the service answers with an error, which is harmless."""
+def response_cancel(response_id: str) -> bytes:
+    """Return the message that stops a response; where it is over the service answers with a harmless error."""
+    return _encode({"type": "response.cancel", "response_id": response_id})

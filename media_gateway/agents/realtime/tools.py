@@ -11,7 +11,7 @@ from shared.acs.media import read_digit
 from shared.core.profiles import RealtimeAgent
 from shared.core.variables import within_limits
 
-MAX_ARGUMENTS_BYTES = 64 * 1024
+MAX_ARGUMENTS_CHARS = 64 * 1024
 MAX_DIGITS_SENT = 64
 NO_ARGUMENTS: Mapping[str, Any] = {"type": "object", "properties": {}}
 
@@ -81,7 +81,7 @@ def specs(settings: RealtimeAgent, *, is_recorded: bool) -> Sequence[ToolSpec]:
 
 def read_arguments(text: str) -> dict[str, Any]:
     """Return the arguments of a tool call, which come as JSON in a text. Raises `ArgumentsInvalid`."""
-    if len(text) > MAX_ARGUMENTS_BYTES:
+    if len(text) > MAX_ARGUMENTS_CHARS:
         raise ArgumentsInvalid("the arguments are too long")
     try:
         arguments = msgspec.json.decode(text) if text.strip() else {}
