@@ -39,11 +39,12 @@ TALK_SPREAD_S = 3.0
 
 @dataclass(slots=True)
 class Spent:
-    """CPU of a stretch of time."""
+    """Seconds of a stretch of time: how long it was, CPU, and waiting for the core."""
 
     wall_s: float
     target_s: float
     others_s: float
+    waited_s: float
 
 
 class Meter:
@@ -54,13 +55,17 @@ class Meter:
         self._others = others
 
     def target(self) -> Usage:
-        return usage_of(self._target) if self._target is not None else Usage(0.0, 0)
+        return usage_of(self._target) if self._target is not None else Usage(0.0, 0, 0.0)
 
     async def over(self, seconds: float) -> Spent:
-        before = time.perf_counter(), self.target().cpu_s, self._others_s()
+        started_s, target, others_s = time.perf_counter(), self.target(), self._others_s()
         await asyncio.sleep(seconds)
+        after = self.target()
         return Spent(
-            time.perf_counter() - before[0], self.target().cpu_s - before[1], self._others_s() - before[2]
+            wall_s=time.perf_counter() - started_s,
+            target_s=after.cpu_s - target.cpu_s,
+            others_s=self._others_s() - others_s,
+            waited_s=after.waited_s - target.waited_s,
         )
 
     def _others_s(self) -> float:
@@ -140,6 +145,7 @@ async def measure(
         "calls": len(calls),
         "cpu_ms": echo.target_s * 1000 / echo.wall_s / len(calls),
         "core_share": echo.target_s / echo.wall_s,
+        "waited_share": echo.waited_s / echo.wall_s,
         "load_core_share": echo.others_s / echo.wall_s,
         "p50_ms": percentile_ms(figures.latencies_s, 0.5),
         "p99_ms": percentile_ms(figures.latencies_s, 0.99),

@@ -71,23 +71,24 @@ async def run_once(
     async with contextlib.AsyncExitStack() as exits:
         behind, beside = [], []
         if variant.service:
-            pid, port = await exits.enter_async_context(server("bench.realtime_echo", core=load_core))
-            behind += ["--service", f"ws://127.0.0.1:{port}/v1/realtime"]
-            beside.append(str(pid))
+            service = await exits.enter_async_context(server("bench.realtime_echo", core=load_core))
+            behind += ["--service", f"ws://127.0.0.1:{service.port}/v1/realtime"]
+            beside.append(str(service.pid))
         if variant.recorded:
-            pid, port = await exits.enter_async_context(server("bench.blob_sink", core=load_core))
-            behind += ["--blobs", str(port)]
-            beside.append(str(pid))
+            blobs = await exits.enter_async_context(server("bench.blob_sink", core=load_core))
+            behind += ["--blobs", str(blobs.port)]
+            beside.append(str(blobs.pid))
         command = variant.command(calls, behind)
-        pid, port = await exits.enter_async_context(server(*command, core=target_core))
+        target = await exits.enter_async_context(server(*command, core=target_core))
         if profile is not None:
-            await exits.enter_async_context(profile.of(pid, calls, seconds))
-        return await asked(
-            *("bench.load", "--seconds", str(seconds), "--target", str(pid), "--beside", *beside),
+            await exits.enter_async_context(profile.of(target.pid, calls, seconds))
+        figures = await asked(
+            *("bench.load", "--seconds", str(seconds), "--target", str(target.pid), "--beside", *beside),
             *("--barge-seconds", str(barge_seconds if variant.service else 0.0)),
             core=load_core,
-            text=variant.urls(calls, port),
+            text=variant.urls(calls, target.port),
         )
+    return figures | {"recording_parts_lost": target.counters.get("recording_parts_lost", 0)}
 
 
 async def measure(

@@ -24,9 +24,9 @@ from bench.blob_sink import connection_string
 from bench.media_profile import sampled
 from bench.processes import until_stopped
 from media_gateway.logs import set_up_logs
-from media_gateway.runtime import MediaGateway
+from media_gateway.runtime import MediaGateway, provide_descriptors
 from media_gateway.timing import Timing
-from shared.adapters.blobs import BlobContainer, load_sdk
+from shared.adapters.blobs import load_sdk
 from shared.adapters.call_store import StoredEvent
 from shared.adapters.connect import LocalCredential
 from shared.adapters.recording_store import BlobRecordings
@@ -164,9 +164,11 @@ def _settings(calls: int, volume: Path) -> MediaSettings:
 
 
 async def _serve(arguments: argparse.Namespace, volume: Path) -> None:
+    # As the product's process does, all four.
+    provide_descriptors(arguments.calls)
     load_sdk()
     gc.collect()
-    gc.freeze()  # as the product's process does, both
+    gc.freeze()
     profile = AgentProfile(
         name="bench",
         agent=_agent(arguments.service),
@@ -174,8 +176,8 @@ async def _serve(arguments: argparse.Namespace, volume: Path) -> None:
         recording=Recording() if arguments.blobs else None,
     )
     storage = StorageSettings(None, connection_string(arguments.blobs or 9))
-    container = BlobContainer(storage, LocalCredential(), "recordings")
-    outside = Outside(calls=Rows(arguments.calls, profile), recordings=BlobRecordings(container))
+    recordings = BlobRecordings(storage, LocalCredential())
+    outside = Outside(calls=Rows(arguments.calls, profile), recordings=recordings)
     timing = Timing(disconnect_wait_s=0.1, interruption_grace_s=0.1, append_ms=arguments.append_ms)
     stop = asyncio.Event()
     gateway = MediaGateway(_settings(arguments.calls, volume), outside, timing)
@@ -183,7 +185,7 @@ async def _serve(arguments: argparse.Namespace, volume: Path) -> None:
     await until_stopped()
     stop.set()
     await running
-    await container.close()
+    await recordings.close()
 
 
 def _agent(service: str | None) -> AgentSettings:

@@ -14,7 +14,7 @@ Figures = Mapping[str, float]
 Results = Mapping[tuple[int, str], Figures]
 """By number of calls and name of the variant."""
 
-_FAULTS = ("lost", "out_of_order", "lost_calls", "unasked_stops")
+_FAULTS = ("lost", "out_of_order", "lost_calls", "unasked_stops", "recording_parts_lost")
 """Counted over all rounds; of all other figures the median counts."""
 
 
@@ -106,12 +106,14 @@ def goals_of(results: Results) -> list[list[str]]:
 
 
 def faults_of(results: Results) -> list[str]:
-    """Return what makes figures doubtful, a line each: losses, and a load that was late itself."""
+    """Return what makes figures doubtful, a line each: losses, a busy machine, and a load that was late itself."""
     found = []
     for (calls, variant), figures in results.items():
         named = [f"{figures[name]:.0f} {name.replace('_', ' ')}" for name in _FAULTS if figures[name]]
         if figures["late_share"] > 0.01:
             named.append(f"{figures['late_share']:.1%} of the load's own frames over 5 ms late")
+        if figures["waited_share"] > 0.01:
+            named.append(f"other processes had the core for {figures['waited_share']:.1%} of the time")
         if figures["load_core_share"] > 0.9:
             named.append("the load's core was full")
         if named:

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,18 +29,31 @@ class Usage:
     cpu_s: float
     """Of all its threads, in nanoseconds' precision; the ticks of /proc are too coarse for a second's work."""
     rss_bytes: int
+    waited_s: float
+    """How long its main thread could have run, and another process had its core."""
+
+
+@dataclass(slots=True)
+class Server:
+    """A process that serves."""
+
+    pid: int
+    port: int
+    counters: dict[str, int] = field(default_factory=dict)
+    """What it counted; known at its end."""
 
 
 def usage_of(pid: int) -> Usage:
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     # The clock of another process, as clock_getcpuclockid(3) makes its id on Linux.
     cpu_s = time.clock_gettime((~pid << 3) | 2)
-    return Usage(cpu_s, pages * os.sysconf("SC_PAGE_SIZE"))
+    waited_s = int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    return Usage(cpu_s, pages * os.sysconf("SC_PAGE_SIZE"), waited_s)
 
 
 @contextlib.asynccontextmanager
-async def server(*command: str, core: int) -> AsyncIterator[tuple[int, int]]:
-    """Run a module that serves until SIGTERM and writes a JSON line with its `port` to stderr; yield pid and port."""
+async def server(*command: str, core: int) -> AsyncIterator[Server]:
+    """Run a module that serves until SIGTERM; it writes JSON lines to stderr: its `port`, at its end `counters`."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", *command), cwd=ROOT, stderr=asyncio.subprocess.PIPE, limit=LINE_BYTES
     )
@@ -55,8 +68,10 @@ async def server(*command: str, core: int) -> AsyncIterator[tuple[int, int]]:
                     return said["port"]
         raise Ended(f"{command[0]} ended at its start:\n" + "".join(words[-20:]))
 
-    async def listen() -> None:
+    async def listen(running: Server) -> None:
         while line := (await process.stderr.readline()).decode():
+            if '"counters"' in line:
+                running.counters.update(json.loads(line)["counters"])
             if '"level": "INFO"' not in line:
                 print(line.rstrip(), file=sys.stderr)
 
@@ -64,8 +79,9 @@ async def server(*command: str, core: int) -> AsyncIterator[tuple[int, int]]:
     try:
         async with asyncio.timeout(START_S):
             port = await until_port()
-        reading = asyncio.create_task(listen())
-        yield process.pid, port
+        running = Server(process.pid, port)
+        reading = asyncio.create_task(listen(running))
+        yield running
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
