@@ -8,7 +8,7 @@ from media_gateway.message_socket import MessageSocket
 from media_gateway.recording.recorder import Recorder
 from media_gateway.ticker import Ticker, monotonic_us
 from shared.acs.media import STOP_AUDIO, encode_audio
-from shared.core.playout import Heard, Piece, PlayoutLedger
+from shared.core.playout import Heard, PlayoutLedger
 
 LOOK_S = 0.1
 """How often a wait for the end of what is said looks whether there is still somebody to hear it."""
@@ -67,9 +67,11 @@ class Speaker:
             self._ledger.append(item_id, pcm, protected=protected)
             return
         now_us = monotonic_us()
-        if self._socket.is_writable and (piece := self._ledger.pass_on(item_id, pcm, now_us)) is not None:
-            self._send(piece)
-            return
+        if self._socket.is_writable:
+            plays_at_us = self._ledger.pass_on(item_id, pcm, now_us)
+            if plays_at_us is not None:
+                self._send(item_id, plays_at_us, pcm)
+                return
         self._ledger.append(item_id, pcm, protected=protected)
         self.pump(now_us)
 
@@ -77,7 +79,7 @@ class Speaker:
         """Send what is due, and be called again by the ticker while audio waits."""
         if self._socket.is_writable:
             for piece in self._ledger.due(now_us):
-                self._send(piece)
+                self._send(*piece)
         self._pace(self._ledger.is_pending and self._socket.is_writable)
 
     def resume(self) -> None:
@@ -126,13 +128,12 @@ class Speaker:
                     self._recorder.interrupted(item.item_id, item.heard_ms, item.said_ms)
         return cut
 
-    def _send(self, piece: Piece) -> None:
-        pcm = piece.pcm
+    def _send(self, item_id: str, plays_at_us: int, pcm: bytes | bytearray) -> None:
         self._socket.send(encode_audio(pcm))
         self._messages += 1
         self._bytes += len(pcm)
         if self._recorder is not None:
-            self._recorder.agent(piece.item_id, piece.plays_at_us, pcm)
+            self._recorder.agent(item_id, plays_at_us, pcm)
         if self.first_audio_at is None:
             self.first_audio_at = self._clock()
 

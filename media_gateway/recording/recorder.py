@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 PART_S = 4.5
 """With the way to storage, a killed process loses less than 5 s."""
-UNDERRUN_MS = 20
+UNDERRUN_US = 20_000
 """A longer silence between two pieces of one item of the agent's is a gap: its audio did not come in time."""
 MAX_NOTED = 1000
 """Entries of the timeline and gaps kept between two parts; further ones are only counted."""
@@ -76,6 +76,8 @@ class Recorder:
         self._item_id = ""
         self._heard_until_us = 0
         """When the last piece of `_item_id` is over."""
+        self._stretch_from_us = 0
+        self._bytes_per_second = BYTES_PER_SAMPLE * self._rate_hz
 
     def caller(self, now_us: int, pcm: Pcm) -> None:
         """Take a frame of the caller's that arrives now; silence as zeros."""
@@ -85,27 +87,25 @@ class Recorder:
     def agent(self, item_id: str, plays_at_us: int, pcm: Pcm) -> None:
         """Take audio that was sent, and is heard from `plays_at_us` on."""
         self._tracks.agent(plays_at_us, pcm)
-        from_ms = (plays_at_us - self._line_began_us) // 1000
-        until_us = plays_at_us + len(pcm) * SECOND_US // (BYTES_PER_SAMPLE * self._rate_hz)
-        self._transcript.plays(item_id, from_ms, (until_us - self._line_began_us) // 1000)
-        if item_id == self._item_id:
-            silent_ms = (plays_at_us - self._heard_until_us) // 1000
-            if silent_ms > UNDERRUN_MS:
-                self._miss(Missing("agent", from_ms - silent_ms, silent_ms))
-        self._item_id = item_id
-        self._heard_until_us = until_us
+        # As a rule it goes on where the piece before ends, to a microsecond or two.
+        if item_id != self._item_id or plays_at_us - self._heard_until_us > UNDERRUN_US:
+            self._begin_stretch(item_id, plays_at_us)
+        self._heard_until_us = plays_at_us + len(pcm) * SECOND_US // self._bytes_per_second
 
     def cut(self, now_us: int) -> None:
         """Take that the agent's audio was stopped: what would be heard after now is not."""
         self._tracks.cut(now_us)
+        self._end_stretch()
         self._item_id = ""
 
     def interrupted(self, item_id: str, heard_ms: int, said_ms: int) -> None:
         """Take how much was heard of an item that was cut, and how much audio there was of it."""
+        self._end_stretch()
         self._transcript.cut(item_id, heard_ms, said_ms, self._now_ms())
 
     def said(self, role: Role, item_id: str, text: str) -> None:
         """Take a final text."""
+        self._end_stretch()
         self._transcript.said(role, item_id, text, self._now_ms())
 
     def digits(self, text: str) -> None:
@@ -165,7 +165,24 @@ class Recorder:
                 logger.exception("a part of a recording failed", extra={"call_id": self.folder.call_id})
             self._start_over(now_us)
 
+    def _begin_stretch(self, item_id: str, plays_at_us: int) -> None:
+        """Begin with another item of the agent's, or go on with it after a silence that is a gap."""
+        silent_us = plays_at_us - self._heard_until_us
+        if item_id == self._item_id:
+            silent_ms = silent_us // 1000
+            self._miss(Missing("agent", self._ms_of(plays_at_us) - silent_ms, silent_ms))
+        self._end_stretch()
+        self._item_id, self._stretch_from_us = item_id, plays_at_us
+
+    def _end_stretch(self) -> None:
+        """Tell the transcript how far the agent's item has come."""
+        if self._item_id:
+            self._transcript.plays(
+                self._item_id, self._ms_of(self._stretch_from_us), self._ms_of(self._heard_until_us)
+            )
+
     def _notes(self, *, final: bool) -> Notes:
+        self._end_stretch()
         happened, self._happened = self._happened, []
         missing, self._missing = self._missing, []
         counts = {**self._tracks.counts(), **self._counts, "texts_left_out": self._transcript.left_out}
@@ -195,4 +212,7 @@ class Recorder:
             self._counts["gaps_left_out"] += 1
 
     def _now_ms(self) -> int:
-        return (self._now_us() - self._line_began_us) // 1000
+        return self._ms_of(self._now_us())
+
+    def _ms_of(self, at_us: int) -> int:
+        return (at_us - self._line_began_us) // 1000

@@ -2,6 +2,8 @@
 
 import pybase64
 
+_decode = pybase64.b64decode
+
 
 def decode_base64(text: str) -> bytes:
     """Return the bytes of standard base64 with its padding.
@@ -12,8 +14,8 @@ def decode_base64(text: str) -> bytes:
     Raises:
         ValueError: the text is something else.
     """
-    decoded = pybase64.b64decode(text)
-    padding = (text[-1:] == "=") + (text[-2:-1] == "=")
-    if 4 * (len(decoded) + padding) != 3 * len(text):
+    decoded = _decode(text)
+    missing = 3 * len(text) - 4 * len(decoded)
+    if missing and missing != 4 * (len(text) - len(text.rstrip("="))):
         raise ValueError("not base64")
     return decoded

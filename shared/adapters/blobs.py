@@ -7,7 +7,7 @@ other answers anyway.
 import asyncio
 import importlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -142,16 +142,6 @@ class BlobContainer:
                 return False
             return True
 
-    async def write(self, name: str, data: bytes) -> None:
-        """Write a blob, over whatever was there: for those that only one writer has. Makes the container."""
-        client = await self._open()
-        async with _blob_faults():
-            try:
-                await client.upload_blob(name, data, overwrite=True)
-            except ResourceNotFoundError:
-                await self.make()
-                await client.upload_blob(name, data, overwrite=True)
-
     async def write_file(self, name: str, path: Path) -> None:
         """Write a blob from a file of any size, block by block, over whatever was there.
 
@@ -159,8 +149,8 @@ class BlobContainer:
             OSError: the file cannot be read.
         """
         client = await self._open()
-        async with _blob_faults():
-            await client.upload_blob(name, _blocks(path), overwrite=True)
+        async with _blob_faults(), aclosing(_blocks(path)) as blocks:
+            await client.upload_blob(name, blocks, overwrite=True)
 
     async def delete(self, names: Sequence[str]) -> None:
         """Delete blobs; one that is not there is no matter."""
@@ -191,6 +181,16 @@ class BlobContainer:
             try:
                 listed = client.list_blob_names(name_starts_with=prefix, results_per_page=NAMES_AT_ONCE)
                 return [name async for name in listed]
+            except ResourceNotFoundError:
+                return []
+
+    async def folders(self, prefix: str) -> list[str]:
+        """Return what follows `prefix` up to the next `/`, prefix and `/` with it, of every blob that has both."""
+        client = await self._open()
+        async with _blob_faults():
+            try:
+                walk = client.walk_blobs(name_starts_with=prefix, results_per_page=NAMES_AT_ONCE)
+                return [item.name async for item in walk if item.name.endswith("/")]
             except ResourceNotFoundError:
                 return []
 

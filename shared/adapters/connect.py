@@ -24,7 +24,6 @@ from shared.adapters.entra import EntraTokens
 from shared.adapters.key_vault import VaultSecrets
 from shared.adapters.pod_store import TablePodStore
 from shared.adapters.profile_store import CONTAINER, BlobProfileStore, BlobSoundStore
-from shared.adapters.recording_store import CONTAINER as RECORDINGS
 from shared.adapters.recording_store import BlobRecordings
 from shared.adapters.slot_store import TableSlotStore
 from shared.adapters.tables import open_tables
@@ -102,8 +101,8 @@ async def connect(settings: CommonSettings) -> AsyncIterator[Connections]:
         vault = _open_vault(stack, settings.vault, credential)
         config_blobs = BlobContainer(settings.storage, credential, CONTAINER)
         stack.push_async_callback(config_blobs.close)
-        recording_blobs = BlobContainer(settings.storage, credential, RECORDINGS)
-        stack.push_async_callback(recording_blobs.close)
+        recordings = BlobRecordings(settings.storage, credential)
+        stack.push_async_callback(recordings.close)
         calls = CallAutomationClient(
             settings.acs_endpoint,
             AzureKeyCredential(settings.acs_access_key) if settings.acs_access_key else credential,
@@ -130,7 +129,7 @@ async def connect(settings: CommonSettings) -> AsyncIterator[Connections]:
             acs_tokens=acs_tokens,
             profiles=BlobProfileStore(config_blobs),
             sounds=BlobSoundStore(config_blobs),
-            recordings=BlobRecordings(recording_blobs),
+            recordings=recordings,
             tables=tables,
             config_blobs=config_blobs,
         )

@@ -3,7 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from azure.core.credentials_async import AsyncTokenCredential
+
+from shared.adapters.blob_uploads import BlobUploads
 from shared.adapters.blobs import BlobContainer
+from shared.config import StorageSettings
 
 CONTAINER = "recordings"
 
@@ -11,8 +15,11 @@ CONTAINER = "recordings"
 class BlobRecordings:
     """Parts of recordings, and what is made of them. All methods raise `StoreUnavailable`."""
 
-    def __init__(self, container: BlobContainer) -> None:
-        self._container = container
+    def __init__(
+        self, settings: StorageSettings, credential: AsyncTokenCredential, name: str = CONTAINER
+    ) -> None:
+        self._container = BlobContainer(settings, credential, name)
+        self._uploads = BlobUploads(settings, credential, name)
         self._is_made = False
 
     async def put(self, name: str, data: bytes) -> None:
@@ -20,7 +27,7 @@ class BlobRecordings:
         if not self._is_made:
             await self._container.make()
             self._is_made = True
-        await self._container.write(name, data)
+        await self._uploads.put(name, data)
 
     async def put_file(self, name: str, path: Path) -> None:
         """Write a blob from a file, over what was there; it appears when it is whole."""
@@ -39,6 +46,15 @@ class BlobRecordings:
         """Return the name of every blob that begins with `prefix`."""
         return await self._container.names(prefix)
 
+    async def folders(self, prefix: str) -> list[str]:
+        """Return the folders right below `prefix`, each with the prefix and a `/` at its end."""
+        return await self._container.folders(prefix)
+
     async def delete(self, names: Sequence[str]) -> None:
         """Delete blobs; those that are not there are no matter."""
         await self._container.delete(names)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._uploads.close()
+        await self._container.close()

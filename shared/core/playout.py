@@ -162,10 +162,13 @@ class PlayoutLedger:
         item.said += samples
         self._enqueue(item, pcm)
 
-    def pass_on(self, item_id: str, pcm: bytes, now_us: int) -> Piece | None:
+    def pass_on(self, item_id: str, pcm: bytes, now_us: int) -> int | None:
         """Do `append` and `due` in one for audio that goes on in real time; None: it is for those two.
 
         A short cut, and the one that most audio takes: the item goes on, nothing waits, and there is room at ACS.
+
+        Returns:
+            When the caller begins to hear it, as in `Piece`; it is to be sent now.
         """
         item, size = self._latest, len(pcm)
         if (
@@ -180,9 +183,11 @@ class PlayoutLedger:
         samples = size // BYTES_PER_SAMPLE
         item.said += samples
         self._settle(now_us)
-        piece = Piece(item_id, max(self._end_us, now_us) + self._delay_us, pcm)
+        end_us = self._end_us
+        if end_us <= now_us:
+            end_us = now_us
         self._send(item, samples, now_us)
-        return piece
+        return end_us + self._delay_us
 
     def due(self, now_us: int) -> list[Piece]:
         """Return the pieces to send now, oldest first; they count as sent."""

@@ -9,7 +9,6 @@ import pytest
 
 from media_gateway.recording.spill import Spill
 from media_gateway.recording.store import RecordingStore, StoreTiming
-from shared.adapters.blobs import BlobContainer
 from shared.adapters.connect import LocalCredential
 from shared.adapters.recording_store import BlobRecordings
 from shared.config import StorageSettings
@@ -31,9 +30,11 @@ def running(container_name, counters, tmp_path):
 
     @asynccontextmanager
     async def run(connection_string, process="pod-1"):
-        container = BlobContainer(StorageSettings(None, connection_string), LocalCredential(), container_name)
+        recordings = BlobRecordings(
+            StorageSettings(None, connection_string), LocalCredential(), container_name
+        )
         store = RecordingStore(
-            BlobRecordings(container), Spill(tmp_path, process, 1 << 30), counters, StoreTiming(retry_s=0.05)
+            recordings, Spill(tmp_path, process, 1 << 30), counters, StoreTiming(retry_s=0.05)
         )
         await store.open()
         sending = asyncio.create_task(store.run())
@@ -42,6 +43,6 @@ def running(container_name, counters, tmp_path):
         finally:
             sending.cancel()
             await asyncio.wait((sending,))
-            await container.close()
+            await recordings.close()
 
     return run

@@ -15,7 +15,6 @@ from media_gateway.recording.recorder import Recorder
 from media_gateway.recording.spill import Spill
 from media_gateway.recording.store import RecordingStore
 from media_gateway.ticker import monotonic_us
-from shared.adapters.blobs import BlobContainer
 from shared.adapters.connect import LocalCredential
 from shared.adapters.recording_store import BlobRecordings
 from shared.config import StorageSettings
@@ -25,9 +24,9 @@ FRAME_S = 0.02
 
 
 async def main(connection_string, container_name, volume, call_id, part_s):
-    container = BlobContainer(StorageSettings(None, connection_string), LocalCredential(), container_name)
+    recordings = BlobRecordings(StorageSettings(None, connection_string), LocalCredential(), container_name)
     counters = Counter()
-    store = RecordingStore(BlobRecordings(container), Spill(Path(volume), "killed", 1 << 30), counters)
+    store = RecordingStore(recordings, Spill(Path(volume), "killed", 1 << 30), counters)
     await store.open()
     record = recorded_record(call_id=call_id)
     recorder = Recorder(

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from shared.adapters.blobs import BLOCK_BYTES, DELETED_AT_ONCE, BlobContainer, BlobTooLarge
+from shared.adapters.blobs import BLOCK_BYTES, DELETED_AT_ONCE, BlobTooLarge
 from shared.adapters.connect import LocalCredential
 from shared.adapters.recording_store import BlobRecordings
 from shared.config import StorageSettings
@@ -13,11 +13,11 @@ from shared.errors import StoreUnavailable
 
 @pytest.fixture
 async def recordings(storage_connection_string, container_name):
-    container = BlobContainer(
+    recordings = BlobRecordings(
         StorageSettings(None, storage_connection_string), LocalCredential(), container_name
     )
-    yield BlobRecordings(container)
-    await container.close()
+    yield recordings
+    await recordings.close()
 
 
 async def test_the_first_blob_makes_the_container_and_a_later_one_takes_its_place(recordings):
@@ -47,10 +47,17 @@ async def test_any_number_of_blobs_is_deleted_whether_or_not_they_are_there(reco
     assert await recordings.names("") == ["b/1"]
 
 
+async def test_folders_are_what_lies_right_below(recordings):
+    assert await recordings.folders("a/") == []
+    for name in ("a/1/x", "a/1/y", "a/2/z/w", "a/file", "b/3/x"):
+        await recordings.put(name, b"x")
+    assert await recordings.folders("a/") == ["a/1/", "a/2/"]
+    assert await recordings.folders("") == ["a/", "b/"]
+
+
 async def test_storage_that_is_away_is_a_temporary_fault(unused_tcp_port, tmp_path):
     away = f"AccountName=a;AccountKey=a2V5;BlobEndpoint=http://127.0.0.1:{unused_tcp_port}/a;"
-    container = BlobContainer(StorageSettings(None, away), LocalCredential(), "recordings")
-    recordings = BlobRecordings(container)
+    recordings = BlobRecordings(StorageSettings(None, away), LocalCredential())
     path = tmp_path / "file"
     path.write_bytes(bytes(2 * BLOCK_BYTES))
     try:
@@ -58,9 +65,10 @@ async def test_storage_that_is_away_is_a_temporary_fault(unused_tcp_port, tmp_pa
             recordings.put("a", b"1"),
             recordings.put_file("a", path),
             recordings.names("a"),
+            recordings.folders("a"),
             recordings.delete(["a"]),
         ):
             with pytest.raises(StoreUnavailable, match="did not answer"):
                 await ask
     finally:
-        await container.close()
+        await recordings.close()

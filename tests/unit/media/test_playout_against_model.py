@@ -44,11 +44,11 @@ class LedgerAndModel(RuleBasedStateMachine):
     @rule(item=ITEMS, samples=st.integers(1, 60))
     def agent_speaks_in_real_time(self, item, samples):
         pcm = b"".join((self.marker + at).to_bytes(4, "little")[:2] for at in range(samples))
-        piece = self.ledger.pass_on(item, pcm, self.now)
-        if piece is not None:
+        plays_at = self.ledger.pass_on(item, pcm, self.now)
+        if plays_at is not None:
             self.marker += samples
             self.model.append(item, pcm)
-            assert self.model.due(self.now) == [piece]
+            assert self.model.due(self.now) == [(item, plays_at, pcm)]
 
     @rule()
     def gateway_sends(self):
