@@ -297,9 +297,9 @@ class Conversation:
         match error.code:
             case "response_cancel_not_active":
                 pass  # it was over before our word came
-            case "conversation_already_has_active_response":
+            case "conversation_already_has_active_response" if self._asked is not None:
                 # The service began one by itself while we asked; ours comes after it.
-                self._next, self._asked = self._next or self._asked or _Ask(), None
+                self._next, self._asked = self._next or self._asked, None
             case "session_expired":
                 self.sink.failed(AgentFailed("session_expired"))
             case "insufficient_quota":

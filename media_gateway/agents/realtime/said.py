@@ -25,6 +25,8 @@ class _Item:
     response_id: str
     samples: int = 0
     words: str = ""
+    has_more_words: bool = False
+    """Whether there were more than are kept."""
     is_whole: bool = False
     """Whether all of its audio has come."""
     is_written: bool = False
@@ -95,7 +97,8 @@ class Said:
         return item
 
     def _put_words(self, item: _Item, words: str) -> None:
-        if len(item.words) < MAX_WORDS < len(words):
+        if len(words) > MAX_WORDS and not item.has_more_words:
+            item.has_more_words = True
             self._sink.note("agent_words_cut")
         item.words = words[:MAX_WORDS]
 

@@ -122,7 +122,8 @@ def read_variables(arguments: Mapping[str, Any]) -> dict[str, str]:
 
 def read_destination(arguments: Mapping[str, Any], settings: RealtimeAgent) -> str:
     """Return the raw id to transfer to. Raises `ArgumentsInvalid`."""
-    target = settings.transfer_targets.get(str(arguments.get("destination")))
+    name = arguments.get("destination")
+    target = settings.transfer_targets.get(name) if isinstance(name, str) else None
     if target is None:
         raise ArgumentsInvalid(f"destination must be one of: {', '.join(sorted(settings.transfer_targets))}")
     return target
