@@ -48,8 +48,8 @@ WAITING_CALLS = 10_000
 """Past it a call's parts stay as they are, and are counted."""
 SILENCE_STEP = 24_000
 """Samples of silence written at once."""
-MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
-"""Largest `call.json` that is read again."""
+MAX_CALL_BYTES = 8 * 1024 * 1024
+"""Largest `call.json` that is read again; one with three hours of parts has 200 KB."""
 RETRY_S = 5.0
 """Before storage that is away is asked again."""
 
@@ -60,7 +60,7 @@ class Finaliser:
     Args:
         store: Where the parts went, and where the recordings go.
         counters: The process's: `recordings_made`, `recordings_failed`, `recordings_not_made`,
-            `recording_parts_invalid` and `recording_parts_late`.
+            `recording_parts_invalid` and `recording_parts_left`.
         retry_s: Before storage that is away is asked again.
     """
 
@@ -95,13 +95,13 @@ class Finaliser:
             OSError: the volume does not take the recording.
         """
         await self._store.all_sent(folder)
-        names = await self._store.blobs.names(f"{folder}/")
+        names = await self._store.blobs.names(folder.parts)
         parts = [parsed[1] for name in names if (parsed := parse_name(name)) is not None]
         if not parts:
             return
-        if f"{folder}/{CALL_NAME}" not in names:
-            await self._make(folder, parts)
-        await self._clean(folder, parts)
+        made = await self._store.blobs.read(f"{folder}/{CALL_NAME}", max_bytes=MAX_CALL_BYTES)
+        made_of = await self._make(folder, parts) if made is None else json.loads(made)["recording"]["parts"]
+        await self._clean(folder, parts, frozenset(made_of))
 
     async def _work(self) -> None:
         while True:
@@ -124,8 +124,8 @@ class Finaliser:
                 logger.exception("a recording could not be made", extra={"call_id": folder.call_id})
             return
 
-    async def _make(self, folder: CallFolder, parts: Sequence[PartName]) -> None:
-        """Write the recording and both documents."""
+    async def _make(self, folder: CallFolder, parts: Sequence[PartName]) -> list[str]:
+        """Write the recording and both documents; return the names of the parts that it is made of."""
         reading = _Reading(self._store.blobs, folder)
         pieces = {piece.part: piece for piece in lay_out(parts)}
         making: _Making | None = None
@@ -149,27 +149,28 @@ class Finaliser:
             await self._store.blobs.put_file(f"{folder}/recording.{reading.format.value}", making.path)
             made = await asyncio.to_thread(making.made, sorted(reading.notes))
             await self._put(folder, TRANSCRIPT_NAME, transcript_document(gathered, made))
-            await self._put(folder, CALL_NAME, call_document(gathered, made))
+            call = call_document(gathered, made)
+            await self._put(folder, CALL_NAME, call)
             self._counters["recordings_made"] += 1
         finally:
             if making is not None:
                 await asyncio.to_thread(making.discard)
+        made_of: list[str] = call["recording"]["parts"]
+        return made_of
 
     async def _put(self, folder: CallFolder, name: str, document: Document) -> None:
         data = msgspec.json.format(msgspec.json.encode(document), indent=2)
         await self._store.blobs.put(f"{folder}/{name}", data)
 
-    async def _clean(self, folder: CallFolder, parts: Sequence[PartName]) -> None:
-        """Delete the parts that the recording was made of."""
-        data = await self._store.blobs.read(f"{folder}/{CALL_NAME}", max_bytes=MAX_DOCUMENT_BYTES)
-        made_of = set(json.loads(data or b"{}")["recording"]["parts"])
-        used = [part for part in parts if str(part) in made_of]
-        await self._store.blobs.delete([part.within(folder) for part in used])
+    async def _clean(self, folder: CallFolder, parts: Sequence[PartName], made_of: frozenset[str]) -> None:
+        """Delete the parts that the recording is made of; others came too late, or cannot be read."""
+        used = [part.within(folder) for part in parts if str(part) in made_of]
+        await self._store.blobs.delete(used)
         if len(used) < len(parts):
-            late = len(parts) - len(used)
-            self._counters["recording_parts_late"] += late
+            left = len(parts) - len(used)
+            self._counters["recording_parts_left"] += left
             logger.warning(
-                "parts are not in their call's recording", extra={"call_id": folder.call_id, "parts": late}
+                "parts are not in their call's recording", extra={"call_id": folder.call_id, "parts": left}
             )
 
 

@@ -2,7 +2,10 @@
 
 A part is one blob, so that its audio and its notes are there together or not at all:
 
-    {account}/{yyyy-mm-dd}/{call_id}/parts/{epoch}/{first}-{end}.wav
+    unfinished/{account}/{yyyy-mm-dd}/{call_id}/parts/{epoch}/{first}-{end}.wav
+
+What is below `unfinished/` goes when the call's recording is made, so a listing of it shows the calls that are live, or
+were left by a process that was killed, however many are finished.
 
 The epoch says which of the call's owners recorded it, and the two numbers which samples of the call's line it holds, so
 that parts of several owners lie on one line, whatever order they come in. The notes are JSON in a chunk of their own
@@ -18,17 +21,16 @@ import numpy as np
 
 from media_gateway.recording.line import SAMPLE, Samples
 
+UNFINISHED = "unfinished/"
 CHANNELS = 2
 FRAME_BYTES = CHANNELS * SAMPLE.itemsize
-MAX_PART_BYTES = 4 * 1024 * 1024
-"""Thirty seconds at 24 kHz, with their notes; a real part is a tenth of that."""
+MAX_PART_BYTES = 16 * 1024 * 1024
+"""Thirty seconds at 24 kHz have 3 MB, and notes may have as much; a real part has half a megabyte."""
 
 _HEADER = struct.Struct("<4sI4s 4sIHHIIHH 4sI")
 _CHUNK = struct.Struct("<4sI")
-_NAME = re.compile(
-    r"(?P<account>[^/]+)/(?P<date>\d{4}-\d\d-\d\d)/(?P<call>[^/]+)"
-    r"/parts/(?P<epoch>\d{4,})/(?P<first>\d{12,})-(?P<end>\d{12,})\.wav"
-)
+_FOLDER = re.compile(r"unfinished/(?P<account>[^/]+)/(?P<date>\d{4}-\d\d-\d\d)/(?P<call>[^/]+)/")
+_NAME = re.compile(_FOLDER.pattern + r"parts/(?P<epoch>\d{4,})/(?P<first>\d{12,})-(?P<end>\d{12,})\.wav")
 
 
 class PartInvalid(Exception):
@@ -52,10 +54,16 @@ class CallFolder:
     def __str__(self) -> str:
         return f"{self.account}/{self.date}/{self.call_id}"
 
+    @classmethod
+    def parse(cls, name: str) -> "CallFolder | None":
+        """Return the folder below `UNFINISHED` that `name` is; None where it is no call's."""
+        found = _FOLDER.fullmatch(name)
+        return None if found is None else cls(found["account"], found["date"], found["call"])
+
     @property
     def parts(self) -> str:
         """What the names of its parts begin with."""
-        return f"{self}/parts/"
+        return f"{UNFINISHED}{self}/parts/"
 
 
 @dataclass(frozen=True, slots=True, order=True)

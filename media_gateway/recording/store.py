@@ -39,6 +39,9 @@ class RecordingBlobs(Protocol):
     async def names(self, prefix: str) -> list[str]:
         """Return the name of every blob that begins with `prefix`. Raises `StoreUnavailable`."""
 
+    async def folders(self, prefix: str) -> list[str]:
+        """Return the folders right below `prefix`, with it and a `/` at the end. Raises `StoreUnavailable`."""
+
     async def delete(self, names: Sequence[str]) -> None:
         """Delete blobs, those too that are not there. Raises `StoreUnavailable`."""
 

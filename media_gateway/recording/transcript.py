@@ -19,6 +19,8 @@ MAX_ENTRIES = 2000
 """Past it nothing new is written down, and counted: a call of an hour has some hundreds."""
 MAX_TEXT = 20_000
 """Characters of one entry; what comes past them is left out, and counted."""
+MAX_TEXTS = 500_000
+"""Characters of all entries, which come in parts: those of an hour of speech are a tenth of that."""
 LATE_TEXT_MS = 5000
 """How late a caller's text may come. Nothing tells when it was spoken: so what comes within this after a pause is
 taken for a part of the pause, for rather too little is kept than a card number."""
@@ -73,6 +75,7 @@ class Transcript:
         self._digits: list[Entry] = []
         self._digits_told = 0
         self._numbers = 0
+        self._length = 0
         self._paused_ms: int | None = None
         self._pauses: list[tuple[int, int]] = []
         self.left_out = 0
@@ -81,7 +84,7 @@ class Transcript:
     def said(self, role: Role, item_id: str, text: str, at_ms: int) -> None:
         """Write down words of an item; several are joined in order."""
         item = self._item(role, item_id)
-        if item is None or item.length + len(text) > MAX_TEXT:
+        if item is None or item.length + len(text) > MAX_TEXT or self._length + len(text) > MAX_TEXTS:
             self.left_out += 1
             return
         if role is Role.CALLER and self._may_be_of_a_pause(item.began_ms, at_ms):
@@ -90,6 +93,7 @@ class Transcript:
             item.told_ms = at_ms
         item.texts.append(text)
         item.length += len(text)
+        self._length += len(text)
         item.is_changed = True
 
     def began(self, role: Role, item_id: str, at_ms: int) -> None:

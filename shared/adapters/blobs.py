@@ -6,7 +6,7 @@ other answers anyway.
 
 import asyncio
 import importlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -229,7 +229,7 @@ class BlobContainer:
         return client
 
 
-async def _blocks(path: Path) -> AsyncIterator[bytes]:
+async def _blocks(path: Path) -> AsyncGenerator[bytes, None]:
     """Yield a file in blocks, read off the event loop."""
     with await asyncio.to_thread(path.open, "rb") as file:
         while block := await asyncio.to_thread(file.read, BLOCK_BYTES):

@@ -47,6 +47,10 @@ class MemoryBlobs:
         await self._answer()
         return sorted(name for name in self.blobs if name.startswith(prefix))
 
+    async def folders(self, prefix):
+        names = await self.names(prefix)
+        return sorted({prefix + name.removeprefix(prefix).partition("/")[0] + "/" for name in names})
+
     async def delete(self, names):
         await self._answer()
         for name in names:

@@ -219,7 +219,7 @@ async def test_parts_that_come_after_the_recording_stay_and_are_counted(store, b
     late.recorder.finish()
     await finaliser.finalise(call.recorder.folder)
     assert sum("/parts/0002/" in name for name in blobs.blobs) == 1
-    assert counters["recording_parts_late"] == 1
+    assert counters["recording_parts_left"] == 1
     assert document(blobs, "call.json")["recording"]["duration_ms"] == 9000
 
 

@@ -54,7 +54,7 @@ def test_another_wav_file_is_no_part():
 def test_the_name_says_whose_it_is_and_where_it_lies():
     name = PartName(epoch=2, first=96_000, end=192_000)
     blob = name.within(FOLDER)
-    assert blob == "demo/2026-11-24/0193/parts/0002/000000096000-000000192000.wav"
+    assert blob == "unfinished/demo/2026-11-24/0193/parts/0002/000000096000-000000192000.wav"
     assert parse_name(blob) == (FOLDER, name)
 
 
@@ -62,9 +62,10 @@ def test_the_name_says_whose_it_is_and_where_it_lies():
     "name",
     [
         "demo/2026-11-24/0193/call.json",
-        "demo/2026-11-24/0193/parts/0002/000000096000.wav",
-        "demo/2026-11-24/0193/parts/0002/000000096000-000000096000.wav",
-        "demo/2026-11-24/x/0193/parts/0002/000000096000-000000192000.wav",
+        "demo/2026-11-24/0193/parts/0002/000000096000-000000192000.wav",
+        "unfinished/demo/2026-11-24/0193/parts/0002/000000096000.wav",
+        "unfinished/demo/2026-11-24/0193/parts/0002/000000096000-000000096000.wav",
+        "unfinished/demo/2026-11-24/x/0193/parts/0002/000000096000-000000192000.wav",
     ],
 )
 def test_other_names_are_no_parts(name):

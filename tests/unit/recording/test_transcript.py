@@ -9,6 +9,7 @@ from media_gateway.recording.transcript import (
     LATE_TEXT_MS,
     MAX_ENTRIES,
     MAX_TEXT,
+    MAX_TEXTS,
     Kind,
     Transcript,
     heard_text,
@@ -131,6 +132,14 @@ def test_there_is_an_end_to_what_is_written_down_and_it_is_counted():
     transcript.said(CALLER, "0", "y" * MAX_TEXT, 1)
     assert transcript.left_out == 3
     assert len(transcript.changes(final=True)) == MAX_ENTRIES
+
+
+def test_there_is_an_end_to_all_words_together():
+    transcript = Transcript()
+    for number in range(MAX_TEXTS // MAX_TEXT + 1):
+        transcript.said(CALLER, str(number), "x" * MAX_TEXT, number)
+    assert transcript.left_out == 1
+    assert sum(len(entry.text) for entry in transcript.changes()) == MAX_TEXTS
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,92 @@
+"""Finds calls whose recording nobody finalises any more, because the process that had them was killed.
+
+Its parts lie in blob storage. Whether a call is over nobody needs to be asked: none lasts longer than its callback
+token is good, and its id says when it began. Every pod looks; that two finalise the same call does no harm.
+"""
+
+import asyncio
+import logging
+import random
+import time
+import uuid
+from collections.abc import Callable
+
+from media_gateway.recording.finaliser import Finaliser
+from media_gateway.recording.parts import UNFINISHED, CallFolder
+from media_gateway.recording.store import RecordingBlobs
+from shared.errors import StoreUnavailable
+
+logger = logging.getLogger(__name__)
+
+OVER_AFTER_S = 4 * 3600
+"""A callback token is good for three hours, and no profile may let a call last longer."""
+LOOK_EVERY_S = 900.0
+_UUID7 = 7
+_TIME_SHIFT = 80
+"""Below the milliseconds since 1970 of a UUIDv7."""
+
+
+class Sweeper:
+    """Submits what was left. Owns no task; `run` is one.
+
+    Args:
+        blobs: Where the parts are.
+        finaliser: Gets the calls.
+        clock: Unix seconds.
+        look_every_s: How often it looks; the first time after half of that or less, so that pods look at
+            different times.
+    """
+
+    def __init__(
+        self,
+        blobs: RecordingBlobs,
+        finaliser: Finaliser,
+        *,
+        clock: Callable[[], float] = time.time,
+        look_every_s: float = LOOK_EVERY_S,
+    ) -> None:
+        self._blobs = blobs
+        self._finaliser = finaliser
+        self._clock = clock
+        self._look_every_s = look_every_s
+        self._found: frozenset[CallFolder] = frozenset()
+        """What the last look found: what is still there has parts that cannot be used, and is left alone."""
+
+    async def run(self) -> None:
+        """Look now and then, until cancelled."""
+        await asyncio.sleep(random.uniform(0, self._look_every_s / 2))  # noqa: S311 - spreads work, guards nothing
+        while True:
+            try:
+                await self.look()
+            except StoreUnavailable:
+                pass
+            except Exception:
+                logger.exception("recordings that were left could not be looked for")
+            await asyncio.sleep(self._look_every_s)
+
+    async def look(self) -> None:
+        """Submit every call that is over and has parts, once.
+
+        Raises:
+            StoreUnavailable: storage is away.
+        """
+        found = {
+            folder
+            for account in await self._blobs.folders(UNFINISHED)
+            for date in await self._blobs.folders(account)
+            for name in await self._blobs.folders(date)
+            if (folder := CallFolder.parse(name)) is not None and self._is_over(folder.call_id)
+        }
+        new, self._found = found - self._found, frozenset(found)
+        for folder in new:
+            self._finaliser.submit(folder)
+        if new:
+            logger.info("recordings were left by a process that is gone", extra={"calls": len(new)})
+
+    def _is_over(self, call_id: str) -> bool:
+        try:
+            made = uuid.UUID(call_id)
+        except ValueError:
+            return False
+        began_at = (made.int >> _TIME_SHIFT) / 1000
+        return made.version == _UUID7 and self._clock() - began_at > OVER_AFTER_S
