@@ -5,6 +5,8 @@ import math
 
 from hypothesis import given
 
+from media_gateway.agents.realtime.dialects import rates_in
+from media_gateway.agents.realtime.events import AudioDelta, EventInvalid, decode
 from shared.acs.callbacks import CallbackEvent, parse_callback
 from shared.acs.event_grid import GridEvent, parse_delivery, read_incoming_call, read_validation_code
 from shared.acs.shapes import MalformedMessage
@@ -12,7 +14,7 @@ from shared.acs.times import parse_time
 from shared.calls.callbacks import applied
 from shared.core.call import WrongConnection
 from shared.core.variables import MAX_NAME_CHARS, MAX_VALUE_CHARS, MAX_VARIABLES, within_limits
-from tests.fuzz.payloads import CALLBACKS, DELIVERIES
+from tests.fuzz.payloads import CALLBACKS, DELIVERIES, REALTIME_EVENTS
 from tests.fuzz.strategies import bodies, fuzzed, mutated, odd_texts
 from tests.support.records import call_record
 
@@ -56,3 +58,15 @@ def test_a_callback_is_read_or_refused_and_changes_a_call_or_not(body):
 def test_a_text_is_a_time_or_a_value_error(text):
     with contextlib.suppress(ValueError, OverflowError):
         assert math.isfinite(parse_time(text))
+
+
+@fuzzed
+@given(bodies | mutated(REALTIME_EVENTS))
+def test_a_message_of_a_realtime_service_is_read_or_refused(body):
+    with contextlib.suppress(EventInvalid):
+        event = decode(body)
+        if isinstance(event, AudioDelta):
+            assert len(event.pcm) % 2 == 0
+        else:
+            assert event.is_known >= (event.kind is not None)
+            assert all(isinstance(rate, int) for rate in rates_in(event.session or {}))

@@ -101,16 +101,16 @@ def _turns_of(session: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def rates_in(session: Mapping[str, Any]) -> set[int]:
     """Return the rates that a service says it uses, as far as it says any. Both shapes are looked at."""
-    rates: set[object] = {session.get("input_audio_sampling_rate")}
+    rates: list[object] = [session.get("input_audio_sampling_rate")]
     match session.get("output_audio_format"):
         case "pcm16_16000hz":
-            rates.add(16_000)
+            rates.append(16_000)
         case "pcm16_8000hz":
-            rates.add(8_000)
+            rates.append(8_000)
         case "pcm16":
-            rates.add(24_000)
+            rates.append(24_000)
     for direction in ("input", "output"):
-        rates.add(_object(session, "audio", direction, "format").get("rate"))
+        rates.append(_object(session, "audio", direction, "format").get("rate"))
     return {rate for rate in rates if isinstance(rate, int)}
 
 
