@@ -108,7 +108,7 @@ class MessageSocket(WSListener):
 
     def send(self, message: bytes) -> None:
         """Send a text message; after the end, nothing happens."""
-        if self._transport is not None and not self._closing:
+        if not self._closing and self._transport is not None:
             self._transport.send(TEXT, message)
 
     def close(self, code: WSCloseCode = WSCloseCode.OK, reason: str = "") -> None:

@@ -67,13 +67,12 @@ class Speaker:
             self._ledger.append(item_id, pcm, protected=protected)
             return
         now_us = monotonic_us()
-        if self._socket.is_writable:
-            plays_at_us = self._ledger.pass_on(item_id, pcm, now_us)
-            if plays_at_us is not None:
-                self._send(item_id, plays_at_us, pcm)
-                return
-        self._ledger.append(item_id, pcm, protected=protected)
-        self.pump(now_us)
+        plays_at_us = self._ledger.pass_on(item_id, pcm, now_us) if self._socket.is_writable else None
+        if plays_at_us is not None:
+            self._send(item_id, plays_at_us, pcm)
+        else:
+            self._ledger.append(item_id, pcm, protected=protected)
+            self.pump(now_us)
 
     def pump(self, now_us: int) -> None:
         """Send what is due, and be called again by the ticker while audio waits."""

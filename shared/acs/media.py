@@ -16,8 +16,6 @@ import msgspec
 import pybase64
 from msgspec import Struct, field
 
-from shared.acs.base64_text import decode_base64
-
 Payload: TypeAlias = bytes | bytearray | memoryview
 
 BYTES_PER_SAMPLE = 2
@@ -117,6 +115,7 @@ _DIGITS: Mapping[str, str] = {
     "hash": "#",
 }
 
+_decode_base64 = pybase64.b64decode
 _read_envelope = msgspec.json.Decoder(_Envelope).decode
 _DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises; deep nesting is a RecursionError even in members that we skip."""
@@ -149,7 +148,7 @@ def decode(message: Payload) -> Message | None:
         if not text:
             return AudioData(None if text is None else b"", participant, audio.silent)
         try:
-            pcm = decode_base64(text)
+            pcm = _decode_base64(text, None, True)  # strict; by name it takes twice as long
         except ValueError:
             raise MediaInvalid(Flaw.BAD_BASE64) from None
         size = len(pcm)

@@ -177,16 +177,22 @@ class PlayoutLedger:
             or self._queue
             or not 0 < size <= self._chunk_bytes
             or size % BYTES_PER_SAMPLE
-            or self._end_us - now_us >= self._lead_us
         ):
             return None
-        samples = size // BYTES_PER_SAMPLE
-        item.said += samples
-        self._settle(now_us)
-        end_us = self._end_us
+        samples, end_us = size // BYTES_PER_SAMPLE, self._end_us
         if end_us <= now_us:
-            end_us = now_us
-        self._send(item, samples, now_us)
+            # The caller's end ran dry: a new run begins now.
+            item.said += samples
+            self._settle(now_us)
+            self._send(item, samples, now_us)
+            return now_us + self._delay_us
+        span = self._spans[-1]  # there is one: its audio is not over yet
+        if end_us - now_us >= self._lead_us or span.item is not item:
+            return None
+        item.said += samples
+        span.samples += samples
+        self._run += samples
+        self._end_us = self._anchor_us - (-self._run * _SECOND_US // self.rate_hz)
         return end_us + self._delay_us
 
     def due(self, now_us: int) -> list[Piece]:

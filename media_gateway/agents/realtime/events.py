@@ -12,9 +12,8 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
+import pybase64
 from msgspec import Struct
-
-from shared.acs.base64_text import decode_base64
 
 BYTES_PER_SAMPLE = 2
 
@@ -164,6 +163,7 @@ class _AudioDelta(Struct, frozen=True, gc=False):
     delta: str = ""
 
 
+_decode_base64 = pybase64.b64decode
 _read_audio = msgspec.json.Decoder(_AudioDelta).decode
 _read_event = msgspec.json.Decoder(Event).decode
 _AUDIO_TYPES = frozenset(name for name, kind in _KINDS.items() if kind is Kind.AUDIO)
@@ -191,7 +191,7 @@ def decode(message: bytes) -> AudioDelta | Event:
 
 
 def _to_audio(event: _AudioDelta | Event) -> AudioDelta:
-    pcm = decode_base64(event.delta)
+    pcm = _decode_base64(event.delta, None, True)  # strict; by name it takes twice as long
     if len(pcm) % BYTES_PER_SAMPLE:
         raise EventInvalid
     return AudioDelta(event.response_id, event.item_id, pcm)
