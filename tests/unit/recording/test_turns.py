@@ -48,6 +48,10 @@ def test_what_is_no_answer_is_no_turn(scenes):
     assert (turns_of(*scenes) if scenes else Loudness(RATE).turns()) == []
 
 
+def test_the_loudest_sample_is_loud():
+    assert turns_of((100, -32_768, 0), (100, 0, 0), (100, 0, -32_768)) == [Turn(100, 100)]
+
+
 def test_a_breath_within_what_the_agent_says_begins_no_turn():
     assert turns_of((1000, LOUDLY, 0), (300, 0, 0), (500, 0, LOUDLY), (200, 0, 0), (500, 0, LOUDLY)) == [
         Turn(1000, 300)
