@@ -30,6 +30,7 @@ class Loudness:
 
     def __init__(self, rate_hz: int) -> None:
         self._window = rate_hz * WINDOW_MS // 1000
+        self._limit = LOUD * self._window
         self._rest = np.zeros((0, 2), np.int16)
         self._loud: list[NDArray[np.bool_]] = []
 
@@ -42,7 +43,7 @@ class Loudness:
         tracks = np.ascontiguousarray(whole.T)
         sizes = np.abs(tracks).view(np.uint16).reshape(2, windows, self._window)
         loudness = sizes.sum(axis=2, dtype=np.uint32)
-        self._loud.append(loudness.T > LOUD * self._window)
+        self._loud.append(loudness.T > self._limit)
 
     def turns(self) -> list[Turn]:
         """Return the turns, in order."""
