@@ -43,7 +43,7 @@ class Loudness:
         tracks = np.ascontiguousarray(whole.T)
         sizes = np.abs(tracks).view(np.uint16).reshape(2, windows, self._window)
         loudness = sizes.sum(axis=2, dtype=np.uint32)
-        self._loud.append(loudness.T > self._limit)
+        self._loud.append(loudness.transpose() > self._limit)
 
     def turns(self) -> list[Turn]:
         """Return the turns, in order."""
