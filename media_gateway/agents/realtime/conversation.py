@@ -147,7 +147,7 @@ class Conversation:
         match event.kind:
             case Kind.SPEECH_STARTED:
                 self._caller_speaks = True
-                self._waits_ms, self._reply_is_due = None, False
+                self._waits_ms = None
                 self.sink.note("caller_speaks")
                 self._interrupt(is_known=self.interrupts)
             case Kind.SPEECH_STOPPED:

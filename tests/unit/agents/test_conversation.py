@@ -116,8 +116,11 @@ class TestInterrupting:
         talk.says()
         talk.speech_started()
         talk.done(status="cancelled")
+        talk.speech_stopped()
         talk.created()
         assert not talk.audio()
+        talk.press("1#")
+        assert talk.asks == [None], "it is not waited for either"
 
     def test_words_up_to_then_are_written_before_the_cut(self, talk):
         talk.says()

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from media_gateway.agents.realtime.conversation import GOING_ON, GOODBYE, MAX_TOOLS_AT_ONCE
+from media_gateway.agents.realtime.conversation import GOING_ON, GOODBYE, MAX_TOOLS_AT_ONCE, SILENT_MS
 from media_gateway.agents.realtime.messages import ASK_ID
 from media_gateway.agents.realtime.said import MAX_REMEMBERED
 from tests.unit.agents.talk import CALL, RATE_HZ, Talk
@@ -192,6 +192,17 @@ class AnyConversation(RuleBasedStateMachine):
         type_, members = event
         self.talk.event(type_, **members)
 
+    @rule(
+        tool=st.sampled_from(["end_call", "transfer_call", "find_branch", "send_dtmf"]),
+        has_words=st.booleans(),
+    )
+    def a_whole_response_calls_a_tool(self, tool, has_words):
+        self.a_response_begins()
+        if has_words:
+            self.audio_comes(ACTIVE, f"item-{self.number}", 1000)
+        self.a_tool_is_called(ACTIVE, f"call-{self.number}", tool, '{"destination":"sales","digits":"1"}')
+        self.ends(self.talk.active, "completed", (), None)
+
     # The caller, the tools, and time.
 
     @rule(heard_ms=st.integers(0, 500))
@@ -254,6 +265,7 @@ class AnyConversation(RuleBasedStateMachine):
                 self.audio_comes(ACTIVE, f"last-{self.number}", 1000)
                 self.ends(talk.active, "completed", (), None)
             talk.conversation.transfer_failed("busy")
+        talk.elapse(2 * SILENT_MS)  # a service that says that it is busy, and is not, is given up
         assert talk.is_over or self.asked_tools <= set(talk.outputs)
         assert talk.is_over or talk.conversation._leaving is None
 

@@ -80,6 +80,12 @@ class TestTheProfilesTools:
         talk.done(output=[function_call("c9", "find_branch")])
         assert talk.started == [("find_branch", {}, "c9")]
 
+    def test_a_call_of_a_response_that_is_not_in_the_making_is_left_alone(self, talk):
+        call_id = talk.call_tool("find_branch", response="r9")
+        talk.created()
+        talk.done()
+        assert (talk.started, call_id in talk.outputs, talk.asks) == ([], False, [])
+
     def test_one_that_nobody_names_is_refused(self, talk):
         talk.created()
         talk.done(output=[function_call("c9", None)])
@@ -224,6 +230,16 @@ class TestTheGoodbye:
         talk.done("r2")
         assert talk.wants == [("clear",)]
         assert "goes on" in error_of(talk.outputs[call_id])
+
+    def test_also_where_they_have_spoken_before_the_goodbye_begins(self, talk):
+        talk.created()
+        talk.call_tool("end_call")
+        talk.done()
+        talk.speech_started()
+        talk.speech_stopped()
+        talk.says("r2")
+        talk.done("r2")
+        assert talk.wants == [("clear",)]
 
     def test_also_where_the_service_tells_of_the_end_before_it_tells_of_the_speech(self, talk):
         talk.says()

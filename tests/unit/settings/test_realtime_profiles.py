@@ -95,6 +95,11 @@ def test_a_stand_in_on_loopback_asks_for_no_credential():
     [
         ({"endpoint": "ws://api.openai.com/v1/realtime"}, "endpoint"),
         ({"endpoint": "https://api.openai.com/v1/realtime"}, "endpoint"),
+        ({"endpoint": "wss://user:word@api.openai.com/v1/realtime"}, "endpoint"),
+        ({"endpoint": "wss://[api.openai.com/v1/realtime"}, "endpoint"),
+        ({"endpoint": "wss://api.openai.com:99999/v1/realtime"}, "endpoint"),
+        ({"endpoint": "wss:///v1/realtime"}, "endpoint"),
+        ({"tools": [OPENAI["tools"][0] | {"url": "https://user:word@crm.example.com/"}]}, "tools.0.url"),
         ({"auth": None}, "auth"),
         ({"auth": {"kind": "key", "secret": "not a name"}}, "auth"),
         ({"auth": {"kind": "key", "secret": "k", "scope": "https://x/.default"}}, "auth"),

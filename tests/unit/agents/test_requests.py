@@ -1,0 +1,53 @@
+"""What an agent asks of its call beyond speaking, where it asks for too much."""
+
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+
+from media_gateway.requests import MAX_WAITING, TRANSFER_TOO_MANY, AgentRequests
+from shared.core.variables import MAX_VALUE_CHARS
+
+
+class Row:
+    def __init__(self, **output):
+        self.record = SimpleNamespace(output=output)
+
+    def set_output(self, output):
+        self.record.output = output
+
+
+@pytest.fixture
+def made():
+    failures, row = [], Row(order="1")
+    pod = SimpleNamespace(counters=Counter())
+    requests = AgentRequests(pod, row, None, None, on_end=failures.append, on_transfer_failed=failures.append)
+    return SimpleNamespace(requests=requests, failures=failures, row=row, counters=pod.counters)
+
+
+async def test_keys_past_the_limit_are_counted_and_not_pressed(made):
+    for _ in range(MAX_WAITING + 2):
+        made.requests.press_keys("1")
+    assert made.counters["agent_requests_dropped"] == 2
+
+
+async def test_a_transfer_past_the_limit_has_failed_and_the_agent_learns_it(made):
+    for _ in range(MAX_WAITING):
+        made.requests.transfer("4:+14255550123")
+    assert made.failures == []
+    made.requests.transfer("4:+14255550123")
+    assert made.failures == [TRANSFER_TOO_MANY]
+    assert made.counters["agent_requests_dropped"] == 1
+
+
+async def test_a_variable_past_the_limits_is_left_out_and_counted(made):
+    made.requests.set_variables({"order": "2", "long": "x" * (MAX_VALUE_CHARS + 1)})
+    assert made.row.record.output == {"order": "2"}
+    assert made.counters["variables_dropped"] == 1
+
+
+async def test_a_call_that_is_not_recorded_takes_the_words_and_keeps_none(made):
+    made.requests.said("caller", "my secret", "c1")
+    made.requests.note("caller_speaks", "")
+    made.requests.record(on=False)
+    assert made.failures == []
