@@ -390,7 +390,7 @@ class Conversation:
         self._ask(GOODBYE if leaving.target is None else GOING_ON)
 
     def _leave(self, leaving: _Leaving) -> None:
-        self._leaving = None
+        self._leaving = self._next = None
         if leaving.target is None:
             self.sink.end()
         else:

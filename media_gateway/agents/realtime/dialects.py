@@ -109,8 +109,7 @@ def rates_in(session: Mapping[str, Any]) -> set[int]:
             rates.append(8_000)
         case "pcm16":
             rates.append(24_000)
-    for direction in ("input", "output"):
-        rates.append(_object(session, "audio", direction, "format").get("rate"))
+    rates += [_object(session, "audio", side, "format").get("rate") for side in ("input", "output")]
     return {rate for rate in rates if isinstance(rate, int)}
 
 

@@ -168,6 +168,13 @@ class TestAsking:
         talk.error("server_error", ASK_ID)
         assert talk.asks == [GREETING, GREETING]
 
+    @pytest.mark.parametrize("code", ["server_error", "conversation_already_has_active_response"])
+    def test_nothing_is_asked_again_that_was_never_asked(self, talk, code):
+        talk.error(code, ASK_ID)
+        talk.says()
+        talk.done()
+        assert talk.asks == []
+
     def test_an_error_about_something_else_changes_nothing(self):
         talk = Talk(greeting=GREETING)
         talk.conversation.begin(CALL)

@@ -279,9 +279,9 @@ class TestTheGoodbye:
         talk.call_tool("end_call")
         talk.done()
         talk.conversation.tool_done(other, "{}")
-        assert talk.asks == [GOODBYE]
-        talk.says("r2")
+        talk.created("r2")
         talk.done("r2")
+        assert talk.asks == [GOODBYE]
         assert talk.wants == [("end",)]
 
     @pytest.mark.parametrize("second", ["end_call", "transfer_call"])
@@ -364,6 +364,23 @@ class TestTransfers:
         assert talk.asks == [], "the service's own reply spoke to the output"
         talk.conversation.transfer_failed("busy")
         assert talk.asks == [None]
+
+    def test_what_was_to_be_said_next_is_not_said_after_the_goodbye(self, talk):
+        talk.says()
+        other = talk.call_tool("find_branch")
+        talk.conversation.tool_done(other, "{}")
+        talk.created("r2")
+        call_id = talk.call_tool("find_branch", response="r2")
+        talk.press("1#")
+        talk.done("r2", "cancelled")
+        talk.says("r3")
+        talk.conversation.tool_done(call_id, "{}")
+        talk.call_tool("transfer_call", {"destination": "sales"}, "r3")
+        talk.done("r3")
+        talk.says("r4")
+        talk.done("r4")
+        assert talk.wants[-1] == ("transfer", TARGETS["sales"])
+        assert talk.asks == [None], "only for the keys"
 
     def test_a_failure_of_none_is_nothing(self, talk):
         talk.conversation.transfer_failed("busy")
