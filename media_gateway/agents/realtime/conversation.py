@@ -412,11 +412,11 @@ class Conversation:
             self._ask()
 
     def _ask(self, instructions: str | None = None) -> None:
-        """Let the agent speak: now, or after what it is saying, or never mind if it will answer the caller anyway."""
+        """Let the agent speak: now, or after what it is saying; while the caller speaks it will answer them anyway."""
         ask = _Ask(instructions)
         self._owes_reply = False
         if self._caller_speaks:
-            self._next = None if self.replies else ask
+            self._next = None
         elif self._active is not None or self._asked is not None:
             self._next = ask
             if self._waits_ms is None:

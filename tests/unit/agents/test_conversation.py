@@ -111,6 +111,9 @@ class TestInterrupting:
         talk.speech_started()
         talk.created()
         assert talk.audio(), "no event told that the speech had stopped"
+        talk.done()
+        talk.press("1#")
+        assert talk.asks == [None]
 
     def test_an_answer_told_of_twice_does_not_come_to_life_again(self, talk):
         talk.says()
@@ -191,9 +194,22 @@ class TestAsking:
         assert talk.asks == [None]
 
     def test_while_the_caller_speaks_nothing_is_asked_of_a_service_that_will_reply(self, talk):
+        talk.says()
         talk.speech_started()
         talk.press("1#")
+        talk.done(status="cancelled")
         talk.speech_stopped()
+        talk.says("r2")
+        talk.done("r2")
+        assert talk.asks == []
+
+    def test_what_was_to_come_next_is_part_of_the_reply_to_a_caller_who_interrupts(self, talk):
+        talk.says()
+        call_id = talk.call_tool("find_branch")
+        talk.conversation.tool_done(call_id, "{}")
+        talk.speech_started()
+        talk.speech_stopped()
+        talk.done(status="cancelled")
         assert talk.asks == []
 
     def test_an_end_that_names_no_response_is_that_of_the_one_in_the_making(self, talk):
