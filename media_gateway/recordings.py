@@ -11,6 +11,7 @@ from media_gateway.recording.notes import CallFacts
 from media_gateway.recording.recorder import Recorder
 from media_gateway.recording.spill import Spill
 from media_gateway.recording.store import RecordingBlobs, RecordingStore
+from media_gateway.recording.sweeper import Sweeper
 from shared.core.call import CallRecord
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,10 @@ class Recordings:
     ) -> None:
         self._store = RecordingStore(blobs, Spill(volume, process, max_spill_bytes), counters)
         self._finaliser = Finaliser(self._store, counters)
+        self._sweeper = Sweeper(blobs, self._finaliser, clock=clock)
+        self._over: asyncio.Queue[tuple[Recorder, bool]] = asyncio.Queue()
+        """Calls that are over, and still hold their last part: many may end at once, and storage takes them in turn.
+        Bounded by the calls that a process takes."""
         self._counters = counters
         self._clock = clock
 
@@ -47,6 +52,7 @@ class Recordings:
         """Take over what an earlier process left on the volume. Raises `OSError`: the volume cannot be written."""
         left = await self._store.open()
         if left:
+            # Their calls may go on in another process; when they must be over, they are found by what has no recording.
             logger.info("parts of recordings were left by an earlier process", extra={"calls": len(left)})
 
     async def run(self) -> None:
@@ -54,14 +60,20 @@ class Recordings:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._store.run())
             tasks.create_task(self._finaliser.run())
+            tasks.create_task(self._sweeper.run())
+            tasks.create_task(self._take_the_rest())
 
     async def finish(self, within_s: float) -> None:
         """Wait until every call that is over is finalised; what is not by then stays in parts."""
         try:
             async with asyncio.timeout(within_s):
+                await self._over.join()
                 await self._finaliser.finished()
         except TimeoutError:
             logger.warning("recordings stay in parts: the process stops")
+        while not self._over.empty():
+            recorder, _ = self._over.get_nowait()
+            recorder.finish()
 
     def recorder(self, record: CallRecord, facts: Callable[[], CallFacts]) -> Recorder:
         """Return what records a call that this process has just taken."""
@@ -69,6 +81,13 @@ class Recordings:
 
     def close(self, recorder: Recorder, *, is_ours: bool) -> None:
         """Take the rest of a call that is over here. `is_ours`: no other process goes on with it."""
-        recorder.finish()
-        if is_ours:
-            self._finaliser.submit(recorder.folder)
+        self._over.put_nowait((recorder, is_ours))
+
+    async def _take_the_rest(self) -> None:
+        while True:
+            recorder, is_ours = await self._over.get()
+            await self._store.room()
+            recorder.finish()
+            if is_ours:
+                self._finaliser.submit(recorder.folder)
+            self._over.task_done()

@@ -136,6 +136,7 @@ class Recorder:
         wait_s = random.uniform(0, self._part_s)  # noqa: S311 - spreads work, guards nothing
         while True:
             await asyncio.sleep(wait_s)
+            await self._store.room()
             self._hand_on(final=False)
             # Where the line waits for a caller's frames, the next part comes sooner: no more than that is ever here.
             behind_s = (self._tracks.at(self._now_us()) - self._tracks.taken_until) / self._rate_hz

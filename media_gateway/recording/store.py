@@ -21,7 +21,8 @@ logger = logging.getLogger(__name__)
 SENT_AT_ONCE = 8
 WAITING_PARTS = 64
 """What waits in memory to be sent, about 25 MB, and again to be written to the volume. A part that finds the first full
-goes to the volume; one that finds both full is lost."""
+goes to the volume; one that finds both full is lost. Recorders wait for room before that (`room`), with what they hold
+bounded by their tracks."""
 
 
 class RecordingBlobs(Protocol):
@@ -94,6 +95,8 @@ class RecordingStore:
         """Parts of each call that are here, in memory or on the volume."""
         self._waited_for: dict[CallFolder | None, asyncio.Event] = {}
         self._spilled = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
         self._away_until: float | None = None
         """Loop time before which parts go to the volume at once; None while storage answers."""
 
@@ -127,13 +130,25 @@ class RecordingStore:
                 await self._spill_part(part)
             await asyncio.to_thread(self._spill.close)
 
+    async def room(self) -> None:
+        """Wait until a part may be put: whoever cannot wait puts it all the same, and may lose it.
+
+        A storage that is busy is waited for; one that is away is not, and then it is the volume's room that counts.
+        """
+        while (self._to_spill if self._is_away else self._to_send).full():
+            self._has_room.clear()
+            await self._has_room.wait()
+
+    @property
+    def _is_away(self) -> bool:
+        return self._away_until is not None and asyncio.get_running_loop().time() < self._away_until
+
     def put(self, folder: CallFolder, part: PartName, data: bytes) -> None:
         """Take a finished part; it is sent, or written to the volume, when there is time."""
         held = _Held(folder, part.within(folder), data)
         self._held.add(held)
         self._under_way[folder] += 1
-        is_away = self._away_until is not None and asyncio.get_running_loop().time() < self._away_until
-        if is_away or self._to_send.full():
+        if self._is_away or self._to_send.full():
             self._hand_to_volume(held)
         else:
             self._to_send.put_nowait(held)
@@ -146,6 +161,7 @@ class RecordingStore:
     async def _send(self) -> None:
         while True:
             part = await self._to_send.get()
+            self._has_room.set()
             if await self._put(part.name, part.data):
                 self._held.discard(part)
                 self._done(part.folder, "recording_parts_sent")
@@ -154,7 +170,9 @@ class RecordingStore:
 
     async def _write_to_volume(self) -> None:
         while True:
-            await self._spill_part(await self._to_spill.get())
+            part = await self._to_spill.get()
+            self._has_room.set()
+            await self._spill_part(part)
 
     async def _send_from_volume(self) -> None:
         while True:
@@ -191,6 +209,7 @@ class RecordingStore:
             if self._away_until is None:
                 logger.warning("storage does not take recordings; they go to the volume")
             self._away_until = loop.time() + self._timing.retry_s
+            self._has_room.set()
             return False
         if self._away_until is not None:
             logger.info("storage takes recordings again")

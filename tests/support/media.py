@@ -288,6 +288,11 @@ class MemoryRecordings:
         await self._answer()
         return [name for name in self.blobs if name.startswith(prefix)]
 
+    async def folders(self, prefix):
+        await self._answer()
+        below = {name[len(prefix) :].partition("/") for name in self.blobs if name.startswith(prefix)}
+        return sorted(f"{prefix}{first}/" for first, slash, _ in below if slash)
+
     async def delete(self, names):
         await self._answer()
         for name in names:
