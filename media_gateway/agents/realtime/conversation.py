@@ -259,7 +259,7 @@ class Conversation:
         asked, self._active, self._asked = self._asked, None, None
         if not self._reply_is_due:
             self._waits_ms = None
-        is_cut = response_id in self._dead or response.status == "cancelled"
+        is_cut = response_id in self._dead or response.status == "cancelled" or self._caller_speaks
         self._said.response_is_over(response_id, is_whole=True)
         if is_cut:
             self._stay()
@@ -297,7 +297,7 @@ class Conversation:
         match error.code:
             case "response_cancel_not_active":
                 pass  # it was over before our word came
-            case "conversation_already_has_active_response" if self._asked is not None:
+            case "conversation_already_has_active_response":
                 # The service began one by itself while we asked; ours comes after it.
                 self._next, self._asked = self._next or self._asked, None
             case "session_expired":

@@ -218,6 +218,14 @@ class TestAsking:
         talk.press("1#")
         assert talk.asks == [None]
 
+    def test_one_that_has_no_name_at_all_is_over_when_the_caller_speaks(self, talk):
+        ended = {"type": "function_call", "call_id": "c9", "name": "end_call", "arguments": "{}"}
+        talk.audio("")
+        talk.speech_started()
+        talk.event("response.done", response={"status": "completed", "output": [ended]})
+        assert talk.wants == [("clear",)]
+        assert talk.outputs == {}
+
 
 class TestFailures:
     def test_a_failed_response_is_asked_for_again_with_its_instructions(self):

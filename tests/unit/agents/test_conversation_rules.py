@@ -284,11 +284,11 @@ class AnyConversation(RuleBasedStateMachine):
         ended = response or talk.active
         talk.ends_now = ended
         if ended == talk.active:
-            if ended not in talk.dead and status != "cancelled":
+            if ended in talk.dead or status == "cancelled" or talk.conversation._caller_speaks:
+                talk.may_leave = False
+            else:
                 for call, name, _ in calls:
                     self.expect(call, name)
-            elif status == "cancelled":
-                talk.may_leave = False
             talk.active, talk.is_asked = None, False
             talk.whole |= {
                 item_id
