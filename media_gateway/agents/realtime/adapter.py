@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,20 +156,18 @@ class Realtime:
             return
         try:
             event = decode(message)
+            if isinstance(event, AudioDelta):
+                if conversation.take_audio(event):
+                    resampler = self._from_service
+                    sink.audio(
+                        event.item_id, event.pcm if resampler is None else resampler.process(event.pcm)
+                    )
+            else:
+                self._on_event(conversation, event)
         except EventInvalid:
             self._on_bad_message(sink)
-            return
-        if isinstance(event, AudioDelta):
-            if conversation.take_audio(event):
-                resampler = self._from_service
-                sink.audio(event.item_id, event.pcm if resampler is None else resampler.process(event.pcm))
-            return
-        if self._configured is not None and not self._configured.done():
-            self._on_event_before(event, self._configured)
-        elif event.is_known:
-            conversation.take(event)
-        if not event.is_known:
-            self._service.connector.counters["agent_unknown_events"] += 1
+        except Exception as error:  # noqa: BLE001 - the socket's callback would lose it, and the reason with it
+            self.fail(type(error).__name__)
 
     def fail(self, reason: str) -> None:
         """Give up: the service cannot be used any more."""
@@ -178,6 +176,14 @@ class Realtime:
             configured.set_exception(AgentFailed(reason))
         elif self._sink is not None:
             self._sink.failed(AgentFailed(reason))
+
+    def _on_event(self, conversation: Conversation, event: Event) -> None:
+        if not event.is_known:
+            self._service.connector.counters["agent_unknown_events"] += 1
+        elif self._configured is not None and not self._configured.done():
+            self._on_event_before(event, self._configured)
+        else:
+            conversation.take(event)
 
     def _on_event_before(self, event: Event, configured: asyncio.Future[None]) -> None:
         """Wait for the session to be as we asked."""
@@ -240,8 +246,8 @@ class _Connection:
     def __init__(self, agent: Realtime) -> None:
         self._agent = agent
         self._is_over = False
-        self.on_message = agent.take
-        """Takes a message; the agent's own method, for the few hundred nanoseconds that another call takes."""
+        self.on_message: Callable[[bytes], None] = agent.take
+        """Takes a message: the agent's own method while the connection is good, and nobody's afterwards."""
 
     def on_open(self) -> None:
         """Nothing yet: the agent gets the socket when `connect` returns."""
@@ -260,4 +266,9 @@ class _Connection:
     def _over(self, reason: str) -> None:
         if not self._is_over:
             self._is_over = True
+            self.on_message = _drop
             self._agent.fail(reason)
+
+
+def _drop(message: bytes) -> None:
+    """Take what still comes on a connection that is given up."""

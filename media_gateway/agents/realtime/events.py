@@ -184,10 +184,32 @@ def decode(message: bytes) -> AudioDelta | Event:
             audio = _read_audio(message)
             if audio.type in _AUDIO_TYPES:
                 return _to_audio(audio)
-        event = _read_event(message)
+        event = _read(message)
         return _to_audio(event) if event.type in _AUDIO_TYPES else event
     except (*_DECODE_ERRORS, ValueError):
         raise EventInvalid from None
+
+
+def _read(message: bytes) -> Event:
+    try:
+        return _read_event(message)
+    except msgspec.ValidationError:
+        pass
+    # Members that are null are as good as absent; and what an event that means nothing to us holds is its own business.
+    members = msgspec.json.decode(message)
+    if not isinstance(members, dict) or not isinstance(members.get("type"), str):
+        raise EventInvalid
+    if members["type"] not in _KINDS:
+        return Event(members["type"])
+    return msgspec.convert(_without_nulls(members), Event)
+
+
+def _without_nulls(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _without_nulls(member) for name, member in value.items() if member is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value if item is not None]
+    return value
 
 
 def _to_audio(event: _AudioDelta | Event) -> AudioDelta:

@@ -161,6 +161,35 @@ async def test_unknown_events_are_counted_and_change_nothing(gateway):
     assert gateway.core.pod.counters["agent_unknown_events"] >= 1
 
 
+async def test_members_that_are_null_or_odd_in_events_of_no_meaning_cost_nothing(gateway):
+    async with running_realtime_service() as service, realtime_call(service, gateway) as (call, session):
+        await session.expect("conversation.item.create")
+        for _ in range(adapter.MAX_BAD_MESSAGES + 1):
+            session.send(
+                {"type": "response.animation_blendshapes.delta", "delta": {"frames": []}, "item_id": None}
+            )
+        session.send(
+            {"type": "response.created", "response": {"id": "resp_1", "output": None, "status": None}}
+        )
+        session.send({"type": "response.done", "response": {"id": "resp_1", "output": None, "usage": None}})
+        session.say(SECOND, "Hello.")
+        await call.socket.until_heard(SECOND)
+    assert gateway.core.pod.counters["agent_bad_messages"] == 0
+
+
+async def test_an_error_of_our_own_in_what_a_service_sends_ends_this_call_with_its_name(
+    gateway, caplog, monkeypatch
+):
+    def broken(_message):
+        raise ZeroDivisionError
+
+    async with running_realtime_service() as service, realtime_call(service, gateway) as (call, session):
+        await session.expect("conversation.item.create")
+        monkeypatch.setattr(adapter, "decode", broken)
+        session.send({"type": "rate_limits.updated"})
+        await assert_fails(gateway, call, "ZeroDivisionError", caplog)
+
+
 async def test_audio_for_minutes_at_once_is_bounded(gateway):
     async with running_realtime_service() as service, realtime_call(service, gateway) as (call, session):
         await session.expect("conversation.item.create")
