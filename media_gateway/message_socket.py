@@ -14,7 +14,7 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from shared.acs.media import Flaw
 
-TEXT = WSMsgType.TEXT
+TEXT, CLOSE = WSMsgType.TEXT, WSMsgType.CLOSE
 
 NO_CODE = 1005
 """Stands for a close frame without a code."""
@@ -139,13 +139,14 @@ class MessageSocket(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Deliver a message, or what is wrong with it (called by picows, for every frame)."""
         kind = frame.msg_type
-        if kind is WSMsgType.CLOSE:
-            self._on_close_frame(transport, frame)
-        elif transport.is_close_frame_sent:
+        if transport.is_close_frame_sent:
             # By us, or by picows over a frame that breaks the protocol; it goes on reading in the midst of it.
-            return
+            if kind is CLOSE:
+                self._on_close_frame(transport, frame)
         elif kind is TEXT and frame.fin and not self._parts:
             self._owner.on_message(frame.get_payload_as_bytes())
+        elif kind is CLOSE:
+            self._on_close_frame(transport, frame)
         else:
             self._on_other_frame(kind, frame)
 
