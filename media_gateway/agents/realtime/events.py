@@ -180,14 +180,19 @@ def decode(message: bytes) -> AudioDelta | Event:
         EventInvalid: it is no event, or its audio is no whole samples.
     """
     try:
+        audio: _AudioDelta | Event
         if message.find(_AUDIO_MARK, 0, _MARK_WITHIN) >= 0:
             audio = _read_audio(message)
-            if audio.type in _AUDIO_TYPES:
-                return _to_audio(audio)
-        event = _read(message)
-        return _to_audio(event) if event.type in _AUDIO_TYPES else event
+        else:
+            audio = _read(message)
+        if audio.type not in _AUDIO_TYPES:
+            return audio if isinstance(audio, Event) else _read(message)
+        pcm = _decode_base64(audio.delta, None, True)  # strict; by name it takes twice as long
     except (*_DECODE_ERRORS, ValueError):
         raise EventInvalid from None
+    if len(pcm) % BYTES_PER_SAMPLE:
+        raise EventInvalid
+    return AudioDelta(audio.response_id, audio.item_id, pcm)
 
 
 def _read(message: bytes) -> Event:
@@ -210,10 +215,3 @@ def _without_nulls(value: object) -> object:
     if isinstance(value, list):
         return [_without_nulls(item) for item in value if item is not None]
     return value
-
-
-def _to_audio(event: _AudioDelta | Event) -> AudioDelta:
-    pcm = _decode_base64(event.delta, None, True)  # strict; by name it takes twice as long
-    if len(pcm) % BYTES_PER_SAMPLE:
-        raise EventInvalid
-    return AudioDelta(event.response_id, event.item_id, pcm)
