@@ -141,7 +141,7 @@ def _record(call_id: str, profile: AgentProfile) -> CallRecord:
     return advance(record, CallEvent.ANSWER_SENT, 0.0)
 
 
-def _settings(calls: int, volume: Path) -> MediaSettings:
+def _settings(calls: int, volume: Path, append_ms: int) -> MediaSettings:
     common = CommonSettings(
         acs_endpoint="",
         acs_access_key=None,
@@ -158,6 +158,7 @@ def _settings(calls: int, volume: Path) -> MediaSettings:
         max_calls=calls,
         interruption_grace_s=0.1,
         log_level="INFO",
+        agent_append_ms=append_ms,
         recording_spill_dir=volume,
         recording_spill_max_mb=VOLUME_MB,
     )
@@ -178,9 +179,9 @@ async def _serve(arguments: argparse.Namespace, volume: Path) -> None:
     storage = StorageSettings(None, connection_string(arguments.blobs or 9))
     recordings = BlobRecordings(storage, LocalCredential())
     outside = Outside(calls=Rows(arguments.calls, profile), recordings=recordings)
-    timing = Timing(disconnect_wait_s=0.1, interruption_grace_s=0.1, append_ms=arguments.append_ms)
+    timing = Timing(disconnect_wait_s=0.1, interruption_grace_s=0.1)
     stop = asyncio.Event()
-    gateway = MediaGateway(_settings(arguments.calls, volume), outside, timing)
+    gateway = MediaGateway(_settings(arguments.calls, volume, arguments.append_ms), outside, timing)
     running = asyncio.create_task(gateway.run(stop))
     await until_stopped()
     stop.set()
@@ -199,9 +200,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, required=True)
     parser.add_argument("--service", metavar="URL", help="a realtime service (default: the echo agent)")
     parser.add_argument("--blobs", type=int, metavar="PORT", help="record, into the blob sink there")
-    parser.add_argument(
-        "--append-ms", type=int, default=Timing().append_ms, help="of the caller's audio in a message"
-    )
+    parser.add_argument("--append-ms", type=int, default=20, help="of the caller's audio in a message")
     parser.add_argument("--chunk-ms", type=int, help="of playout, instead of the product's")
     parser.add_argument("--profile", type=Path, metavar="FILE", help="write there where the time went")
     arguments = parser.parse_args()

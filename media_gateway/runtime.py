@@ -67,7 +67,7 @@ class MediaGateway:
         )
         connector = Connector(self._secrets, outside.entra, counters)
         resources = AgentResources(
-            self._sounds, RealtimeService(connector, self._tools, append_ms=timing.append_ms)
+            self._sounds, RealtimeService(connector, self._tools, append_ms=settings.agent_append_ms)
         )
         self._load = LoadWatch(timing, counters)
         self.pod = Pod(

@@ -58,8 +58,6 @@ class Timing:
     cut_off_s: float = 1.0
     """For those that did not, to be cancelled."""
     ping_s: float = 20.0
-    append_ms: int = 20
-    """Of the caller's audio in one message to a realtime service."""
     tick_s: float = 0.05
     """The playout ticker's step: a quarter of the 200 ms that are kept at ACS."""
     lag_allowed_s: float = 0.15

@@ -26,6 +26,7 @@ MAX_RINGING_S = 60
 MAX_GRACE_S = 60
 ACS_ISSUER = "https://acscallautomation.communication.azure.com"
 ACS_OPENID_METADATA_URL = f"{ACS_ISSUER}/calling/.well-known/acsopenidconfiguration"
+FRAME_MS = 20
 DEFAULT_SPILL_DIR = Path(tempfile.gettempdir()) / "acs-voice-gateway-recordings"
 LOCAL_CREDENTIAL_FAULT = "AZURE_CREDENTIAL may be 'local' only when every endpoint is loopback"
 
@@ -125,6 +126,8 @@ class MediaSettings:
     log_level: str
     tool_hosts: ToolHosts = field(default_factory=ToolHosts)
     """Which hosts the tools of profiles may call."""
+    agent_append_ms: int = 20
+    """Of the caller's audio in one message to a realtime service; a multiple of 20."""
     recording_spill_dir: Path = DEFAULT_SPILL_DIR
     """A folder on a volume, for parts of recordings while storage is away."""
     recording_spill_max_mb: int = 1024
@@ -389,9 +392,14 @@ def media_settings(env: Mapping[str, str] = os.environ) -> MediaSettings:
             "LOG_LEVEL", {level: level for level in ("DEBUG", "INFO", "WARNING", "ERROR")}, "INFO"
         ),
         tool_hosts=_read_tool_hosts(reader),
+        agent_append_ms=reader.whole("AGENT_APPEND_MS", 20, 20, 200),
         recording_spill_dir=Path(reader.text("RECORDING_SPILL_DIR", str(DEFAULT_SPILL_DIR))),
         recording_spill_max_mb=reader.whole("RECORDING_SPILL_MAX_MB", 1024, 1, 1024 * 1024),
     )
+    if settings.agent_append_ms % FRAME_MS:
+        reader.faults.append(
+            f"AGENT_APPEND_MS must be a multiple of {FRAME_MS}: ACS sends frames of that length"
+        )
     if settings.interruption_grace_s > MAX_GRACE_S:
         reader.faults.append(
             f"INTERRUPTION_GRACE_S must be {MAX_GRACE_S} at most: the caller hears nothing meanwhile"

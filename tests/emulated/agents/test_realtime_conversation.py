@@ -7,10 +7,13 @@ import json
 import pytest
 
 from emulator.realtime.replies import Reply
+from media_gateway.agents.realtime import messages
 from media_gateway.agents.realtime.conversation import GOODBYE
+from media_gateway.agents.realtime.messages import append
 from shared.core.call_state import CallEvent, Cause
 from shared.core.profiles import AudioFormat, EntraAuth, Recording
 from tests.emulated.agents.conftest import KEY_SECRET, agent_on, realtime_call
+from tests.support.media import running_gateway
 from tests.support.realtime import running_realtime_service
 
 FRAME_24K = b"\1\0" * 480
@@ -331,3 +334,20 @@ async def test_a_rotated_key_is_read_again(gateway):
         gateway.outside.vault.secrets[KEY_SECRET] = "new-key"
         await service.session(within_s=8)
         await gateway.until_streaming(first)
+
+
+async def test_frames_are_joined_where_the_operator_says_so(monkeypatch):
+    frames = [number.to_bytes(2, "little") * 480 for number in range(9)]
+    sent = []
+    monkeypatch.setattr(messages, "append", lambda pcm: sent.append(pcm) or append(pcm))
+    async with (
+        running_realtime_service() as service,
+        running_gateway(agent_append_ms=60) as gateway,
+        realtime_call(service, gateway, auth=None) as (call, session),
+    ):
+        await session.expect("conversation.item.create")
+        for frame in frames:
+            call.socket.send_audio(frame)
+        await session.until(lambda: session.appended_ms >= 180)
+
+    assert sent == [b"".join(frames[first : first + 3]) for first in (0, 3, 6)]

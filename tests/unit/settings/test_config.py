@@ -149,6 +149,11 @@ def test_every_host_that_is_none_is_named():
         ({"POD_NAME": "a/b#c"}, "POD_NAME must be letters, digits, dots, hyphens and underscores"),
         ({"INTERRUPTION_GRACE_S": "99999999"}, "INTERRUPTION_GRACE_S must be 60 at most"),
         ({"MAX_CALLS": "0"}, "MAX_CALLS must be from 1 to 10000"),
+        (
+            {"AGENT_APPEND_MS": "30"},
+            "AGENT_APPEND_MS must be a multiple of 20: ACS sends frames of that length",
+        ),
+        ({"AGENT_APPEND_MS": "10"}, "AGENT_APPEND_MS must be from 20 to 200"),
         ({"RECORDING_SPILL_MAX_MB": "0"}, "RECORDING_SPILL_MAX_MB must be from 1 to 1048576"),
         ({"RECORDING_SPILL_MAX_MB": "much"}, "RECORDING_SPILL_MAX_MB must be a whole number"),
         ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL must be one of: DEBUG, INFO, WARNING, ERROR"),
