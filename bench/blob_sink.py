@@ -21,7 +21,6 @@ from bench.processes import until_stopped
 MAX_BODY_BYTES = 64 * 1024 * 1024
 ACCOUNT_KEY = "YmVuY2g="
 _BLOCK = re.compile(r"<(?:Latest|Uncommitted|Committed)>([^<]+)</")
-_BATCHED = re.compile(rb"Content-ID: (\d+).*?DELETE /([^ ?]+)", re.DOTALL | re.IGNORECASE)
 
 
 def connection_string(port: int) -> str:
@@ -59,46 +58,32 @@ class Sink:
         blob = self._blobs.get(request.path)
         if blob is None:
             return web.Response(status=404, headers={"x-ms-error-code": "BlobNotFound"})
-        asked = request.headers.get("x-ms-range") or request.headers.get("Range")
-        first, _, last = (asked or "bytes=0-").removeprefix("bytes=").partition("-")
-        part = blob[int(first) : int(last) + 1 if last else None]
-        end = int(first) + len(part) - 1
-        headers = _headers() | {
-            "Content-Range": f"bytes {first}-{end}/{len(blob)}",
-            "x-ms-blob-type": "BlockBlob",
-        }
-        return web.Response(status=206 if blob else 200, body=part, headers=headers)
+        return web.Response(body=blob, headers=_headers() | {"x-ms-blob-type": "BlockBlob"})
 
     async def delete(self, request: web.Request) -> web.Response:
         """Delete Blob."""
         self._blobs.pop(request.path, None)
         return web.Response(status=202, headers=_headers())
 
-    async def batch(self, request: web.Request) -> web.Response:
-        """Delete blobs in a batch."""
-        answers = []
-        for number, path in _BATCHED.findall(await request.read()):
-            self._blobs.pop("/" + path.decode(), None)
-            answers.append(
-                f"--batch\r\nContent-Type: application/http\r\nContent-ID: {number.decode()}\r\n\r\n"
-                "HTTP/1.1 202 Accepted\r\nx-ms-request-id: bench\r\nx-ms-version: 2025-01-05\r\n\r\n"
-            )
-        text = "".join(answers) + "--batch--\r\n"
-        headers = _headers() | {"Content-Type": "multipart/mixed; boundary=batch"}
-        return web.Response(status=202, body=text.encode(), headers=headers)
-
     def _list(self, request: web.Request) -> web.Response:
         container = f"{request.path}/"
         begins = container + request.query.get("prefix", "")
+        paths = sorted(
+            path for path in self._blobs if path.startswith(begins) and path > request.query.get("marker", "")
+        )
+        page = paths[: int(request.query.get("maxresults", 5000))]
         blobs = "".join(
             f"<Blob><Name>{escape(path.removeprefix(container))}</Name><Properties>"
             f"<Creation-Time>{formatdate(usegmt=True)}</Creation-Time><Last-Modified>{formatdate(usegmt=True)}"
-            f"</Last-Modified><Etag>1</Etag><Content-Length>{len(blob)}</Content-Length>"
+            f"</Last-Modified><Etag>1</Etag><Content-Length>{len(self._blobs[path])}</Content-Length>"
             "<BlobType>BlockBlob</BlobType></Properties></Blob>"
-            for path, blob in sorted(self._blobs.items())
-            if path.startswith(begins)
+            for path in page
         )
-        text = f"<?xml version='1.0'?><EnumerationResults><Blobs>{blobs}</Blobs><NextMarker/></EnumerationResults>"
+        marker = escape(page[-1]) if len(page) < len(paths) else ""
+        text = (
+            f"<?xml version='1.0'?><EnumerationResults><Blobs>{blobs}</Blobs>"
+            f"<NextMarker>{marker}</NextMarker></EnumerationResults>"
+        )
         return web.Response(body=text.encode(), headers=_headers() | {"Content-Type": "application/xml"})
 
 
@@ -114,7 +99,6 @@ async def _serve() -> None:
             web.put("/{path:.*}", sink.put),
             web.get("/{path:.*}", sink.get, allow_head=True),
             web.delete("/{path:.*}", sink.delete),
-            web.post("/{path:.*}", sink.batch),
         ]
     )
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)

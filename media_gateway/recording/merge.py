@@ -23,15 +23,22 @@ def lay_out(parts: Iterable[PartName]) -> list[Piece]:
     Where a later owner of the call recorded anything, all that an earlier one has from there on is left out: it was
     no longer in the call, and did not know.
     """
-    newest_first = sorted(parts, key=lambda part: (-part.epoch, part.first, part.end))
-    pieces: list[Piece] = []
-    limits: dict[int, int] = {}
-    """Of each epoch, where the next one begins."""
-    for part in newest_first:
-        limits[part.epoch] = min(limits.get(part.epoch, part.first), part.first)
-    for part in newest_first:
-        limit = min((first for epoch, first in limits.items() if epoch > part.epoch), default=part.end)
-        if part.first < limit:
+    parts = list(parts)
+    begins: dict[int, int] = {}
+    """Of each epoch, where it begins."""
+    for part in parts:
+        begins[part.epoch] = min(begins.get(part.epoch, part.first), part.first)
+    limits = {
+        epoch: min((first for later, first in begins.items() if later > epoch), default=None)
+        for epoch in begins
+    }
+    """Of each epoch, where a later one begins."""
+    pieces = []
+    for part in sorted(parts, key=lambda part: (-part.epoch, part.first, part.end)):
+        limit = limits[part.epoch]
+        if limit is None:
+            pieces.append(Piece(part, part.first, part.end))
+        elif part.first < limit:
             pieces.append(Piece(part, part.first, min(part.end, limit)))
     pieces.sort(key=lambda piece: piece.first)
     return _apart(pieces)
@@ -43,7 +50,7 @@ def _apart(pieces: Sequence[Piece]) -> list[Piece]:
     reached = 0
     for piece in pieces:
         if piece.end > reached:
-            apart.append(piece._replace(first=max(piece.first, reached)))
+            apart.append(Piece(piece.part, max(piece.first, reached), piece.end))
             reached = piece.end
     return apart
 

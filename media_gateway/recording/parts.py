@@ -16,6 +16,7 @@ import re
 import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import numpy as np
 
@@ -66,8 +67,7 @@ class CallFolder:
         return f"{UNFINISHED}{self}/parts/"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class PartName:
+class PartName(NamedTuple):
     """Which samples of a call's line a part holds, and which of the call's owners recorded it."""
 
     epoch: int

@@ -6,12 +6,11 @@ other answers anyway.
 
 import asyncio
 import importlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from azure.core import MatchConditions
@@ -37,10 +36,6 @@ FIRST_READ_BYTES = 8 * 1024 * 1024
 """What is fetched of a blob before its size is known; nothing that is kept here is larger."""
 BLOCK_BYTES = 1024 * 1024
 """What is sent in one request: more would hold the event loop up, and a slow line longer than the time-out."""
-NAMES_AT_ONCE = 100
-"""Of a listing, in one answer: to read more would hold the event loop up."""
-DELETED_AT_ONCE = 8
-"""In one batch. The service takes 256, but to write and read so many holds the event loop up for 30 ms."""
 RETRIES = 1
 """At once: whoever waits has little time, and asks again later."""
 
@@ -142,26 +137,6 @@ class BlobContainer:
                 return False
             return True
 
-    async def write_file(self, name: str, path: Path) -> None:
-        """Write a blob from a file of any size, block by block, over whatever was there.
-
-        Raises:
-            OSError: the file cannot be read.
-        """
-        client = await self._open()
-        async with _blob_faults(), aclosing(_blocks(path)) as blocks:
-            await client.upload_blob(name, blocks, overwrite=True)
-
-    async def delete(self, names: Sequence[str]) -> None:
-        """Delete blobs; one that is not there is no matter."""
-        client = await self._open()
-        async with _blob_faults():
-            for first in range(0, len(names), DELETED_AT_ONCE):
-                batch = names[first : first + DELETED_AT_ONCE]
-                async for answer in await client.delete_blobs(*batch, raise_on_any_failure=False):
-                    if answer.status_code not in (HTTPStatus.ACCEPTED, HTTPStatus.NOT_FOUND):
-                        raise StoreUnavailable(f"blob storage answered {answer.status_code}")
-
     async def entries(self, prefix: str) -> list[BlobEntry]:
         """Return every blob whose name begins with `prefix`, with its metadata."""
         client = await self._open()
@@ -171,26 +146,6 @@ class BlobContainer:
                     BlobEntry(blob.name, blob.creation_time, blob.metadata or {})
                     async for blob in client.list_blobs(name_starts_with=prefix, include=["metadata"])
                 ]
-            except ResourceNotFoundError:
-                return []
-
-    async def names(self, prefix: str) -> list[str]:
-        """Return the name of every blob that begins with `prefix`, which takes a tenth of the work of `entries`."""
-        client = await self._open()
-        async with _blob_faults():
-            try:
-                listed = client.list_blob_names(name_starts_with=prefix, results_per_page=NAMES_AT_ONCE)
-                return [name async for name in listed]
-            except ResourceNotFoundError:
-                return []
-
-    async def folders(self, prefix: str) -> list[str]:
-        """Return what follows `prefix` up to the next `/`, prefix and `/` with it, of every blob that has both."""
-        client = await self._open()
-        async with _blob_faults():
-            try:
-                walk = client.walk_blobs(name_starts_with=prefix, results_per_page=NAMES_AT_ONCE)
-                return [item.name async for item in walk if item.name.endswith("/")]
             except ResourceNotFoundError:
                 return []
 
@@ -227,13 +182,6 @@ class BlobContainer:
                 settings.blob_endpoint or "", self._name, credential=self._credential, **options
             )
         return client
-
-
-async def _blocks(path: Path) -> AsyncGenerator[bytes, None]:
-    """Yield a file in blocks, read off the event loop."""
-    with await asyncio.to_thread(path.open, "rb") as file:
-        while block := await asyncio.to_thread(file.read, BLOCK_BYTES):
-            yield block
 
 
 @asynccontextmanager

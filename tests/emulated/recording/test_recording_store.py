@@ -1,11 +1,12 @@
-"""Recordings in blob storage: written over what was there, large ones in blocks, deleted in batches."""
+"""Recordings in blob storage: written over what was there, large ones in blocks, listed, deleted."""
 
 import os
 
 import pytest
 
-from shared.adapters.blobs import BLOCK_BYTES, DELETED_AT_ONCE, BlobTooLarge
+from shared.adapters.blobs import BlobTooLarge
 from shared.adapters.connect import LocalCredential
+from shared.adapters.plain_blobs import BLOCK_BYTES
 from shared.adapters.recording_store import BlobRecordings
 from shared.config import StorageSettings
 from shared.errors import StoreUnavailable
@@ -43,7 +44,7 @@ async def test_any_number_of_blobs_is_deleted_whether_or_not_they_are_there(reco
     for name in ("a/1", "a/2", "b/1"):
         await recordings.put(name, b"x")
     await recordings.delete([])
-    await recordings.delete(["a/1", *(f"gone/{number}" for number in range(DELETED_AT_ONCE)), "a/2"])
+    await recordings.delete(["a/1", *(f"gone/{number}" for number in range(3)), "a/2"])
     assert await recordings.names("") == ["b/1"]
 
 
