@@ -216,6 +216,13 @@ class _Reading:
         return part
 
 
+class _UnsyncedFile(soundfile.SoundFile):  # type: ignore[misc]
+    """A sound file that does not wait for the disk, as the library does before it closes one: nobody keeps it."""
+
+    def flush(self) -> None:
+        """Do nothing: what is written, whoever opens the file sees."""
+
+
 class _Making:
     """A recording that is being made, in a file; blocks, and belongs in a thread."""
 
@@ -223,7 +230,7 @@ class _Making:
         self.path = path
         self.rate_hz = rate_hz
         self._lock = threading.Lock()
-        self._file = soundfile.SoundFile(
+        self._file = _UnsyncedFile(
             path, "w", rate_hz, CHANNELS, subtype="PCM_16", format=coding.value.upper(),
             compression_level=COMPRESSION if coding is RecordingFormat.FLAC else None,
         )  # fmt: skip
