@@ -10,9 +10,10 @@ from emulator.ports import LOOPBACK, Ports
 from emulator.settings import DEFAULT_RESOURCE_ID, DEFAULT_TOKEN_ISSUER, WELL_KNOWN_ACCESS_KEY
 
 
-def gateway_environment(ports: Ports, key_vault_ca_file: Path) -> dict[str, str]:
+def gateway_environment(ports: Ports, key_vault_ca_file: Path, recordings: Path) -> dict[str, str]:
     """Return the settings of the Functions app and the media gateway for a stack on these ports.
 
+    `recordings` is the stack's own folder for parts of recordings: another stack's storage has no place for them.
     Nothing in it is secret: the keys are the well-known ones of the emulators.
     """
     acs = f"http://{LOOPBACK}:{ports.emulator}"
@@ -36,6 +37,7 @@ def gateway_environment(ports: Ports, key_vault_ca_file: Path) -> dict[str, str]
         "MEDIA_HOST": LOOPBACK,
         "MEDIA_PORT": str(ports.media),
         "POD_NAME": "local",
+        "RECORDING_SPILL_DIR": str(recordings),
         # What `func start` needs besides; the host's own storage is no matter of the emulator's faults.
         "AzureWebJobsStorage": connection_string(blob=ports.blob, queue=ports.queue, table=ports.table),
         "FUNCTIONS_WORKER_RUNTIME": "python",

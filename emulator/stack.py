@@ -136,8 +136,9 @@ class Stack:
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REQUEST_S))
         )
         folder = self._closing.enter_context(tempfile.TemporaryDirectory(prefix="acs-voice-gateway-"))
-        ca_file = (options.data or Path(folder)) / "key-vault-ca.pem"
-        self._settings = gateway_environment(ports, ca_file) | dict(options.settings)
+        kept = options.data or Path(folder)
+        ca_file = kept / "key-vault-ca.pem"
+        self._settings = gateway_environment(ports, ca_file, kept / "recordings") | dict(options.settings)
         self._environment = os.environ | self._settings | _around_proxies() | {"PYTHONUNBUFFERED": "1"}
         self._gateway_file = PushedFile(options.root, self._environment, options.gateway_file)
         try:

@@ -4,7 +4,7 @@ Each process has a folder of its own below the one that is set, and holds a lock
 that is gone has left is told from what a living one still needs, and is taken over at the next start.
 
 Everything here blocks, and belongs in a thread. A file gets its name when it is whole, so that a killed process leaves
-no half part. It is not synced: it outlives its process, not the machine.
+no half part. It is not synced: it outlives its process, not the machine. Files and folders are this user's alone.
 """
 
 import fcntl
@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote
 
 LOCK = ".lock"
 UNFINISHED = ".tmp"
+FOLDER_MODE, FILE_MODE = 0o700, 0o600
 
 
 class Spilled(NamedTuple):
@@ -54,7 +55,8 @@ class Spill:
         Raises:
             OSError: the volume cannot be written.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._root.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+        self.folder.mkdir(FOLDER_MODE, exist_ok=True)
         self._held = _locked(self.folder)
         for folder in sorted(self._root.iterdir()):
             if folder != self.folder and folder.is_dir():
@@ -86,20 +88,26 @@ class Spill:
             path = self.folder / f"{self._count:012}-{quote(name, safe='')}"
             unfinished = path.with_name(path.name + UNFINISHED)
             try:
+                unfinished.touch(FILE_MODE)
                 unfinished.write_bytes(data)
                 unfinished.rename(path)
             except OSError:
-                unfinished.unlink(missing_ok=True)
+                _unlink(unfinished)
                 return False
             self._keep(Spilled(path, name, len(data)))
             return True
 
-    def remove(self, spilled: Spilled) -> None:
-        """Forget a blob that is kept elsewhere now."""
+    def remove(self, spilled: Spilled) -> bool:
+        """Forget a blob that is kept elsewhere now; False where its file stays, and goes on to count as full.
+
+        Only the next process would find it, and send it once more.
+        """
         with self._lock:
             self._files.remove(spilled)
-            self._bytes -= spilled.size
-            spilled.path.unlink(missing_ok=True)
+            is_gone = _unlink(spilled.path)
+            if is_gone:
+                self._bytes -= spilled.size
+            return is_gone
 
     def _keep(self, spilled: Spilled) -> None:
         self._files.append(spilled)
@@ -123,13 +131,22 @@ class Spill:
             os.close(held)
 
 
+def _unlink(path: Path) -> bool:
+    """Remove a file; False where the volume does not let it go."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True
+
+
 def _locked(folder: Path) -> int:
     """Lock a folder until the descriptor that this returns is closed, by whatever end of the process.
 
     Raises:
         OSError: another process holds it.
     """
-    descriptor = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, FILE_MODE)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

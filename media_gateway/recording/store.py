@@ -72,7 +72,8 @@ class RecordingStore:
     Args:
         blobs: Blob storage.
         spill: The volume, not opened yet.
-        counters: The process's: `recording_parts_sent`, `recording_parts_spilled` and `recording_parts_lost`.
+        counters: The process's: `recording_parts_sent`, `recording_parts_spilled`, `recording_parts_lost` and
+            `recording_files_left`.
         timing: Durations.
     """
 
@@ -193,7 +194,8 @@ class RecordingStore:
         else:
             if not await self._put(spilled.name, data):
                 return False
-        await asyncio.to_thread(self._spill.remove, spilled)
+        if not await asyncio.to_thread(self._spill.remove, spilled):
+            self._counters["recording_files_left"] += 1
         self._done(_folder_of(spilled.name), what)
         return True
 

@@ -1,5 +1,8 @@
 """Parts on a volume: whole or not there, within a limit, and never left behind by a process that is gone."""
 
+from pathlib import Path
+from stat import S_IMODE
+
 import pytest
 
 from media_gateway.recording.spill import Spill
@@ -60,6 +63,42 @@ def test_a_volume_that_takes_no_file_keeps_none(opened):
     spill.folder.rmdir()
     assert not spill.add("a", b"1")
     assert len(spill) == 0
+
+
+@pytest.fixture
+def stuck(monkeypatch):
+    """A volume that has become read-only: what is on it stays."""
+
+    def refuse(*args, **options):
+        raise OSError("read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+
+
+def test_a_file_that_cannot_be_removed_is_not_sent_again_and_goes_on_to_count(opened, stuck):
+    spill, _ = opened(max_bytes=10)
+    spill.add("a", bytes(6))
+    assert not spill.remove(spill.first())
+    assert spill.first() is None
+    assert not spill.add("b", bytes(6))
+
+
+def test_a_half_written_file_that_cannot_be_removed_is_refused_like_others(opened, stuck, monkeypatch):
+    spill, _ = opened()
+
+    def fail(path, target):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Path, "rename", fail)
+    assert not spill.add("a", b"1")
+    assert len(spill) == 0
+
+
+def test_nobody_else_on_the_machine_can_read_what_waits(opened, volume):
+    spill, _ = opened()
+    spill.add("a", b"1")
+    assert {S_IMODE(folder.stat().st_mode) for folder in (volume, spill.folder)} == {0o700}
+    assert {S_IMODE(path.stat().st_mode) for path in spill.folder.iterdir()} == {0o600}
 
 
 def test_what_a_process_that_is_gone_has_left_is_taken_over_in_its_order(opened, volume):

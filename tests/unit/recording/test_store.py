@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -156,3 +157,23 @@ async def test_an_odd_fault_of_the_adapter_is_taken_for_an_outage(running, blobs
         await store.all_sent(FOLDER)
     assert counters == {"recording_parts_spilled": 1, "recording_parts_sent": 1}
     assert "in an unexpected way" in caplog.text
+
+
+async def test_a_file_that_the_volume_does_not_let_go_is_counted_and_holds_up_none(
+    running, blobs, counters, monkeypatch
+):
+    async with running() as store:
+        blobs.is_away = True
+        for number in range(2):
+            store.put(FOLDER, part(number), b"x")
+        while counters["recording_parts_spilled"] < 2:
+            await asyncio.sleep(0.001)
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "unlink", _refuse)
+            blobs.is_away = False
+            await store.all_sent(FOLDER)
+    assert counters["recording_files_left"] == counters["recording_parts_sent"] == 2
+
+
+def _refuse(path, **options):
+    raise OSError("read-only file system")

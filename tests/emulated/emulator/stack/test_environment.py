@@ -11,6 +11,7 @@ from shared.config import functions_settings, media_settings
 from tests.support.functions_host import REPOSITORY
 
 CA_FILE = Path("out/stack/key-vault-ca.pem")
+RECORDINGS = Path("out/stack/recordings")
 
 
 @pytest.fixture(autouse=True)
@@ -22,14 +23,15 @@ def ca_file(tmp_path, monkeypatch):
 
 
 def test_both_processes_accept_them():
-    environment = gateway_environment(Ports().shifted(100), CA_FILE)
+    environment = gateway_environment(Ports().shifted(100), CA_FILE, RECORDINGS)
     assert functions_settings(environment).callback_base_url == "http://127.0.0.1:7171"
-    assert media_settings(environment).port == 8163
+    settings = media_settings(environment)
+    assert (settings.port, settings.recording_spill_dir) == (8163, RECORDINGS)
 
 
 def test_the_sample_of_local_settings_says_the_same():
     sample = json.loads((REPOSITORY / "local.settings.sample.json").read_text())["Values"]
-    environment = gateway_environment(Ports(), CA_FILE) | {
+    environment = gateway_environment(Ports(), CA_FILE, RECORDINGS) | {
         "AzureWebJobsStorage": "UseDevelopmentStorage=true"
     }
     assert sample == {name: environment[name] for name in sample}
