@@ -7,7 +7,7 @@ the task group that it owns. The first reason to end is the one that counts; `ca
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -83,6 +83,7 @@ class Call:
         self._metadata_came = asyncio.Event()
         self._caller = ""
         self._recorder: Recorder | None = None
+        self._recording: asyncio.Task[None] | None = None
         self._silence = b""
         self._parts: CallParts | None = None
         self._stop_by: float | None = None
@@ -106,6 +107,7 @@ class Call:
         self._take = _drop
         if self._parts is not None:
             self._parts.agent.mute()
+            self._parts.requests.stop()
         self._ended.set()
 
     def stop(self) -> None:
@@ -226,18 +228,20 @@ class Call:
         limit = asyncio.get_running_loop().call_later(
             record.profile.max_duration_s, self.end, EndReason(CallEvent.DURATION_REACHED)
         )
-        recorder, is_ours = self._recorder, False
-        recording = None if recorder is None else asyncio.create_task(recorder.run(), name="recorder")
+        recording = record.profile.recording
+        if recording is not None and recording.announcement is None:
+            self._start_recording(parts, record)
+        asking = asyncio.create_task(parts.requests.run(), name="requests of an agent")
+        is_ours = False
         try:
             await self._work(parts, record)
             if self._reason is not None:
                 is_ours = await CallEnding(parts, self._pod).run(self._reason)
         finally:
             limit.cancel()
+            asking.cancel()
             parts.speaker.close()
-            if recorder is not None and recording is not None:
-                recording.cancel()
-                self._pod.recordings.close(recorder, is_ours=is_ours)
+            self._stop_recording(is_ours=is_ours)
 
     async def _work(self, parts: CallParts, record: CallRecord) -> None:
         """Do what waits while the call is on; returns when it has a reason to end."""
@@ -246,7 +250,6 @@ class Call:
                 work = (
                     tasks.create_task(self._connect_agent(parts, record)),
                     tasks.create_task(self._keep_row(parts.row)),
-                    tasks.create_task(parts.requests.run()),
                 )
                 await self._ended.wait()
                 for task in work:
@@ -259,14 +262,10 @@ class Call:
         profile, pod = record.profile, self._pod
         ledger = PlayoutLedger(profile.audio_format.rate_hz, playout_delay_ms=profile.playout_delay_ms)
         row = OwnedRow(pod.rows, record, pod.timing, clock=pod.clock)
-        recorder = None
-        if profile.recording is not None:
-            recorder = pod.recordings.recorder(record, lambda: self._facts(row))
-        speaker = Speaker(self.socket, ledger, pod.ticker, recorder, clock=pod.clock)
+        speaker = Speaker(self.socket, ledger, pod.ticker, clock=pod.clock)
         requests = AgentRequests(
-            pod, row, speaker, recorder, on_end=self.end, on_transfer_failed=self._on_transfer_failed
+            pod, row, speaker, on_end=self.end, on_transfer_failed=self._on_transfer_failed
         )
-        self._recorder = recorder
         return CallParts(
             row=row,
             socket=self.socket,
@@ -276,6 +275,16 @@ class Call:
             received=self._received,
             stop_by=self._stop_by,
         )
+
+    def _start_recording(self, parts: CallParts, record: CallRecord) -> None:
+        recorder = self._pod.recordings.recorder(record, lambda: self._facts(parts.row))
+        self._recorder = parts.speaker.recorder = parts.requests.recorder = recorder
+        self._recording = asyncio.create_task(recorder.run(), name="recorder")
+
+    def _stop_recording(self, *, is_ours: bool) -> None:
+        if self._recorder is not None and self._recording is not None:
+            self._recording.cancel()
+            self._pod.recordings.close(self._recorder, is_ours=is_ours)
 
     def _facts(self, row: OwnedRow) -> CallFacts:
         """Tell what is known of the call by now, for its recording."""
@@ -313,14 +322,36 @@ class Call:
             called=record.called,
             variables=record.variables,
             rate_hz=rate_hz,
-            is_recorded=record.profile.recording is not None,
+            is_recorded=self._recorder is not None,
         )
         if not await parts.agent.open(info, timeout_s=timing.agent_open_s) or self._reason is not None:
             return
         self._take = self._to_agent
         self._received["early_dropped"] = self._early.dropped
-        for message in self._early.take():
-            self._take(message)
+        self._replay(parts, self._early.take())
+
+    def _replay(self, parts: CallParts, early: Sequence[CallerMedia]) -> None:
+        """Give the agent what it has missed: what was said between two keys in one piece."""
+        frames: list[bytes] = []
+        for message in early:
+            if isinstance(message, DtmfDigit):
+                self._say_to_agent(parts, frames)
+                self._to_agent(message)
+            elif self._is_callers(message):
+                self._received["frames"] += 1
+                frames.append(message.data or self._silence)
+            else:
+                self._received["other_speakers"] += 1
+        self._say_to_agent(parts, frames)
+
+    def _say_to_agent(self, parts: CallParts, frames: list[bytes]) -> None:
+        if frames:
+            parts.agent.send_audio(b"".join(frames))
+            frames.clear()
+
+    def _is_callers(self, message: AudioData) -> bool:
+        """Whether audio is the caller's, and not of somebody else on an unmixed stream."""
+        return not message.participant or message.participant == self._caller
 
     async def _announce(self, parts: CallParts, record: CallRecord) -> None:
         """Say that the call is recorded, before anything else. Where that cannot be said, it is not recorded."""
@@ -336,8 +367,8 @@ class Call:
             logger.error(  # noqa: TRY400 - a sound that is not there has no trace to tell of
                 "a call is not recorded: its announcement cannot be had", extra={"call_id": self.call_id}
             )
-            parts.requests.record_nothing()
             return
+        self._start_recording(parts, record)
         parts.speaker.say(ANNOUNCEMENT, sounds[name], protected=True)
 
     async def _keep_row(self, row: OwnedRow) -> None:
@@ -362,7 +393,7 @@ class Call:
         """Keep what the caller says and presses, when it comes: the agent may not be there yet."""
         if isinstance(message, DtmfDigit):
             recorder.digits(message.digit)
-        elif not message.participant or message.participant == self._caller:
+        elif self._is_callers(message):
             recorder.caller(monotonic_us(), message.data or self._silence)
 
     def _to_agent(self, message: CallerMedia) -> None:

@@ -89,7 +89,10 @@ class CallEnding:
     async def _end(self, event: CallEvent) -> None:
         row = self._parts.row
         if event is CallEvent.AGENT_ENDED:
-            await self._in_spite_of_errors(self._let_the_goodbye_be_heard(), None)
+            await asyncio.gather(
+                self._in_spite_of_errors(self._let_the_goodbye_be_heard(), None),
+                self._in_spite_of_errors(self._let_keys_be_pressed(), None),
+            )
         elif event is CallEvent.MEDIA_LOST:
             event = await self._in_spite_of_errors(
                 self._tell_a_hang_up_from_a_lost_socket(), CallEvent.INTERRUPTION_EXPIRED
@@ -170,6 +173,14 @@ class CallEnding:
         await parts.speaker.heard_out(
             self._timing.goodbye_s, unless=lambda: parts.socket.closed.is_set() or parts.stopping
         )
+
+    async def _let_keys_be_pressed(self) -> None:
+        """Let ACS have the keys that the agent has asked for: to open a door, and then hang up."""
+        try:
+            async with asyncio.timeout(self._timing.keys_s):
+                await self._parts.requests.done()
+        except TimeoutError:
+            self._pod.counters["keys_failed"] += 1
 
     async def _tell_a_hang_up_from_a_lost_socket(self) -> CallEvent:
         """Find out what a socket that ended without us means."""

@@ -119,15 +119,18 @@ class MessageSocket(WSListener):
         self._transport.send_close(code, reason)
 
     def abort(self) -> None:
-        """Cut the connection."""
+        """Cut the connection; one that is still being made is cut when it is."""
+        self._closing = True
+        self.is_writable = False
         if self._transport is not None:
-            self._closing = True
-            self.is_writable = False
             self._transport.disconnect(graceful=False)
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """Bound what may wait to be sent (called by picows)."""
         self._transport = transport
+        if self._closing:
+            self.abort()
+            return
         connection = transport.underlying_transport
         connection.set_write_buffer_limits(high=self._limits.write_buffer)
         connection.get_extra_info("socket").setsockopt(

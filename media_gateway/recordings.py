@@ -56,12 +56,17 @@ class Recordings:
             logger.info("parts of recordings were left by an earlier process", extra={"calls": len(left)})
 
     async def run(self) -> None:
-        """Send parts and finalise calls, until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._store.run())
-            tasks.create_task(self._finaliser.run())
-            tasks.create_task(self._sweeper.run())
-            tasks.create_task(self._take_the_rest())
+        """Send parts and finalise calls, until cancelled; what goes wrong in here ends no call."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._store.run())
+                tasks.create_task(self._finaliser.run())
+                tasks.create_task(self._sweeper.run())
+                tasks.create_task(self._take_the_rest())
+        except* Exception:
+            self._counters["recording_failures"] += 1
+            logger.exception("recording has failed, and this process records nothing more")
+        await asyncio.Event().wait()
 
     async def finish(self, within_s: float) -> None:
         """Wait until every call that is over is finalised; what is not by then stays in parts."""
@@ -81,13 +86,16 @@ class Recordings:
 
     def close(self, recorder: Recorder, *, is_ours: bool) -> None:
         """Take the rest of a call that is over here. `is_ours`: no other process goes on with it."""
+        recorder.end()
         self._over.put_nowait((recorder, is_ours))
 
     async def _take_the_rest(self) -> None:
         while True:
             recorder, is_ours = await self._over.get()
-            await self._store.room()
-            recorder.finish()
+            try:
+                await self._store.room()
+            finally:
+                recorder.finish()
             if is_ours:
                 self._finaliser.submit(recorder.folder)
             self._over.task_done()

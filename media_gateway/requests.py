@@ -7,12 +7,12 @@ it was asked for; the agent's audio waits for none of it.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from media_gateway.agents.contract import Role
 from media_gateway.pod import Pod
 from media_gateway.recording.recorder import Recorder
-from media_gateway.row import OwnedRow
+from media_gateway.row import OwnedRow, Written
 from media_gateway.speaker import Speaker
 from media_gateway.supervised import EndReason
 from shared.core.call_state import CallEvent
@@ -29,12 +29,12 @@ TRANSFER_TOO_MANY = "too_many_requests"
 
 @dataclass(frozen=True, slots=True)
 class _Keys:
-    digits: str
+    digits: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class _Transfer:
-    target: str
+    target: str = field(repr=False)
 
 
 class AgentRequests:
@@ -44,7 +44,6 @@ class AgentRequests:
         pod: This process.
         row: The call's.
         speaker: What the agent speaks through.
-        recorder: Of the call; None where it is not recorded.
         on_end: Ends the call.
         on_transfer_failed: Tells the agent that the caller is still here.
     """
@@ -54,7 +53,6 @@ class AgentRequests:
         pod: Pod,
         row: OwnedRow,
         speaker: Speaker,
-        recorder: Recorder | None,
         *,
         on_end: Callable[[EndReason], None],
         on_transfer_failed: Callable[[str], None],
@@ -62,20 +60,39 @@ class AgentRequests:
         self._pod = pod
         self._row = row
         self._speaker = speaker
-        self._recorder = recorder
-        self._may_record = True
+        self.recorder: Recorder | None = None
+        """Of the call; None where it is not recorded."""
         self._on_end = on_end
         self._on_transfer_failed = on_transfer_failed
         self._waiting: asyncio.Queue[_Keys | _Transfer] = asyncio.Queue(MAX_WAITING)
+        self._is_ending = False
+        self._resuming: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
         """Do what waits, until cancelled."""
         while True:
-            match await self._waiting.get():
-                case _Keys(digits):
-                    await self._press(digits)
-                case _Transfer():
-                    await self._transfer()
+            request = await self._waiting.get()
+            try:
+                match request:
+                    case _Keys(digits):
+                        await self._press(digits)
+                    case _Transfer():
+                        await self._transfer()
+            except Exception:
+                logger.exception(
+                    "what an agent asked for failed", extra={"call_id": self._row.record.call_id}
+                )
+            self._waiting.task_done()
+
+    def stop(self) -> None:
+        """Transfer no more, and go on with no recording: the call ends. Keys that were asked for are pressed."""
+        self._is_ending = True
+        if self._resuming is not None:
+            self._resuming.cancel()
+
+    async def done(self) -> None:
+        """Wait until everything that was asked for is done."""
+        await self._waiting.join()
 
     def end(self, reason: EndReason) -> None:
         """End the call."""
@@ -99,27 +116,27 @@ class AgentRequests:
 
     def said(self, role: Role, text: str, item_id: str) -> None:
         """Write down final words."""
-        if self._recorder is not None:
-            self._recorder.said(role, item_id, text)
+        if self.recorder is not None:
+            self.recorder.said(role, item_id, text)
 
     def record(self, *, on: bool) -> None:
-        """Pause the recording, or go on with it."""
-        if not self._may_record:
+        """Pause the recording at once; or go on with it when what the agent has said until now has been heard."""
+        if self._resuming is not None:
+            self._resuming.cancel()
+            self._resuming = None
+        if self.recorder is None:
             return
-        if self._recorder is not None and on:
-            self._recorder.resume()
-        elif self._recorder is not None:
-            self._recorder.pause()
-
-    def record_nothing(self) -> None:
-        """Pause the recording for good."""
-        self.record(on=False)
-        self._may_record = False
+        if not on:
+            self.recorder.pause()
+        elif (left_s := self._speaker.remaining_s()) > 0:
+            self._resuming = asyncio.get_running_loop().call_later(left_s, self.recorder.resume)
+        else:
+            self.recorder.resume()
 
     def note(self, event: str, detail: str) -> None:
         """Put something on the call's timeline."""
-        if self._recorder is not None:
-            self._recorder.note(event, detail)
+        if self.recorder is not None:
+            self.recorder.note(event, detail)
 
     def _ask(self, request: _Keys | _Transfer) -> bool:
         try:
@@ -144,8 +161,12 @@ class AgentRequests:
 
     async def _transfer(self) -> None:
         """Let the state machine have the request. ACS is not asked yet: that comes with call control."""
-        await self._speaker.heard_out(self._pod.timing.goodbye_s)
+        await self._speaker.heard_out(self._pod.timing.goodbye_s, unless=lambda: self._is_ending)
+        if self._is_ending:
+            return
         self._row.note(CallEvent.TRANSFER_REQUESTED)
         self._row.note(CallEvent.TRANSFER_FAILED)
-        await self._row.write(self._pod.timing.row_write_tries)
+        if await self._row.write(self._pod.timing.row_write_tries) is Written.NOT_OURS:
+            self._on_end(EndReason(None, "ownership_lost"))
+            return
         self._on_transfer_failed(TRANSFER_UNAVAILABLE)

@@ -56,6 +56,8 @@ class OwnedRow:
         self._unwritten: list[TimedEvent] = []
         self._first_agent_audio: float | None = None
         self._output: dict[str, str] | None = None
+        self._writing = asyncio.Lock()
+        """Of two writes at once one would take the other's events for its own."""
 
     def note(self, event: CallEvent) -> None:
         """Apply an event to the call, here; `write` stores it."""
@@ -84,6 +86,10 @@ class OwnedRow:
             tries: How often it is tried.
             try_s: For one try; `Timing.row_write_s` where it is None.
         """
+        async with self._writing:
+            return await self._write(tries, try_s)
+
+    async def _write(self, tries: int, try_s: float | None) -> Written:
         for attempt in range(tries):
             if attempt:
                 await asyncio.sleep(self._timing.retry_step_s * 2 ** (attempt - 1))

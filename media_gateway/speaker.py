@@ -23,7 +23,6 @@ class Speaker:
         socket: The call's media socket.
         ledger: The call's playout ledger; nobody else uses it.
         ticker: The process's ticker.
-        recorder: Keeps what is heard; None where nothing is kept.
         clock: Unix seconds, for `first_audio_at`.
     """
 
@@ -32,18 +31,20 @@ class Speaker:
         socket: MessageSocket,
         ledger: PlayoutLedger,
         ticker: Ticker,
-        recorder: Recorder | None,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._socket = socket
         self._ledger = ledger
         self._ticker = ticker
-        self._recorder = recorder
+        self.recorder: Recorder | None = None
+        """Keeps what is heard; None while nothing is kept."""
         self._clock = clock
         self._paced = False
         self.first_audio_at: float | None = None
-        """Unix seconds at which the first words went to ACS."""
+        """Unix seconds at which the agent's first words went to ACS."""
+        self._announced = ""
+        """The item that is protected: not the agent's."""
         self._messages = 0
         self._bytes = 0
         self._cuts = 0
@@ -63,6 +64,8 @@ class Speaker:
 
     def say(self, item_id: str, pcm: bytes, *, protected: bool = False) -> None:
         """Queue audio and send what is due; what is protected is heard whole. `ValueError`: half a sample."""
+        if protected:
+            self._announced = item_id
         if self._paced:
             self._ledger.append(item_id, pcm, protected=protected)
             return
@@ -119,21 +122,21 @@ class Speaker:
     def _cut(self, now_us: int, *, is_heard: bool) -> tuple[Heard, ...]:
         """Forget what was not heard. `is_heard`: what was sent is heard all the same."""
         cut = self._ledger.clear(now_us)
-        if self._recorder is not None:
+        if self.recorder is not None:
             if not is_heard:
-                self._recorder.cut(now_us)
+                self.recorder.cut(now_us)
             for item in cut:
                 if item.heard_ms < item.said_ms:
-                    self._recorder.interrupted(item.item_id, item.heard_ms, item.said_ms)
+                    self.recorder.interrupted(item.item_id, item.heard_ms, item.said_ms)
         return cut
 
     def _send(self, item_id: str, plays_at_us: int, pcm: bytes | bytearray) -> None:
         self._socket.send(encode_audio(pcm))
         self._messages += 1
         self._bytes += len(pcm)
-        if self._recorder is not None:
-            self._recorder.agent(item_id, plays_at_us, pcm)
-        if self.first_audio_at is None:
+        if self.recorder is not None:
+            self.recorder.agent(item_id, plays_at_us, pcm)
+        if self.first_audio_at is None and item_id != self._announced:
             self.first_audio_at = self._clock()
 
     def _pace(self, wanted: bool) -> None:

@@ -95,7 +95,7 @@ class AgentSink(Protocol):
         """Keep nothing of what is said and pressed from now on: silence on both tracks, no transcript, no digits."""
 
     def resume_recording(self) -> None:
-        """Keep what is said again."""
+        """Keep what is said again, from when the caller has heard what was said until now."""
 
     def note(self, event: str, detail: str = "") -> None:
         """Put an event of the agent's service on the call's timeline. Both are names of ours, safe to log."""

@@ -31,8 +31,12 @@ class Echo:
             return
         self._held.append(pcm)
         self._held_bytes += len(pcm)
-        while self._held and self._held_bytes - len(self._held[0]) >= self._delay_bytes:
+        while (due := self._held_bytes - self._delay_bytes) > 0:
             frame = self._held.popleft()
+            if len(frame) > due:
+                # What was said before it listened comes in one piece.
+                self._held.appendleft(frame[due:])
+                frame = frame[:due]
             self._held_bytes -= len(frame)
             self._sink.audio(self._item_id, frame)
 

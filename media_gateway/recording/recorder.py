@@ -73,6 +73,7 @@ class Recorder:
         self._missing: list[Missing] = []
         self._counts: Counter[str] = Counter()
         self._is_paused = False
+        self._ended_us: int | None = None
         self._item_id = ""
         self._heard_until_us = 0
         """When the last piece of `_item_id` is over."""
@@ -142,12 +143,16 @@ class Recorder:
             behind_s = (self._tracks.at(self._now_us()) - self._tracks.taken_until) / self._rate_hz
             wait_s = max(self._part_s / 4, self._part_s - behind_s)
 
+    def end(self) -> None:
+        """Take that the call is over: its line ends here, whenever `finish` hands on the rest of it."""
+        self._ended_us = self._now_us()
+
     def finish(self) -> None:
         """Hand on the rest. The call is over: nothing comes after this."""
         self._hand_on(final=True)
 
     def _hand_on(self, *, final: bool) -> None:
-        now_us = self._now_us()
+        now_us = self._now_us() if self._ended_us is None else self._ended_us
         try:
             stretch = self._tracks.take(now_us, final=final)
             if stretch is None:

@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 STEP_MS = 100
 """Audio time passes for the conversation in such steps."""
+BACKLOG_MS = 500
+"""So much in one piece was said before the agent listened: no time has passed for it."""
 MAX_BAD_MESSAGES = 20
 """Messages of the service that cannot be understood are skipped; with this many in a session something is wrong."""
 DEAF_MS = 10_000
@@ -66,6 +68,7 @@ class Realtime:
         self._joined: list[bytes] = []
         self._joined_bytes = 0
         self._step_bytes = 0
+        self._backlog_bytes = 0
         self._stepped_bytes = 0
         self._deaf_ms = 0
         self._bad_messages = 0
@@ -85,6 +88,7 @@ class Realtime:
             self._from_service = Resampler(rate_hz, call.rate_hz)
         self._append_bytes = self._service.append_ms * rate_hz // 1000 * BYTES_PER_SAMPLE
         self._step_bytes = STEP_MS * rate_hz // 1000 * BYTES_PER_SAMPLE
+        self._backlog_bytes = BACKLOG_MS * rate_hz // 1000 * BYTES_PER_SAMPLE
         session = session_of(settings, call, rate_hz, specs(settings, is_recorded=call.is_recorded))
         self._conversation = conversation = Conversation(
             settings,
@@ -111,12 +115,13 @@ class Realtime:
             return
         if self._to_service is not None:
             pcm = self._to_service.process(pcm)
-        self._stepped_bytes += len(pcm)
+        if len(pcm) < self._backlog_bytes:
+            self._stepped_bytes += len(pcm)
         if self._stepped_bytes >= self._step_bytes:
             self._step(conversation, socket)
         if not socket.is_writable:
             self._service.connector.counters["agent_frames_dropped"] += 1
-        elif len(pcm) >= self._append_bytes:
+        elif len(pcm) >= self._append_bytes and not self._joined:
             socket.send(messages.append(pcm))
         else:
             self._join(socket, pcm)

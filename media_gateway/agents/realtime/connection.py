@@ -21,8 +21,9 @@ from shared.errors import GatewayError
 
 logger = logging.getLogger(__name__)
 
-HANDSHAKE_S = 5.0
-"""For TCP, TLS and the upgrade together; a service that is well takes a tenth of it."""
+HANDSHAKE_S = 2.5
+"""For TCP, TLS and the upgrade together; a service that is well takes a fifth of it. All tries fit into what an agent
+has to open."""
 CLOSE_S = 1.0
 """For the service to answer our close."""
 PING_S = 10.0
@@ -31,9 +32,9 @@ TRIES_AGAIN = (0.2, 0.8)
 """Pauses before a second and a third try, where one may help: the caller waits. Seconds."""
 READ_BUFFER_BYTES = 16 * 1024
 
-AGENT_SOCKET = SocketLimits(message=4 * 1024 * 1024, write_buffer=256 * 1024, kernel_buffer=64 * 1024)
-"""A service sends long speech in pieces of up to some hundred KB. While it does not read, 4 s of the caller's audio
-wait here."""
+AGENT_SOCKET = SocketLimits(message=4 * 1024 * 1024, write_buffer=1024 * 1024, kernel_buffer=64 * 1024)
+"""A service sends long speech in pieces of up to some hundred KB. While it does not read, 16 s of the caller's audio
+wait here: more than the caller may have said before it listened, which goes in one piece."""
 
 _REASONS: Mapping[int, str] = {
     HTTPStatus.UNAUTHORIZED: "unauthorized",
@@ -86,10 +87,12 @@ class Connector:
 
     async def _try(self, settings: RealtimeAgent, owner: SocketOwner) -> MessageSocket:
         credential = await self._credential(settings.auth)
+        socket = MessageSocket(owner, close_s=CLOSE_S, limits=AGENT_SOCKET)
+        is_connected = False
         try:
             async with asyncio.timeout(HANDSHAKE_S):
-                _, listener = await ws_connect(
-                    lambda: cast("WSListener", MessageSocket(owner, close_s=CLOSE_S, limits=AGENT_SOCKET)),
+                await ws_connect(
+                    lambda: cast("WSListener", socket),
                     url_of(settings),
                     ssl_context=self.tls,
                     extra_headers=headers_of(settings.dialect, settings.auth, credential),
@@ -107,7 +110,13 @@ class Connector:
             raise AgentFailed(_reason(error)) from error
         except (OSError, TimeoutError, WSError) as error:
             raise AgentFailed("unreachable") from error
-        return cast("MessageSocket", listener)
+        else:
+            is_connected = True
+            return socket
+        finally:
+            if not is_connected:
+                # picows goes on with a handshake that nobody waits for any more, and would keep the connection.
+                socket.abort()
 
     async def _credential(self, auth: KeyAuth | EntraAuth | None) -> str:
         try:

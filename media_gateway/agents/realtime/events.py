@@ -180,11 +180,8 @@ def decode(message: bytes) -> AudioDelta | Event:
         EventInvalid: it is no event, or its audio is no whole samples.
     """
     try:
-        audio: _AudioDelta | Event
-        if message.find(_AUDIO_MARK, 0, _MARK_WITHIN) >= 0:
-            audio = _read_audio(message)
-        else:
-            audio = _read(message)
+        may_be_audio = message.find(_AUDIO_MARK, 0, _MARK_WITHIN) >= 0
+        audio: _AudioDelta | Event = _read_audio(message) if may_be_audio else _read(message)
         if audio.type not in _AUDIO_TYPES:
             return audio if isinstance(audio, Event) else _read(message)
         pcm = _decode_base64(audio.delta, None, True)  # strict; by name it takes twice as long

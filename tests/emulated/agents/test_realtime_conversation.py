@@ -10,7 +10,7 @@ from emulator.realtime.replies import Reply
 from media_gateway.agents.realtime import messages
 from media_gateway.agents.realtime.conversation import GOODBYE
 from media_gateway.agents.realtime.messages import append
-from shared.core.call_state import CallEvent, Cause
+from shared.core.call_state import CallEvent, CallState, Cause
 from shared.core.profiles import AudioFormat, EntraAuth, Recording
 from tests.emulated.agents.conftest import KEY_SECRET, agent_on, realtime_call
 from tests.support.media import running_gateway
@@ -112,6 +112,21 @@ async def test_what_the_caller_says_while_the_agent_connects_is_kept_in_order(ga
 
     heard = session.core.hearing
     assert heard.appended_ms == 2000
+
+
+async def test_ten_seconds_that_were_said_before_the_agent_listened_are_not_lost_and_take_no_time(gateway):
+    frames = [number.to_bytes(2, "little") * 480 for number in range(500)]
+    async with running_realtime_service(updated_delay_s=0.5) as service:
+        call = await gateway.place(agent_on(service, greeting="Greet."))
+        for frame in frames:
+            call.socket.send_audio(frame)
+        session = await service.session()
+        await session.until(lambda: session.appended_ms >= 10_000)
+        await gateway.until_streaming(call)
+        call.socket.send_audio(FRAME_24K)
+        await session.until(lambda: session.appended_ms >= 10_020)
+
+        assert gateway.row(call).state is CallState.STREAMING
 
 
 @pytest.mark.parametrize(("said", "of_service"), [(AudioFormat.PCM16K, 24_000)])
@@ -298,6 +313,19 @@ async def test_keys_are_pressed_towards_the_caller(service, gateway):
 
     assert outputs(session)[tool_call] == {"ok": True}
     assert gateway.acs.pressed == [(call.call_connection_id, "4:+14255550100", "12#")]
+
+
+async def test_keys_are_pressed_though_the_agent_ends_the_call_right_after(service, gateway):
+    async with realtime_call(service, gateway) as (call, session):
+        await session.expect("conversation.item.create")
+        session.say(SECOND_24K[:960], "I open the door. Goodbye.", finished=False)
+        session.call_tool("send_dtmf", {"digits": "9"})
+        await session.expect("response.create")
+        session.say(SECOND_24K[:960], "Bye.", finished=False)
+        session.call_tool("end_call", {})
+        await gateway.until_over()
+
+    assert gateway.acs.pressed == [(call.call_connection_id, "4:+14255550100", "9")]
 
 
 @pytest.mark.parametrize(

@@ -156,19 +156,58 @@ async def test_the_announcement_comes_first_and_is_heard_whole(gateway, agent):
     assert call.socket.stops == 0
 
 
-async def test_without_its_announcement_a_call_is_not_recorded(gateway, agent):
+async def test_without_its_announcement_a_call_is_not_recorded_from_its_first_word_on(gateway, agent):
+    gateway.outside.sounds.gate = asyncio.Event()
     call = await gateway.place(recording=Recording(announcement="missing.wav"))
+    await gateway.until(lambda: gateway.outside.sounds.reads)
+    await say(call, 5, 3)
+    call.socket.press("4")
+    gateway.outside.sounds.gate.set()
     await until_talking(gateway, agent, call)
     agent.sink.resume_recording()
-    await say(call, 5, 10)
-    await gateway.until(lambda: len(agent.audio) == 10 * FRAME)
+    await say(call, 5, 3)
     agent.sink.transcript(Role.CALLER, "Good morning.", item_id="turn-1")
+    agent.sink.end()
+    await gateway.until_over()
+
+    assert not agent.info.is_recorded
+    assert gateway.outside.recordings.blobs == {}
+    assert gateway.core.pod.counters["announcements_failed"] == 1
+
+
+async def test_the_agent_s_own_first_words_count_as_such_and_not_the_announcement(gateway, agent):
+    gateway.outside.sounds.files["notice.wav"] = wav_bytes(tone(3, 100), rate_hz=RATE)
+    call = await gateway.place(recording=Recording(announcement="notice.wav"))
+    await until_talking(gateway, agent, call)
+    (live,) = gateway.core.calls._tasks
+    await call.socket.until(lambda: len(call.socket.audio) > 0)
+    assert live._parts.speaker.first_audio_at is None
+    agent.sink.audio("hello", tone(7, 20))
+    assert live._parts.speaker.first_audio_at is not None
+
+
+async def test_what_was_said_while_it_was_paused_is_heard_before_it_goes_on(gateway, agent):
+    call = await gateway.place(recording=Recording())
+    await until_talking(gateway, agent, call)
+    agent.sink.pause_recording()
+    agent.sink.audio("number", tone(7, 400))
+    agent.sink.resume_recording()
+    await call.socket.until(lambda: len(call.socket.audio) == 20 * FRAME)
+    await gateway.until(lambda: live_remaining(gateway) == 0)
+    await asyncio.sleep(0.02)
+    agent.sink.audio("thanks", tone(8, 100))
+    await call.socket.until(lambda: len(call.socket.audio) == 25 * FRAME)
     agent.sink.end()
     files = await finished(gateway, call)
 
-    caller, _ = samples(files["recording.wav"])
-    assert ms_of(caller, 5) == 0
-    assert json.loads(files["transcript.json"])["entries"] == []
+    _, heard = samples(files["recording.wav"])
+    assert ms_of(heard, 7) <= 1
+    assert ms_of(heard, 8) >= 95
+
+
+def live_remaining(gateway):
+    (live,) = gateway.core.calls._tasks
+    return live._parts.speaker.remaining_s()
 
 
 async def test_a_call_whose_profile_records_nothing_leaves_nothing(gateway, agent):

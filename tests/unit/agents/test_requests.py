@@ -21,7 +21,7 @@ class Row:
 def made():
     failures, row = [], Row(order="1")
     pod = SimpleNamespace(counters=Counter())
-    requests = AgentRequests(pod, row, None, None, on_end=failures.append, on_transfer_failed=failures.append)
+    requests = AgentRequests(pod, row, None, on_end=failures.append, on_transfer_failed=failures.append)
     return SimpleNamespace(requests=requests, failures=failures, row=row, counters=pod.counters)
 
 

@@ -34,10 +34,13 @@ async def test_parts_wait_with_their_calls_until_there_is_room(tmp_path):
     )
     await recordings.open()
     running = asyncio.create_task(recordings.run())
+    recorders = []
     for _ in range(CALLS):
         record = recorded_record(call_id=str(uuid.uuid4()))
-        recorder = recordings.recorder(record, lambda record=record: call_facts(record))
-        recorder.caller(monotonic_us(), bytes(960))
+        recorders.append(recordings.recorder(record, lambda record=record: call_facts(record)))
+        recorders[-1].caller(monotonic_us(), bytes(960))
+    await asyncio.sleep(0.02)  # so much was said in each
+    for recorder in recorders:
         recordings.close(recorder, is_ours=False)
     for _ in range(100):
         await asyncio.sleep(0)
