@@ -47,6 +47,10 @@ class StoreUnavailable(TemporaryFault):
     """Storage did not answer, or answered with a fault of its own."""
 
 
+class StoreRefused(StoreUnavailable):
+    """Storage refused the request itself: the same request will be refused again, until somebody mends the reason."""
+
+
 class VaultUnavailable(TemporaryFault):
     """Key Vault did not answer, and no key is known from before."""
 
@@ -93,6 +97,7 @@ MEANINGS: tuple[tuple[type[GatewayError], Meaning], ...] = (
     (NotFound, Meaning(HTTPStatus.NOT_FOUND, retry=False, metric="not_found")),
     (Conflict, Meaning(HTTPStatus.CONFLICT, retry=False, metric="conflict")),
     (CallGone, Meaning(HTTPStatus.GONE, retry=False, metric="call_gone")),
+    (StoreRefused, Meaning(HTTPStatus.SERVICE_UNAVAILABLE, retry=True, metric="store_refused")),
     (StoreUnavailable, Meaning(HTTPStatus.SERVICE_UNAVAILABLE, retry=True, metric="store_unavailable")),
     (VaultUnavailable, Meaning(HTTPStatus.SERVICE_UNAVAILABLE, retry=True, metric="vault_unavailable")),
     (

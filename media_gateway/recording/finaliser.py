@@ -33,11 +33,12 @@ from media_gateway.recording.parts import (
     parse_name,
     unpack,
 )
+from media_gateway.recording.spill import FILE_MODE
 from media_gateway.recording.store import RecordingBlobs, RecordingStore
 from media_gateway.recording.turns import Loudness
 from shared.adapters.blobs import BlobTooLarge
 from shared.core.profiles import RecordingFormat
-from shared.errors import StoreUnavailable
+from shared.errors import StoreRefused, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class Finaliser:
 
     Args:
         store: Where the parts went, and where the recordings go.
-        counters: The process's: `recordings_made`, `recordings_failed`, `recordings_not_made`,
+        counters: The process's: `recordings_made`, `recordings_failed`, `recordings_refused`, `recordings_not_made`,
             `recording_parts_invalid` and `recording_parts_left`.
         retry_s: Before storage that is away is asked again.
     """
@@ -99,6 +100,7 @@ class Finaliser:
         """Finalise one call, or what is left to do of it; nothing where it is done.
 
         Raises:
+            StoreRefused: storage refuses something of this call, and will again.
             StoreUnavailable: storage is away; what was done is done, and the rest can be done later.
             OSError: the volume does not take the recording.
         """
@@ -115,22 +117,27 @@ class Finaliser:
         while True:
             folder = await self._waiting.get()
             try:
-                await self._finalise_at_last(folder)
+                await self._finalise_or_put_off(folder)
             finally:
                 self._waiting.task_done()
 
-    async def _finalise_at_last(self, folder: CallFolder) -> None:
-        """Finalise one call, however long storage is away."""
-        while True:
-            try:
-                await self.finalise(folder)
-            except StoreUnavailable:
-                await asyncio.sleep(self._retry_s)
-                continue
-            except Exception:
-                self._counters["recordings_failed"] += 1
-                logger.exception("a recording could not be made", extra={"call_id": folder.call_id})
-            return
+    async def _finalise_or_put_off(self, folder: CallFolder) -> None:
+        """Finalise one call; while storage is away it comes after those that wait, and there is a pause."""
+        try:
+            await self.finalise(folder)
+        except StoreRefused as refused:
+            if not self._counters["recordings_refused"]:
+                logger.error(  # noqa: TRY400 - what storage answered tells all
+                    "storage refuses a recording, which stays in parts",
+                    extra={"call_id": folder.call_id, "fault": str(refused)},
+                )
+            self._counters["recordings_refused"] += 1
+        except StoreUnavailable:
+            self.submit(folder)
+            await asyncio.sleep(self._retry_s)
+        except Exception:
+            self._counters["recordings_failed"] += 1
+            logger.exception("a recording could not be made", extra={"call_id": folder.call_id})
 
     async def _make(self, folder: CallFolder, parts: Sequence[PartName]) -> list[str]:
         """Write the recording and both documents; return the names of the parts that it is made of."""
@@ -230,6 +237,7 @@ class _Making:
         self.path = path
         self.rate_hz = rate_hz
         self._lock = threading.Lock()
+        path.touch(FILE_MODE)
         self._file = _UnsyncedFile(
             path, "w", rate_hz, CHANNELS, subtype="PCM_16", format=coding.value.upper(),
             compression_level=COMPRESSION if coding is RecordingFormat.FLAC else None,

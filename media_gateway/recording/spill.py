@@ -109,6 +109,11 @@ class Spill:
                 self._bytes -= spilled.size
             return is_gone
 
+    def put_off(self) -> None:
+        """Let the oldest come after all others."""
+        with self._lock:
+            self._files.rotate(-1)
+
     def _keep(self, spilled: Spilled) -> None:
         self._files.append(spilled)
         self._bytes += spilled.size

@@ -1,7 +1,8 @@
 """The parts of all recordings of this process, on their way to blob storage, and what becomes of them if it is away.
 
 A part is sent at once, a few at a time. While storage is away, or slower than parts come, parts go to a volume (see
-`spill.py`); they are sent in order when it answers again. Only a part that fits nowhere is lost, and counted.
+`spill.py`); they are sent in order when it answers again. One that storage refuses goes there too, and is tried now and
+then behind the others. Only a part that fits nowhere is lost, and counted.
 """
 
 import asyncio
@@ -9,12 +10,13 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
 from typing import Protocol
 
 from media_gateway.recording.parts import CallFolder, PartName, parse_name
 from media_gateway.recording.spill import Spill, Spilled
-from shared.errors import StoreUnavailable
+from shared.errors import StoreRefused, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +28,10 @@ bounded by their tracks."""
 
 
 class RecordingBlobs(Protocol):
-    """Where recordings are kept; `shared.adapters.recording_store.BlobRecordings`."""
+    """Where recordings are kept; `shared.adapters.recording_store.BlobRecordings`.
+
+    Where a method raises `StoreUnavailable` it may be `StoreRefused`: the same will be refused again.
+    """
 
     async def put(self, name: str, data: bytes) -> None:
         """Write a blob, over what was there. Raises `StoreUnavailable`."""
@@ -55,6 +60,16 @@ class StoreTiming:
     """For one part; then it goes to the volume. A process that is killed meanwhile loses it."""
     retry_s: float = 1.0
     """For which storage that did not answer is not asked again, except with what lies on the volume."""
+    refused_s: float = 30.0
+    """For which nothing on the volume is tried again, after all of it was refused."""
+
+
+class _Outcome(Enum):
+    """What became of a try to send a part."""
+
+    SENT = auto()
+    AWAY = auto()
+    REFUSED = auto()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,8 +87,8 @@ class RecordingStore:
     Args:
         blobs: Blob storage.
         spill: The volume, not opened yet.
-        counters: The process's: `recording_parts_sent`, `recording_parts_spilled`, `recording_parts_lost` and
-            `recording_files_left`.
+        counters: The process's: `recording_parts_sent`, `recording_parts_spilled`, `recording_parts_lost`,
+            `recording_parts_refused` (tries, not parts) and `recording_files_left`.
         timing: Durations.
     """
 
@@ -94,6 +109,8 @@ class RecordingStore:
         """All that is in memory."""
         self._under_way: Counter[CallFolder | None] = Counter()
         """Parts of each call that are here, in memory or on the volume."""
+        self._refused: set[CallFolder | None] = set()
+        """Calls of which a part on the volume was refused, until none of their parts is here."""
         self._waited_for: dict[CallFolder | None, asyncio.Event] = {}
         self._spilled = asyncio.Event()
         self._has_room = asyncio.Event()
@@ -155,15 +172,21 @@ class RecordingStore:
             self._to_send.put_nowait(held)
 
     async def all_sent(self, folder: CallFolder) -> None:
-        """Wait until no part of a call is here any more."""
-        if folder in self._under_way:
+        """Wait until no part of a call is here any more.
+
+        Raises:
+            StoreRefused: storage does not take one of them; it stays here.
+        """
+        if folder in self._under_way and folder not in self._refused:
             await self._waited_for.setdefault(folder, asyncio.Event()).wait()
+        if folder in self._refused:
+            raise StoreRefused("storage refuses a part of a call")
 
     async def _send(self) -> None:
         while True:
             part = await self._to_send.get()
             self._has_room.set()
-            if await self._put(part.name, part.data):
+            if await self._put(part.name, part.data) is _Outcome.SENT:
                 self._held.discard(part)
                 self._done(part.folder, "recording_parts_sent")
             else:
@@ -176,35 +199,56 @@ class RecordingStore:
             await self._spill_part(part)
 
     async def _send_from_volume(self) -> None:
+        refused_in_a_row = 0
         while True:
             await self._spilled.wait()
             spilled = self._spill.first()
             if spilled is None:
                 self._spilled.clear()
-            elif not await self._send_file(spilled):
+                continue
+            outcome = await self._send_file(spilled)
+            refused_in_a_row = refused_in_a_row + 1 if outcome is _Outcome.REFUSED else 0
+            if outcome is _Outcome.AWAY:
                 await asyncio.sleep(self._timing.retry_s)
+            elif 0 < len(self._spill) <= refused_in_a_row:
+                refused_in_a_row = 0
+                await asyncio.sleep(self._timing.refused_s)
 
-    async def _send_file(self, spilled: Spilled) -> bool:
-        """Send the oldest part on the volume; False where storage does not take it now."""
+    async def _send_file(self, spilled: Spilled) -> _Outcome:
+        """Send the oldest part on the volume; one that is refused comes after the others then."""
         what = "recording_parts_sent"
         try:
             data = await asyncio.to_thread(spilled.path.read_bytes)
         except OSError:
             what = "recording_parts_lost"
         else:
-            if not await self._put(spilled.name, data):
-                return False
+            outcome = await self._put(spilled.name, data)
+            if outcome is _Outcome.REFUSED:
+                self._put_off(_folder_of(spilled.name))
+            if outcome is not _Outcome.SENT:
+                return outcome
         if not await asyncio.to_thread(self._spill.remove, spilled):
             self._counters["recording_files_left"] += 1
         self._done(_folder_of(spilled.name), what)
-        return True
+        return _Outcome.SENT
 
-    async def _put(self, name: str, data: bytes) -> bool:
-        """Send a blob; False where storage does not take it now."""
+    def _put_off(self, folder: CallFolder | None) -> None:
+        """Go on behind the oldest part on the volume, and let nobody wait for it."""
+        if not self._counters["recording_parts_refused"]:
+            logger.error("storage refuses parts of recordings; they stay on the volume, and are tried again")
+        self._counters["recording_parts_refused"] += 1
+        self._spill.put_off()
+        self._refused.add(folder)
+        self._wake(folder)
+
+    async def _put(self, name: str, data: bytes) -> _Outcome:
+        """Send a blob."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._timing.put_s):
                 await self.blobs.put(name, data)
+        except StoreRefused:
+            return _Outcome.REFUSED
         except Exception as error:
             if not isinstance(error, (StoreUnavailable, TimeoutError)):
                 logger.exception("a part of a recording could not be sent in an unexpected way")
@@ -212,11 +256,11 @@ class RecordingStore:
                 logger.warning("storage does not take recordings; they go to the volume")
             self._away_until = loop.time() + self._timing.retry_s
             self._has_room.set()
-            return False
+            return _Outcome.AWAY
         if self._away_until is not None:
             logger.info("storage takes recordings again")
             self._away_until = None
-        return True
+        return _Outcome.SENT
 
     def _hand_to_volume(self, part: _Held) -> None:
         if self._to_spill.full():
@@ -243,8 +287,12 @@ class RecordingStore:
         self._under_way[folder] -= 1
         if not self._under_way[folder]:
             del self._under_way[folder]
-            if (waited_for := self._waited_for.pop(folder, None)) is not None:
-                waited_for.set()
+            self._refused.discard(folder)
+            self._wake(folder)
+
+    def _wake(self, folder: CallFolder | None) -> None:
+        if (waited_for := self._waited_for.pop(folder, None)) is not None:
+            waited_for.set()
 
 
 def _folder_of(name: str) -> CallFolder | None:

@@ -24,7 +24,7 @@ from azure.core.exceptions import (
 )
 
 from shared.config import StorageSettings
-from shared.errors import StoreUnavailable
+from shared.errors import StoreRefused, StoreUnavailable
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
@@ -38,6 +38,8 @@ BLOCK_BYTES = 1024 * 1024
 """What is sent in one request: more would hold the event loop up, and a slow line longer than the time-out."""
 RETRIES = 1
 """At once: whoever waits has little time, and asks again later."""
+PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+"""Of all 4xx, those that may help to ask again after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +63,20 @@ class BlobTooLarge(Exception):
     """A blob holds more than whoever reads it takes."""
 
 
+def blob_fault(status: int) -> StoreUnavailable:
+    """Return what an answer with this status means that nobody expects: refused, or away."""
+    is_refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in PASSING
+    kind = StoreRefused if is_refused else StoreUnavailable
+    return kind(f"blob storage answered {status}")
+
+
 def load_sdk() -> None:
     """Import the SDK now, in a process that must not do so later."""
     importlib.import_module(SDK)
 
 
 class BlobContainer:
-    """One container. All methods raise `StoreUnavailable`."""
+    """One container. All methods raise `StoreUnavailable`; also as `StoreRefused`."""
 
     def __init__(self, settings: StorageSettings, credential: AsyncTokenCredential, name: str) -> None:
         self._settings = settings
@@ -191,7 +200,7 @@ async def _blob_faults() -> AsyncIterator[None]:
         yield
     except HttpResponseError as error:
         if error.status_code is not None:
-            raise StoreUnavailable(f"blob storage answered {error.status_code}") from error
+            raise blob_fault(error.status_code) from error
         raise StoreUnavailable("blob storage could not be asked: no token, or no answer") from error
     except (AzureError, TimeoutError) as error:
         raise StoreUnavailable("blob storage did not answer") from error

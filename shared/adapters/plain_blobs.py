@@ -26,9 +26,9 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
 from yarl import URL
 
-from shared.adapters.blobs import BlobTooLarge
+from shared.adapters.blobs import BlobTooLarge, blob_fault
 from shared.config import StorageSettings
-from shared.errors import StoreUnavailable
+from shared.errors import StoreRefused, StoreUnavailable
 
 API_VERSION = "2024-11-04"
 SCOPE = "https://storage.azure.com/.default"
@@ -60,6 +60,8 @@ def _tried_twice(
     async def twice(*args: _P.args, **kwargs: _P.kwargs) -> _T:
         try:
             return await ask(*args, **kwargs)
+        except StoreRefused:
+            raise
         except StoreUnavailable:
             return await ask(*args, **kwargs)
 
@@ -67,7 +69,7 @@ def _tried_twice(
 
 
 class PlainBlobs:
-    """Blobs of one container. All methods raise `StoreUnavailable`.
+    """Blobs of one container. All methods raise `StoreUnavailable`; also as `StoreRefused`.
 
     Args:
         settings: Where the storage is; a connection string is entered by a signature of its own.
@@ -268,4 +270,4 @@ class _Pieces:
 
 def _expect(answer: aiohttp.ClientResponse, *statuses: HTTPStatus) -> None:
     if answer.status not in statuses:
-        raise StoreUnavailable(f"blob storage answered {answer.status}")
+        raise blob_fault(answer.status)

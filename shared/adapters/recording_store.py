@@ -16,7 +16,7 @@ DELETE_PAUSE_S = 0.002
 
 
 class BlobRecordings:
-    """Parts of recordings, and what is made of them. All methods raise `StoreUnavailable`."""
+    """Parts of recordings, and what is made of them. All methods raise `StoreUnavailable`; also as `StoreRefused`."""
 
     def __init__(
         self, settings: StorageSettings, credential: AsyncTokenCredential, name: str = CONTAINER

@@ -12,7 +12,7 @@ from media_gateway.recording.recorder import Recorder
 from shared.core.call import CallTimes
 from shared.core.call_state import CallState
 from shared.core.profiles import Recording, RecordingFormat
-from shared.errors import StoreUnavailable
+from shared.errors import StoreRefused, StoreUnavailable
 from tests.support.records import ECHO, call_record
 
 RATE = ECHO.audio_format.rate_hz
@@ -21,16 +21,22 @@ CREATED = 1_700_000_000.0
 
 
 class MemoryBlobs:
-    """Blob storage in memory; `is_away` while it does not answer, `holds` while it answers nobody in time."""
+    """Blob storage in memory; `is_away` while it does not answer, `holds` while it answers nobody in time.
+
+    Of the names in `refuses` it takes no blob.
+    """
 
     def __init__(self):
         self.blobs = {}
         self.is_away = False
+        self.refuses = set()
         self.writes = []
         self.holds = None
 
     async def put(self, name, data):
         await self._answer()
+        if name in self.refuses:
+            raise StoreRefused("refused")
         self.writes.append(name)
         self.blobs[name] = bytes(data)
 

@@ -18,7 +18,7 @@ from shared.adapters.plain_blobs import (
     PlainBlobs,
 )
 from shared.config import StorageSettings
-from shared.errors import StoreUnavailable
+from shared.errors import StoreRefused, StoreUnavailable
 
 NAME = "demo/2026-11-20/0197f3a0-0000-7000-8000-000000000000/parts/0001/a b+c.wav"
 
@@ -94,11 +94,13 @@ async def test_the_signature_is_renewed_before_it_ends(storage_connection_string
     assert (await container.read("now", max_bytes=10)).data == b"2"
 
 
-async def test_a_container_that_is_not_there_is_a_store_that_does_not_take_it(storage_connection_string):
+async def test_a_container_that_is_not_there_refuses_blobs(storage_connection_string, container):
     settings = StorageSettings(None, storage_connection_string)
     blobs = PlainBlobs(settings, LocalCredential(), "no-such-container")
-    with pytest.raises(StoreUnavailable, match="404"):
+    with pytest.raises(StoreRefused, match="404"):
         await blobs.put(NAME, b"x")
+    with pytest.raises(StoreRefused, match="404"):
+        await container.create(NAME, b"x")  # by the SDK: this one was not made either
     await blobs.close()
 
 
@@ -200,6 +202,22 @@ async def test_what_is_not_answered_is_asked_once_more_with_all_it_said(storage,
     with pytest.raises(StoreUnavailable, match="503"):
         await blobs.get("file", max_bytes=1)
     await blobs.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "is_refused"),
+    [(400, True), (403, True), (409, True), (408, False), (429, False), (500, False), (503, False)],
+)
+async def test_what_is_refused_is_told_from_what_may_be_taken_later(storage, status, is_refused):
+    settings, asked, busy = storage
+    blobs = PlainBlobs(settings, Identity("token-1"), "recordings")
+    busy += [status, status]
+    with pytest.raises(StoreUnavailable, match=str(status)) as raised:
+        await blobs.delete(NAME)
+    await blobs.close()
+
+    assert isinstance(raised.value, StoreRefused) == is_refused
+    assert len(asked) == (1 if is_refused else 2)
 
 
 async def test_a_part_is_tried_once_for_it_has_a_volume_to_go_to(storage):

@@ -281,6 +281,42 @@ async def test_however_long_storage_is_away_calls_are_finalised_in_the_end(store
     assert counters["recordings_made"] == 3
 
 
+async def test_calls_that_storage_refuses_stay_in_parts_and_hold_up_none(
+    store, blobs, finaliser, counters, caplog
+):
+    calls = [await recorded(store, counters) for _ in range(3)]
+    blobs.refuses = {f"{call.recorder.folder}/recording.wav" for call in calls[:2]}
+    async with at_work(finaliser):
+        for call in calls:
+            finaliser.submit(call.recorder.folder)
+        await finaliser.finished()
+    assert (counters["recordings_refused"], counters["recordings_made"]) == (2, 1)
+    assert sum("/parts/" in name for name in blobs.blobs) == 6
+    assert caplog.text.count("storage refuses a recording") == 1
+
+
+async def test_calls_that_storage_has_no_answer_for_are_tried_again_after_the_others(
+    store, blobs, finaliser, counters
+):
+    calls = [await recorded(store, counters) for _ in range(3)]
+    real, hung = blobs.names, {call.recorder.folder.parts for call in calls[:2]}
+
+    async def names(prefix):
+        if prefix in hung:
+            raise StoreUnavailable("away")
+        return await real(prefix)
+
+    blobs.names = names
+    async with at_work(finaliser):
+        for call in calls:
+            finaliser.submit(call.recorder.folder)
+        while not counters["recordings_made"]:
+            await asyncio.sleep(0.001)
+        hung.clear()
+        await finaliser.finished()
+    assert counters["recordings_made"] == 3
+
+
 async def test_nothing_is_left_on_the_volume(store, finaliser, counters):
     call = await recorded(store, counters)
     await finaliser.finalise(call.recorder.folder)

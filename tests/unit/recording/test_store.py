@@ -10,10 +10,11 @@ import pytest
 from media_gateway.recording.parts import CallFolder, PartName
 from media_gateway.recording.spill import Spill
 from media_gateway.recording.store import SENT_AT_ONCE, WAITING_PARTS, RecordingStore, StoreTiming
+from shared.errors import StoreRefused
 from tests.support.recording import MemoryBlobs
 
 FOLDER = CallFolder("demo", "2026-11-24", "call-1")
-TIMING = StoreTiming(put_s=0.05, retry_s=0.01)
+TIMING = StoreTiming(put_s=0.05, retry_s=0.01, refused_s=0.01)
 
 
 def part(number):
@@ -157,6 +158,51 @@ async def test_an_odd_fault_of_the_adapter_is_taken_for_an_outage(running, blobs
         await store.all_sent(FOLDER)
     assert counters == {"recording_parts_spilled": 1, "recording_parts_sent": 1}
     assert "in an unexpected way" in caplog.text
+
+
+async def test_a_part_that_is_refused_holds_up_no_other_and_is_tried_again(running, blobs, counters, caplog):
+    refused = part(0).within(FOLDER)
+    async with running() as store:
+        blobs.refuses = {refused}
+        for number in range(3):
+            store.put(FOLDER, part(number), b"x")
+        with pytest.raises(StoreRefused):
+            await store.all_sent(FOLDER)
+        assert set(blobs.blobs) == {part(number).within(FOLDER) for number in (1, 2)}
+        while counters["recording_parts_refused"] < 3:
+            await asyncio.sleep(0.001)
+        blobs.refuses.clear()
+        while refused not in blobs.blobs:
+            await asyncio.sleep(0.001)
+        await store.all_sent(FOLDER)
+    assert counters["recording_parts_spilled"] == 1
+    assert caplog.text.count("storage refuses parts") == 1
+
+
+async def test_parts_on_the_volume_behind_one_that_is_refused_are_sent(running, blobs, counters):
+    async with running() as store:
+        blobs.is_away = True
+        for number in range(5):
+            store.put(FOLDER, part(number), b"x")
+        while counters["recording_parts_spilled"] < 5:
+            await asyncio.sleep(0.001)
+        blobs.refuses = {part(number).within(FOLDER) for number in (0, 3)}
+        blobs.is_away = False
+        while len(blobs.blobs) < 3:
+            await asyncio.sleep(0.001)
+        assert len(store._spill) == 2
+
+
+async def test_the_next_process_tries_what_was_refused(running, blobs):
+    blobs.refuses = {part(0).within(FOLDER)}
+    async with running("pod-1") as store:
+        store.put(FOLDER, part(0), b"x")
+        with pytest.raises(StoreRefused):
+            await store.all_sent(FOLDER)
+    blobs.refuses.clear()
+    async with running("pod-2") as store:
+        await store.all_sent(FOLDER)
+    assert len(blobs.blobs) == 1
 
 
 async def test_a_file_that_the_volume_does_not_let_go_is_counted_and_holds_up_none(
