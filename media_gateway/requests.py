@@ -114,6 +114,12 @@ class AgentRequests:
         self._pod.counters["variables_dropped"] += len(merged) - len(kept)
         self._row.set_output(kept)
 
+    def caller_speaks(self, item_id: str) -> None:
+        """Take that the caller begins to say what comes under this id."""
+        if self.recorder is not None:
+            self.recorder.note("caller_speaks")
+            self.recorder.began(item_id)
+
     def said(self, role: Role, text: str, item_id: str) -> None:
         """Write down final words."""
         if self.recorder is not None:

@@ -45,6 +45,9 @@ class AgentOwner(Protocol):
     def set_variables(self, values: Mapping[str, str]) -> None:
         """Set output variables."""
 
+    def caller_speaks(self, item_id: str) -> None:
+        """Take that the caller begins to say what comes under this id."""
+
     def said(self, role: Role, text: str, item_id: str) -> None:
         """Write down final words."""
 
@@ -170,6 +173,11 @@ class SupervisedAgent:
                     self._agent.heard(cut.item_id, cut.heard_ms)
                 except FAILURES as error:
                     self.failed(error)
+
+    def caller_speaks(self, item_id: str) -> None:
+        """Take that the caller begins to speak (called by the agent)."""
+        if not self._muted:
+            self._owner.caller_speaks(item_id)
 
     def transcript(self, role: Role, text: str, *, item_id: str) -> None:
         """Write down final words (called by the agent)."""

@@ -67,13 +67,17 @@ class AgentSink(Protocol):
         `Agent.heard` is called for every item that this cuts, before this returns.
         """
 
+    def caller_speaks(self, item_id: str) -> None:
+        """Take that the caller begins to speak; what they say comes by `transcript` under this id."""
+
     def transcript(self, role: Role, text: str, *, item_id: str) -> None:
         """Write down what was said, once it is final. Of an item that was cut, only what was heard is kept.
 
         Args:
             role: Who said it.
             text: The words; of an item they may come in parts, and are joined in order.
-            item_id: Of the agent's audio, the `item_id` that it was said in; of the caller's, any name.
+            item_id: Of the agent's audio, the `item_id` that it was said in; of the caller's, any name; where
+                `caller_speaks` told it, the words count for when that was, and else for when they come.
         """
 
     def set_variables(self, values: Mapping[str, str]) -> None:

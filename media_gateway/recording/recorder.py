@@ -104,6 +104,10 @@ class Recorder:
         self._end_stretch()
         self._transcript.cut(item_id, heard_ms, said_ms, self._now_ms())
 
+    def began(self, item_id: str) -> None:
+        """Take that the caller begins to say what comes under this id."""
+        self._transcript.began(Role.CALLER, item_id, self._now_ms())
+
     def said(self, role: Role, item_id: str, text: str) -> None:
         """Take a final text."""
         self._end_stretch()

@@ -22,7 +22,7 @@ MAX_TEXT = 20_000
 MAX_TEXTS = 500_000
 """Characters of all entries, which come in parts: those of an hour of speech are a tenth of that."""
 LATE_TEXT_MS = 5000
-"""How late a caller's text may come. Nothing tells when it was spoken: so what comes within this after a pause is
+"""How late a caller's text may come. Where nobody told when it was spoken, what comes within this after a pause is
 taken for a part of the pause, for rather too little is kept than a card number."""
 
 

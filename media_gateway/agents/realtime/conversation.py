@@ -148,7 +148,7 @@ class Conversation:
             case Kind.SPEECH_STARTED:
                 self._caller_speaks = True
                 self._waits_ms = None
-                self.sink.note("caller_speaks")
+                self.sink.caller_speaks(event.item_id)
                 self._interrupt(is_known=self.interrupts)
             case Kind.SPEECH_STOPPED:
                 self._on_speech_stopped()

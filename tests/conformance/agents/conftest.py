@@ -56,6 +56,10 @@ class StrictSink:
         assert not self.is_closed
         self.ended = True
 
+    def caller_speaks(self, item_id):
+        assert not self.is_closed
+        assert item_id
+
     def transcript(self, role, text, *, item_id):
         assert not self.is_closed
         assert isinstance(role, Role)

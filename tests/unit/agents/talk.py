@@ -37,6 +37,7 @@ class Talk:
         self.wants = []
         self.notes = []
         self.words = []
+        self.begun = []
         self.started = []
         self.heard_ms = 0
         """Of each item, how much the caller has heard when the next interruption comes."""
@@ -170,6 +171,9 @@ class Talk:
 
     def on_heard(self, item_id, heard_ms):
         self.conversation.heard(item_id, heard_ms)
+
+    def caller_speaks(self, item_id):
+        self.begun.append(item_id)
 
     def transcript(self, role, text, *, item_id):
         self.words.append((role.value, text, item_id))

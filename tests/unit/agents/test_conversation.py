@@ -380,6 +380,10 @@ class TestKeys:
 
 
 class TestWords:
+    def test_it_is_told_when_the_caller_begins_to_say_them(self, talk):
+        talk.speech_started()
+        assert talk.begun == ["c1"]
+
     def test_both_sides_are_written_down(self, talk):
         talk.event(
             "conversation.item.input_audio_transcription.completed", item_id="c1", transcript=" Hello?\n"

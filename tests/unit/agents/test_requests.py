@@ -2,9 +2,11 @@
 
 from collections import Counter
 from types import SimpleNamespace
+from unittest.mock import Mock, call
 
 import pytest
 
+from media_gateway.recording.recorder import Recorder
 from media_gateway.requests import MAX_WAITING, TRANSFER_TOO_MANY, AgentRequests
 from shared.core.variables import MAX_VALUE_CHARS
 
@@ -48,6 +50,13 @@ async def test_a_variable_past_the_limits_is_left_out_and_counted(made):
 
 async def test_a_call_that_is_not_recorded_takes_the_words_and_keeps_none(made):
     made.requests.said("caller", "my secret", "c1")
-    made.requests.note("caller_speaks", "")
+    made.requests.caller_speaks("c1")
+    made.requests.note("tool_called", "cards")
     made.requests.record(on=False)
     assert made.failures == []
+
+
+async def test_when_the_caller_begins_to_speak_counts_for_their_words_and_is_on_the_timeline(made):
+    kept = made.requests.recorder = Mock(Recorder)
+    made.requests.caller_speaks("c1")
+    assert kept.mock_calls == [call.note("caller_speaks"), call.began("c1")]

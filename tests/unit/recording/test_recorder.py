@@ -88,6 +88,18 @@ def test_a_part_carries_what_was_noted_since_the_one_before(kept, call):
     assert first.call.counts == {"frames": 7}
 
 
+def test_a_question_lies_before_its_answer_though_its_text_comes_later(kept, call):
+    call.recorder.began("u1")
+    call.say(1, caller=1000)
+    call.say(1, agent=2000)
+    call.recorder.said(Role.AGENT, "item", "At nine.")
+    call.recorder.said(Role.CALLER, "u1", "When do you open?")
+    call.recorder.finish()
+    (notes,) = kept.notes()
+    entries = {entry.text: (entry.start_ms, entry.end_ms) for entry in notes.entries}
+    assert entries == {"When do you open?": (1000, 3000), "At nine.": (2000, 3000)}
+
+
 def test_audio_that_does_not_come_in_time_is_told_of_both_tracks(kept, call):
     call.say(1, agent=2000)
     call.now_us += 400_000

@@ -114,6 +114,15 @@ def test_what_was_spoken_within_a_pause_is_left_out_however_late_its_text_comes(
     assert [text for _, text, _, _ in written(transcript)] == ["after", "is not"]
 
 
+def test_words_that_are_known_to_begin_after_a_pause_are_kept_however_soon_they_come():
+    transcript = Transcript()
+    transcript.pause(1000)
+    transcript.resume(2000)
+    transcript.began(CALLER, "a", 2100)
+    transcript.said(CALLER, "a", "thank you", 2600)
+    assert written(transcript) == [(CALLER, "thank you", 2100, 2600)]
+
+
 def test_what_the_agent_began_before_a_pause_is_kept():
     transcript = Transcript()
     transcript.plays("a", 500, 1500)
