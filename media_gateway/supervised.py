@@ -82,6 +82,7 @@ class SupervisedAgent:
         self._agent: Agent | None = None
         self._opening: asyncio.Task[None] | None = None
         self._muted = False
+        self._is_closed = False
 
     async def open(self, call: CallInfo, *, timeout_s: float) -> bool:
         """Make and connect the agent; False where it failed, which has ended the call."""
@@ -130,6 +131,7 @@ class SupervisedAgent:
         self.mute()
         agent, self._agent = self._agent, None
         if agent is None:
+            self._is_closed = True
             return
         opening, closing = self._opening, None
         try:
@@ -144,6 +146,7 @@ class SupervisedAgent:
                 closing.cancel()
                 await asyncio.wait((closing,), timeout=timeout_s)
         finally:
+            self._is_closed = True
             if closing is not None:
                 closing.cancel()
             left = [task for task in (opening, closing) if task is not None and not task.done()]
@@ -152,7 +155,7 @@ class SupervisedAgent:
                 self._on_abandoned(left)
 
     def mute(self) -> None:
-        """Take nothing more from the agent."""
+        """Take nothing more from the agent but words of what was said."""
         self._muted = True
 
     def audio(self, item_id: str, pcm: bytes) -> None:
@@ -181,7 +184,7 @@ class SupervisedAgent:
 
     def transcript(self, role: Role, text: str, *, item_id: str) -> None:
         """Write down final words (called by the agent)."""
-        if not self._muted:
+        if not self._is_closed:
             self._owner.said(role, text, item_id)
 
     def set_variables(self, values: Mapping[str, str]) -> None:

@@ -50,7 +50,10 @@ class AgentFailed(Exception):
 
 
 class AgentSink(Protocol):
-    """What an agent may ask of its call. After `end` or `failed`, and after `close`, every method does nothing."""
+    """What an agent may ask of its call. After `end` or `failed`, and once the call ends, methods do nothing.
+
+    `transcript` alone is taken until `close` has returned, for words come later than what was said.
+    """
 
     def audio(self, item_id: str, pcm: bytes) -> None:
         """Say something. It may come faster than real time; it is sent at once as far as ACS should hold it.
@@ -134,4 +137,7 @@ class Agent(Protocol):
         """Take that the transfer it asked for did not come about: the caller is still here. A name of ours."""
 
     async def close(self, reason: Cause) -> None:
-        """Let go of everything; called exactly once, also after a failed `open`. `reason`: why the call ends."""
+        """Write down what words there still are, and let go of everything.
+
+        Called exactly once, also after a failed `open`. `reason`: why the call ends.
+        """

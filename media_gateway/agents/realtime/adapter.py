@@ -142,9 +142,11 @@ class Realtime:
             self._conversation.transfer_failed(reason)
 
     async def close(self, reason: Cause) -> None:  # noqa: ARG002 - the service is not told why
-        """Close the socket, and end the tools that still run."""
+        """Write down the last words, close the socket, and end the tools that still run."""
+        conversation, self._conversation = self._conversation, None
+        if conversation is not None:
+            conversation.close()
         self._sink = None
-        self._conversation = None
         tasks = [*self._tasks]
         for task in tasks:
             task.cancel()

@@ -211,6 +211,10 @@ class Conversation:
             self._answer_tool(left.tool_call_id, _text(error=text))
             self._reply_to_tools()
 
+    def close(self) -> None:
+        """Write down what words there are of what was still in the making."""
+        self._said.all_is_over()
+
     def _on_part_of_response(self, event: Event) -> None:
         if event.response_id in self._dead:
             return

@@ -76,6 +76,11 @@ class Said:
                 item.is_whole |= is_whole
                 self._write(item_id, item)
 
+    def all_is_over(self) -> None:
+        """Write down what words there are of everything."""
+        for item_id, item in self._items.items():
+            self._write(item_id, item)
+
     def is_heard_of(self, response_id: str | None) -> bool:
         """Whether a response has any audio."""
         return any(item.samples for item in self._items.values() if item.response_id == response_id)

@@ -393,6 +393,12 @@ class TestWords:
         talk.done()
         assert talk.words == [("caller", "Hello?", "c1"), ("agent", "Hi.", "i")]
 
+    def test_what_was_in_the_making_at_the_end_is_written_down(self, talk):
+        talk.created("r1")
+        talk.event("response.output_audio_transcript.delta", response_id="r1", item_id="i1", delta="One mo")
+        talk.conversation.close()
+        assert talk.words == [("agent", "One mo", "i1")]
+
     def test_nothing_but_white_space_is_no_words(self, talk):
         talk.event("conversation.item.input_audio_transcription.completed", item_id="c1", transcript=" \n")
         talk.created()

@@ -81,6 +81,14 @@ def test_words_are_written_once():
     assert words == [("agent", "Good day.", "i1")]
 
 
+def test_what_words_there_are_at_the_end_are_written():
+    said, words = said_of()
+    said.words_are_done("i1", "r1", "Hello.")
+    said.add_words("i2", "r2", "One mo")
+    said.all_is_over()
+    assert words == [("agent", "Hello.", "i1"), ("agent", "One mo", "i2")]
+
+
 def test_the_service_s_last_word_on_them_counts():
     said, words = said_of()
     said.add_words("i1", "r1", "God dai")

@@ -130,6 +130,20 @@ async def test_half_a_sample_ends_the_call():
     await agent.close(Cause.AGENT_FAILED, timeout_s=1)
 
 
+async def test_words_of_what_was_said_are_taken_until_it_is_closed():
+    async def writes_the_last_words():
+        agent.transcript(Role.AGENT, "One mo", item_id="i2")
+        agent.audio("i2", b"\1\1")
+
+    agent, owner, _ = supervised(close=writes_the_last_words)
+    await agent.open(CALL, timeout_s=1)
+    agent.mute()
+    agent.transcript(Role.CALLER, "Hello?", item_id="c1")
+    await agent.close(Cause.CALLER_HUNG_UP, timeout_s=1)
+    agent.transcript(Role.CALLER, "too late", item_id="c2")
+    assert owner.asked == [("said", Role.CALLER, "Hello?", "c1"), ("said", Role.AGENT, "One mo", "i2")]
+
+
 @pytest.mark.parametrize("last", ["end", "failed", "close"])
 async def test_after_the_end_it_may_ask_for_nothing(last):
     agent, owner, _ = supervised()
