@@ -21,6 +21,8 @@ from shared.realtime_faults import realtime_faults
 
 SCHEMA_FILE = Path(__file__).with_name("gateway.schema.json")
 MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
+MAX_PROFILE_BYTES = 128 * 1024
+"""Of one profile as JSON. Each call's row keeps a copy beside variables and history, and has no room for 480 KB."""
 PROFILE_FIELDS = ("audio_format", "playout_delay_ms", "max_duration_s", "connections_per_minute", "recording")
 MAX_PLACES = 10
 """That a fault names: it goes into logs and answers."""
@@ -69,6 +71,8 @@ def faults_of(document: object, *, first_of_shape: bool = False) -> Iterator[Fau
     """Yield every fault of shape, or the first alone, then every fault of meaning."""
     yield from _schema_faults(document, first_only=first_of_shape)
     for name, settings in _object(_object(document).get("profiles")).items():
+        if len(msgspec.json.encode(settings)) > MAX_PROFILE_BYTES:
+            yield Fault(("profiles", name), f"larger than {MAX_PROFILE_BYTES} bytes")
         if _object(settings).get("kind") == "realtime":
             for place, text in realtime_faults(_object(settings)):
                 yield Fault(("profiles", name, *place), text)

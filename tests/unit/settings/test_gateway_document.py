@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.adapters.tables import MAX_JSON_BYTES
 from shared.core.profiles import EchoAgent
 from shared.gateway_document import (
     MAX_DOCUMENT_BYTES,
     MAX_PLACE_CHARS,
+    MAX_PROFILE_BYTES,
     DocumentInvalid,
     decode,
     encode,
@@ -81,6 +83,23 @@ def test_the_largest_document_of_nothing_but_faults_costs_no_more_than_a_good_on
     with pytest.raises(DocumentInvalid) as invalid:
         decode(stored)
     assert len(invalid.value.faults) == 1
+
+
+def with_session(chars):
+    """A document with a realtime agent whose session has so much of its own."""
+    agent = {"kind": "realtime", "dialect": "openai", "model": "m", "endpoint": "ws://127.0.0.1/v1"}
+    return {"version": 1, "profiles": {"bank": {**agent, "session": {"prompt": "x" * chars}}}}
+
+
+def test_a_profile_that_no_call_s_row_would_hold_is_refused():
+    (fault,) = faults_of(with_session(MAX_PROFILE_BYTES))
+    assert (fault.place_name, fault.text) == ("profiles.bank", f"larger than {MAX_PROFILE_BYTES} bytes")
+
+
+def test_the_largest_profile_leaves_most_of_a_row_to_the_call():
+    document = with_session(MAX_PROFILE_BYTES - 200)
+    (profile,) = to_routing(decode(encode(document))).profiles.values()
+    assert len(msgspec.json.encode(profile)) < MAX_JSON_BYTES / 2
 
 
 def test_a_key_as_long_as_the_document_is_not_told_whole():
