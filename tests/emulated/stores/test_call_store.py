@@ -17,7 +17,7 @@ from shared.core.call_state import CallEvent, CallState
 from shared.core.ids import new_call_id
 from shared.core.ownership import take_ownership
 from shared.core.profiles import AgentProfile, AudioFormat, ScriptAgent, ScriptStep
-from shared.core.variables import input_variables
+from shared.core.variables import within_limits
 from shared.errors import BodyTooLarge, NotFound, StoreUnavailable
 from tests.support.records import CONNECTION_ID, call_record
 
@@ -106,7 +106,7 @@ async def test_a_call_with_the_longest_of_everything_fits_its_row(store):
         correlation_id=wide,
         server_call_id=wide,
         call_connection_id=wide,
-        variables=input_variables(headers),
+        variables=within_limits(headers),
     )
     assert await store.create(record)
     assert await store.get(record.call_id) == record
