@@ -58,11 +58,13 @@ class Recordings:
     async def run(self) -> None:
         """Send parts and finalise calls, until cancelled; what goes wrong in here ends no call."""
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._store.run())
-                tasks.create_task(self._finaliser.run())
-                tasks.create_task(self._sweeper.run())
-                tasks.create_task(self._take_the_rest())
+            # The store last: when it ends it lets go of the volume, on which recordings are made.
+            async with asyncio.TaskGroup() as storing:
+                storing.create_task(self._store.run())
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._finaliser.run())
+                    tasks.create_task(self._sweeper.run())
+                    tasks.create_task(self._take_the_rest())
         except* Exception:
             self._counters["recording_failures"] += 1
             logger.exception("recording has failed, and this process records nothing more")

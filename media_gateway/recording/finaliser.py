@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -169,7 +170,8 @@ class Finaliser:
             self._counters["recordings_made"] += 1
         finally:
             if making is not None:
-                await asyncio.to_thread(making.discard)
+                with suppress(OSError):  # a volume that is gone must not hide why the making ended
+                    await asyncio.to_thread(making.discard)
         made_of: list[str] = call["recording"]["parts"]
         return made_of
 

@@ -27,6 +27,17 @@ class SlowRecordings(MemoryRecordings):
         await super().put(name, data)
 
 
+async def ended_calls(recordings):
+    """Let many calls end at once, each with 20 ms of the caller's."""
+    recorders = []
+    for _ in range(CALLS):
+        record = recorded_record(call_id=str(uuid.uuid4()))
+        recorders.append(recordings.recorder(record, lambda record=record: call_facts(record)))
+        recorders[-1].caller(monotonic_us(), bytes(960))
+    await asyncio.sleep(0.02)  # so much was said in each
+    return recorders
+
+
 async def test_parts_wait_with_their_calls_until_there_is_room(tmp_path):
     blobs, counters = SlowRecordings(), Counter()
     recordings = Recordings(
@@ -34,12 +45,7 @@ async def test_parts_wait_with_their_calls_until_there_is_room(tmp_path):
     )
     await recordings.open()
     running = asyncio.create_task(recordings.run())
-    recorders = []
-    for _ in range(CALLS):
-        record = recorded_record(call_id=str(uuid.uuid4()))
-        recorders.append(recordings.recorder(record, lambda record=record: call_facts(record)))
-        recorders[-1].caller(monotonic_us(), bytes(960))
-    await asyncio.sleep(0.02)  # so much was said in each
+    recorders = await ended_calls(recordings)
     for recorder in recorders:
         recordings.close(recorder, is_ours=False)
     for _ in range(100):
@@ -54,3 +60,26 @@ async def test_parts_wait_with_their_calls_until_there_is_room(tmp_path):
 
     # The volume of this test holds nothing: what goes there is lost.
     assert counters["recording_parts_lost"] == 0
+
+
+async def test_a_stop_in_the_midst_of_the_finalising_ends_at_once_and_loses_no_part(tmp_path):
+    blobs, counters = MemoryRecordings(), Counter()
+    recordings = Recordings(
+        blobs, volume=tmp_path, process="pod", max_spill_bytes=1 << 30, counters=counters, clock=time.time
+    )
+    await recordings.open()
+    running = asyncio.create_task(recordings.run())
+    for recorder in await ended_calls(recordings):
+        recordings.close(recorder, is_ours=True)
+    async with asyncio.timeout(10):
+        while not counters["recordings_made"]:
+            await asyncio.sleep(0)
+    await recordings.finish(0.01)
+    running.cancel()
+    await asyncio.wait((running,), timeout=5)
+
+    assert running.cancelled()
+    assert counters["recordings_failed"] == counters["recording_parts_lost"] == 0
+    made = sum(name.endswith("call.json") for name in blobs.blobs)
+    in_parts = len({name.rpartition("/parts/")[0] for name in blobs.blobs if "/parts/" in name})
+    assert made < CALLS <= made + in_parts
