@@ -128,14 +128,14 @@ class Call:
         except MediaInvalid as error:
             self.on_flaw(error.flaw)
             return
-        if isinstance(decoded, AudioData) or isinstance(decoded, DtmfDigit):  # noqa: SIM101 - a union takes ten times as long
+        if decoded is None:
+            self._received["ignored"] += 1
+        elif isinstance(decoded, AudioMetadata):
+            self._on_metadata(decoded)
+        else:
             if self._recorder is not None:
                 self._record(self._recorder, decoded)
             self._take(decoded)
-        elif decoded is None:
-            self._received["ignored"] += 1
-        else:
-            self._on_metadata(decoded)
 
     def on_flaw(self, flaw: Flaw) -> None:
         """End the call: what ACS sends cannot be understood."""
@@ -292,7 +292,6 @@ class Call:
         return call_facts(
             row.record,
             detail="" if self._reason is None else self._reason.detail,
-            variables_out=row.record.output,
             counts={f"received_{name}": count for name, count in self._received.items()} | sent,
         )
 

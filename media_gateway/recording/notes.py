@@ -79,7 +79,6 @@ def call_facts(
     record: CallRecord,
     *,
     detail: str = "",
-    variables_out: Mapping[str, str] | None = None,
     counts: Mapping[str, int] | None = None,
 ) -> CallFacts:
     """Return what is kept of a call's record.
@@ -87,7 +86,6 @@ def call_facts(
     Args:
         record: The call, as its owner has it.
         detail: Of why it ended; a name of ours.
-        variables_out: The output variables so far.
         counts: What was received and sent, by name.
 
     Raises:
@@ -114,7 +112,7 @@ def call_facts(
             Stage(entry.at, entry.event.value, entry.state.value, entry.refused) for entry in record.history
         ),
         variables_in=record.variables,
-        variables_out=variables_out or {},
+        variables_out=record.output,
         counts=counts or {},
     )
 

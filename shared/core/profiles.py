@@ -67,15 +67,18 @@ class EntraAuth(Struct, frozen=True, tag="entra", tag_field="kind"):
     scope: str
 
 
-BUILT_IN_TOOLS = (
-    "end_call",
-    "transfer_call",
-    "set_variables",
-    "send_dtmf",
-    "pause_recording",
-    "resume_recording",
-)
-"""Names of the tools that every realtime agent has; a profile's own must have others."""
+class BuiltIn(StrEnum):
+    """The tools that every realtime agent has; a profile's own must have other names."""
+
+    END_CALL = "end_call"
+    TRANSFER_CALL = "transfer_call"
+    SET_VARIABLES = "set_variables"
+    SEND_DTMF = "send_dtmf"
+    PAUSE_RECORDING = "pause_recording"
+    RESUME_RECORDING = "resume_recording"
+
+
+BUILT_IN_TOOLS = frozenset(BuiltIn)
 
 
 class HttpTool(Struct, frozen=True, omit_defaults=True):

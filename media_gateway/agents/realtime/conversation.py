@@ -25,13 +25,12 @@ from media_gateway.agents.realtime.events import AudioDelta, ErrorBody, Event, K
 from media_gateway.agents.realtime.said import Said, remember
 from media_gateway.agents.realtime.tools import (
     ArgumentsInvalid,
-    BuiltIn,
     read_arguments,
     read_destination,
     read_digits,
     read_variables,
 )
-from shared.core.profiles import HttpTool, RealtimeAgent
+from shared.core.profiles import BuiltIn, HttpTool, RealtimeAgent
 
 SILENT_MS = 10_000
 """A response in which nothing happens for so long (of audio time) is given up, and the agent with it."""

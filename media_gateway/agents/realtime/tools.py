@@ -2,29 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import msgspec
 
 from shared.acs.media import read_digit
-from shared.core.profiles import RealtimeAgent
+from shared.core.profiles import BuiltIn, RealtimeAgent
 from shared.core.variables import within_limits
 
 MAX_ARGUMENTS_CHARS = 64 * 1024
 MAX_DIGITS_SENT = 64
 NO_ARGUMENTS: Mapping[str, Any] = {"type": "object", "properties": {}}
-
-
-class BuiltIn(StrEnum):
-    """The names of these tools; a profile's own must have others."""
-
-    END_CALL = "end_call"
-    TRANSFER_CALL = "transfer_call"
-    SET_VARIABLES = "set_variables"
-    SEND_DTMF = "send_dtmf"
-    PAUSE_RECORDING = "pause_recording"
-    RESUME_RECORDING = "resume_recording"
 
 
 @dataclass(frozen=True, slots=True)

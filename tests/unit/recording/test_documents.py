@@ -1,6 +1,7 @@
 """What is published about the documents holds: their schemas, and the examples of the page about them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema_rs
@@ -40,7 +41,7 @@ def validator(schema):
 
 def gathered(**changes):
     """A call of which little was noted."""
-    facts = call_facts(recorded_record(), detail="socket_closed", variables_out={"card": "blocked"})
+    facts = call_facts(replace(recorded_record(), output={"card": "blocked"}), detail="socket_closed")
     return Gathered(facts, **changes)
 
 
