@@ -15,7 +15,7 @@ from typing import Any
 import jsonschema_rs
 import msgspec
 
-from shared.acs.identifiers import to_raw_id
+from shared.acs.identifiers import PHONE_PREFIX, to_raw_id
 from shared.core.profiles import AgentProfile, AudioFormat, Dialect, Route, Routing
 from shared.realtime_faults import realtime_faults
 
@@ -23,7 +23,10 @@ SCHEMA_FILE = Path(__file__).with_name("gateway.schema.json")
 MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
 MAX_PROFILE_BYTES = 128 * 1024
 """Of one profile as JSON. Each call's row keeps a copy beside variables and history, and has no room for 480 KB."""
-PROFILE_FIELDS = ("audio_format", "playout_delay_ms", "max_duration_s", "connections_per_minute", "recording")
+PROFILE_FIELDS = (
+    "audio_format", "playout_delay_ms", "max_duration_s", "connections_per_minute", "recording",
+    "fallback", "prompts", "silence", "transfer_caller_id", "transfer_timeout_s",
+)  # fmt: skip
 MAX_PLACES = 10
 """That a fault names: it goes into logs and answers."""
 MAX_PLACE_CHARS = 160
@@ -73,6 +76,8 @@ def faults_of(document: object, *, first_of_shape: bool = False) -> Iterator[Fau
     for name, settings in _object(_object(document).get("profiles")).items():
         if len(msgspec.json.encode(settings)) > MAX_PROFILE_BYTES:
             yield Fault(("profiles", name), f"larger than {MAX_PROFILE_BYTES} bytes")
+        for place, text in _fallback_faults(_object(_object(settings).get("fallback"))):
+            yield Fault(("profiles", name, "fallback", *place), text)
         if _object(settings).get("kind") == "realtime":
             for place, text in realtime_faults(_object(settings)):
                 yield Fault(("profiles", name, *place), text)
@@ -157,6 +162,16 @@ def _schema_faults(document: object, *, first_only: bool) -> Iterator[Fault]:
         yield Fault(tuple(error.instance_path), error.message)
 
 
+def _fallback_faults(fallback: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+    transfer = fallback.get("transfer")
+    if (
+        "caller_id" in fallback
+        and isinstance(transfer, str)
+        and not to_raw_id(transfer).startswith(PHONE_PREFIX)
+    ):
+        yield ("caller_id",), "is shown to phones only, and transfer is no number"
+
+
 def _route_faults(document: object) -> Iterator[Fault]:
     """Check what the schema cannot; a place of the wrong shape is the schema's business, and skipped."""
     profiles = _object(_object(document).get("profiles"))
@@ -175,6 +190,8 @@ def _to_profile(name: str, settings: Mapping[str, Any]) -> AgentProfile:
     common = {field: settings[field] for field in PROFILE_FIELDS if field in settings}
     own = {field: value for field, value in settings.items() if field not in PROFILE_FIELDS}
     common["audio_format"] = _audio_format(settings)
+    if "fallback" in common:
+        common["fallback"] = common["fallback"] | {"transfer": to_raw_id(common["fallback"]["transfer"])}
     if own.get("kind") == "realtime":
         targets = own.get("transfer_targets", {})
         own["transfer_targets"] = {to: to_raw_id(target) for to, target in targets.items()}
@@ -191,6 +208,7 @@ def _audio_format(settings: Mapping[str, Any]) -> object:
 def _named_sounds(settings: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
     recording = _object(settings.get("recording"))
     named: list[tuple[Place, Any]] = [(("recording", "announcement"), recording.get("announcement"))]
+    named += [(("prompts", kind), file) for kind, file in _object(settings.get("prompts")).items()]
     if settings.get("kind") == "script":
         named.append((("greeting",), settings.get("greeting")))
     for digit, step in _object(settings.get("on_digit")).items():

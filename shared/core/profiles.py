@@ -144,6 +144,50 @@ class Recording(Struct, frozen=True, omit_defaults=True):
     """WAV file that is played first and whole, by its stored name."""
 
 
+class PromptKind(StrEnum):
+    """What the gateway itself says to a caller; each has a default in `shared/prompts`."""
+
+    COMFORT = "comfort"
+    """The agent is not there yet."""
+    APOLOGY = "apology"
+    """The call cannot go on."""
+    GOODBYE = "goodbye"
+    """The call ends: maximum duration, a silent caller, shutdown."""
+    REPROMPT = "reprompt"
+    """The caller is silent."""
+
+
+class Prompts(Struct, frozen=True, omit_defaults=True):
+    """A profile's own WAV files by their stored names, one field a `PromptKind`; None is the default."""
+
+    comfort: str | None = None
+    apology: str | None = None
+    goodbye: str | None = None
+    reprompt: str | None = None
+
+    def name_of(self, kind: PromptKind) -> str | None:
+        """Return the stored name of one."""
+        name: str | None = getattr(self, kind.value)
+        return name
+
+
+class Fallback(Struct, frozen=True, omit_defaults=True):
+    """Where a call goes that its agent is lost to."""
+
+    transfer: str
+    """Raw id; may be one of our own numbers, for it is another call then."""
+    caller_id: str | None = None
+    """Number (`+1...`) that a phone is shown; None is what ACS shows of itself."""
+
+
+class Silence(Struct, frozen=True, omit_defaults=True):
+    """What becomes of a caller who says and presses nothing."""
+
+    after_s: int
+    """Of silence on both sides, before each reprompt and before the goodbye."""
+    reprompts: int = 2
+
+
 class AgentProfile(Struct, frozen=True):
     """One configured voice agent."""
 
@@ -157,6 +201,15 @@ class AgentProfile(Struct, frozen=True):
     """Quota of the agent's service: sessions opened in any minute. None is no limit."""
     recording: Recording | None = None
     """None: nothing is kept of what is said."""
+    fallback: Fallback | None = None
+    """None: an apology, and the call is ended."""
+    prompts: Prompts = Prompts()
+    silence: Silence | None = None
+    """None: a silent caller is left alone."""
+    transfer_caller_id: str | None = None
+    """Number (`+1...`) that a phone is shown which the agent transfers to; None is what ACS shows of itself."""
+    transfer_timeout_s: int = 60
+    """Then a transfer that nothing was heard of has failed."""
 
 
 class Route(Struct, frozen=True):
