@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from shared.core.call_state import CAUSES, CallEvent, CallState, Cause, next_state
+from shared.core.call_state import CallEvent, CallState, Cause, cause_of, next_state
 from shared.core.profiles import AgentProfile
 
 HISTORY_LIMIT = 64
@@ -85,7 +85,7 @@ def advance(record: CallRecord, event: CallEvent, now: float) -> CallRecord:
     return replace(
         record,
         state=after,
-        cause=record.cause or CAUSES.get(event),
+        cause=record.cause or cause_of(record.state, event),
         times=_milestones(record.times, after, now),
     )
 

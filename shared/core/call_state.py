@@ -19,6 +19,8 @@ class CallState(StrEnum):
     TRANSFERRING = "transferring"
     """The agent has sent the caller on; media stays up until the transfer is accepted."""
     INTERRUPTED = "interrupted"
+    FALLBACK = "fallback"
+    """The call cannot go on as it was: it is sent on as its profile says, or gets an apology."""
     ENDING = "ending"
     ENDED = "ended"
     MISSED = "missed"
@@ -56,6 +58,8 @@ class CallEvent(StrEnum):
     MEDIA_STARTED = "media_started"
     MEDIA_LOST = "media_lost"
     MEDIA_INVALID = "media_invalid"
+    MEDIA_STREAMING_FAILED = "media_streaming_failed"
+    """ACS says that it cannot stream. The call stays up, silent, and its owner starts media again."""
     MEDIA_FAILED = "media_failed"
     """ACS cannot stream, and no pod holds the call: nobody would ever speak."""
     INTERRUPTION_EXPIRED = "interruption_expired"
@@ -64,6 +68,16 @@ class CallEvent(StrEnum):
     TRANSFER_REQUESTED = "transfer_requested"
     """The agent has, and the caller has heard what it said to it."""
     TRANSFER_FAILED = "transfer_failed"
+    """ACS refused it, the target did not take it, or nothing was heard of it in time."""
+    TRANSFER_ACCEPTED = "transfer_accepted"
+    """The caller is somebody else's now; our leg ends by itself."""
+    FALLBACK_STARTED = "fallback_started"
+    FALLBACK_DONE = "fallback_done"
+    """The apology has been heard, or there is nothing left to try."""
+    TAKEN_OVER = "taken_over"
+    """Another pod than before holds the call."""
+    CALLER_SILENT = "caller_silent"
+    """As often as the profile lets a caller be."""
     DURATION_REACHED = "duration_reached"
     PROCESS_STOPPING = "process_stopping"
     CALL_DISCONNECTED = "call_disconnected"
@@ -77,6 +91,8 @@ class Cause(StrEnum):
     AGENT_ENDED = "agent_ended"
     AGENT_FAILED = "agent_failed"
     CALLER_HUNG_UP = "caller_hung_up"
+    CALLER_SILENT = "caller_silent"
+    TRANSFERRED = "transferred"
     MEDIA_LOST = "media_lost"
     MEDIA_INVALID = "media_invalid"
     MAX_DURATION = "max_duration"
@@ -92,13 +108,17 @@ class Cause(StrEnum):
 
 _S, _E = CallState, CallEvent
 
+# What ends a call that was answered, wherever it stands.
 _ENDS_FOR_US: Mapping[CallEvent, CallState] = {
     _E.AGENT_ENDED: _S.ENDING,
     _E.AGENT_FAILED: _S.ENDING,
+    _E.CALLER_SILENT: _S.ENDING,
     _E.MEDIA_INVALID: _S.ENDING,
     _E.MEDIA_FAILED: _S.ENDING,
     _E.DURATION_REACHED: _S.ENDING,
     _E.PROCESS_STOPPING: _S.ENDING,
+    # True wherever the row stands: it may lag behind its owner, and an acceptance may come after we have given up.
+    _E.TRANSFER_ACCEPTED: _S.ENDING,
     _E.CALL_DISCONNECTED: _S.ENDED,
 }
 
@@ -120,24 +140,76 @@ TRANSITIONS: Mapping[CallState, Mapping[CallEvent, CallState]] = {
     _S.ANSWERING: {
         _E.CALL_CONNECTED: _S.CONNECTED,
         _E.MEDIA_STARTED: _S.STREAMING,
+        # ACS tries again, or a pod that holds the call asks it to: nothing is lost yet that was there.
+        _E.MEDIA_STREAMING_FAILED: _S.ANSWERING,
+        _E.TAKEN_OVER: _S.ANSWERING,
+        # Of an owner whose row nobody told of CallConnected, and whose media never began.
+        _E.FALLBACK_STARTED: _S.FALLBACK,
         _E.ANSWER_FAILED: _S.ENDED,
         _E.CALLER_GONE: _S.MISSED,
         _E.RING_EXPIRED: _S.MISSED,
         **_ENDS_FOR_US,
     },
-    _S.CONNECTED: {_E.MEDIA_STARTED: _S.STREAMING, _E.ANSWER_FAILED: _S.ENDED, **_ENDS_FOR_US},
+    _S.CONNECTED: {
+        _E.MEDIA_STARTED: _S.STREAMING,
+        _E.MEDIA_STREAMING_FAILED: _S.CONNECTED,
+        _E.TAKEN_OVER: _S.CONNECTED,
+        _E.FALLBACK_STARTED: _S.FALLBACK,
+        _E.ANSWER_FAILED: _S.ENDED,
+        **_ENDS_FOR_US,
+    },
     _S.STREAMING: {
+        # Again, on the pod that took the call over.
+        _E.MEDIA_STARTED: _S.STREAMING,
         _E.MEDIA_LOST: _S.INTERRUPTED,
+        _E.MEDIA_STREAMING_FAILED: _S.INTERRUPTED,
+        _E.TAKEN_OVER: _S.STREAMING,
         _E.TRANSFER_REQUESTED: _S.TRANSFERRING,
-        **_ENDS_FOR_US,
-    },
-    _S.TRANSFERRING: {
-        _E.MEDIA_LOST: _S.INTERRUPTED,
+        # Of a transfer during which media was lost and came back.
         _E.TRANSFER_FAILED: _S.STREAMING,
+        _E.FALLBACK_STARTED: _S.FALLBACK,
         **_ENDS_FOR_US,
     },
-    _S.INTERRUPTED: {_E.MEDIA_STARTED: _S.STREAMING, _E.INTERRUPTION_EXPIRED: _S.ENDING, **_ENDS_FOR_US},
-    _S.ENDING: {_E.CALL_DISCONNECTED: _S.ENDED, _E.HUNG_UP: _S.ENDED},
+    # Media stays up meanwhile: the caller may hang up, and the agent hears of a failure.
+    _S.TRANSFERRING: {
+        _E.MEDIA_STARTED: _S.TRANSFERRING,
+        _E.MEDIA_LOST: _S.INTERRUPTED,
+        _E.MEDIA_STREAMING_FAILED: _S.INTERRUPTED,
+        _E.TAKEN_OVER: _S.TRANSFERRING,
+        _E.TRANSFER_FAILED: _S.STREAMING,
+        _E.FALLBACK_STARTED: _S.FALLBACK,
+        **_ENDS_FOR_US,
+    },
+    # ACS, or a pod that asks it to, brings media back; or the owner gives up.
+    _S.INTERRUPTED: {
+        _E.MEDIA_STARTED: _S.STREAMING,
+        # What ended the media is often told of by socket and by callback; and the second try may fail too.
+        _E.MEDIA_LOST: _S.INTERRUPTED,
+        _E.MEDIA_STREAMING_FAILED: _S.INTERRUPTED,
+        _E.TAKEN_OVER: _S.INTERRUPTED,
+        _E.TRANSFER_FAILED: _S.INTERRUPTED,
+        _E.FALLBACK_STARTED: _S.FALLBACK,
+        _E.INTERRUPTION_EXPIRED: _S.ENDING,
+        **_ENDS_FOR_US,
+    },
+    # The last that a call gets: media and transfers may come and go in it, and nothing leads back.
+    _S.FALLBACK: {
+        _E.MEDIA_STARTED: _S.FALLBACK,
+        _E.MEDIA_LOST: _S.FALLBACK,
+        _E.MEDIA_STREAMING_FAILED: _S.FALLBACK,
+        _E.TAKEN_OVER: _S.FALLBACK,
+        _E.TRANSFER_REQUESTED: _S.FALLBACK,
+        _E.TRANSFER_FAILED: _S.FALLBACK,
+        _E.FALLBACK_DONE: _S.ENDING,
+        _E.INTERRUPTION_EXPIRED: _S.ENDING,
+        **_ENDS_FOR_US,
+    },
+    # Only the hang-up is left, which a pod that takes the call over does again.
+    _S.ENDING: {
+        _E.TAKEN_OVER: _S.ENDING,
+        _E.CALL_DISCONNECTED: _S.ENDED,
+        _E.HUNG_UP: _S.ENDED,
+    },
     _S.ENDED: {},
     _S.MISSED: {},
     _S.REJECTED: {},
@@ -159,13 +231,29 @@ CAUSES: Mapping[CallEvent, Cause] = {
     _E.MEDIA_FAILED: Cause.MEDIA_LOST,
     _E.AGENT_ENDED: Cause.AGENT_ENDED,
     _E.AGENT_FAILED: Cause.AGENT_FAILED,
+    _E.FALLBACK_STARTED: Cause.AGENT_FAILED,
+    _E.FALLBACK_DONE: Cause.AGENT_FAILED,
+    _E.TRANSFER_ACCEPTED: Cause.TRANSFERRED,
+    _E.CALLER_SILENT: Cause.CALLER_SILENT,
     _E.DURATION_REACHED: Cause.MAX_DURATION,
     _E.PROCESS_STOPPING: Cause.PROCESS_STOPPED,
     _E.CALL_DISCONNECTED: Cause.CALLER_HUNG_UP,
 }
 """The cause that an event gives to a call that has none yet: the first reason to end is the one that counts."""
 
+_WITHOUT_MEDIA = frozenset({CallState.ANSWERING, CallState.CONNECTED, CallState.INTERRUPTED})
+
 
 def next_state(state: CallState, event: CallEvent) -> CallState | None:
     """Return the state after `event`, or None where the event does not fit and changes nothing."""
     return TRANSITIONS[state].get(event)
+
+
+def cause_of(state: CallState, event: CallEvent) -> Cause | None:
+    """Return the cause that an event which comes in `state` gives to a call that has none yet.
+
+    A fallback follows the loss of the agent, but that of the media where there are none when it begins.
+    """
+    if event is CallEvent.FALLBACK_STARTED and state in _WITHOUT_MEDIA:
+        return Cause.MEDIA_LOST
+    return CAUSES.get(event)
