@@ -83,6 +83,8 @@ class CallEvent(StrEnum):
     CALL_DISCONNECTED = "call_disconnected"
     HUNG_UP = "hung_up"
     """Our own hang-up is done, or can no longer be done."""
+    UPKEEP_CLOSED = "upkeep_closed"
+    """Nobody holds the call any more, and nobody else came to end it."""
 
 
 class Cause(StrEnum):
@@ -97,6 +99,10 @@ class Cause(StrEnum):
     MEDIA_INVALID = "media_invalid"
     MAX_DURATION = "max_duration"
     PROCESS_STOPPED = "process_stopped"
+    OWNER_LOST = "owner_lost"
+    """The pod that held the call is gone, and no other took it over."""
+    ABANDONED = "abandoned"
+    """No pod ever held the call, or it lasted longer than any may."""
     ANSWER_FAILED = "answer_failed"
     CALLER_GONE = "caller_gone"
     RING_EXPIRED = "ring_expired"
@@ -117,6 +123,7 @@ _ENDS_FOR_US: Mapping[CallEvent, CallState] = {
     _E.MEDIA_FAILED: _S.ENDING,
     _E.DURATION_REACHED: _S.ENDING,
     _E.PROCESS_STOPPING: _S.ENDING,
+    _E.UPKEEP_CLOSED: _S.ENDING,
     # True wherever the row stands: it may lag behind its owner, and an acceptance may come after we have given up.
     _E.TRANSFER_ACCEPTED: _S.ENDING,
     _E.CALL_DISCONNECTED: _S.ENDED,
@@ -204,9 +211,10 @@ TRANSITIONS: Mapping[CallState, Mapping[CallEvent, CallState]] = {
         _E.INTERRUPTION_EXPIRED: _S.ENDING,
         **_ENDS_FOR_US,
     },
-    # Only the hang-up is left, which a pod that takes the call over does again.
+    # Only the hang-up is left, which a pod that takes the call over does again, or upkeep where none does.
     _S.ENDING: {
         _E.TAKEN_OVER: _S.ENDING,
+        _E.UPKEEP_CLOSED: _S.ENDING,
         _E.CALL_DISCONNECTED: _S.ENDED,
         _E.HUNG_UP: _S.ENDED,
     },
@@ -237,6 +245,7 @@ CAUSES: Mapping[CallEvent, Cause] = {
     _E.CALLER_SILENT: Cause.CALLER_SILENT,
     _E.DURATION_REACHED: Cause.MAX_DURATION,
     _E.PROCESS_STOPPING: Cause.PROCESS_STOPPED,
+    _E.UPKEEP_CLOSED: Cause.ABANDONED,
     _E.CALL_DISCONNECTED: Cause.CALLER_HUNG_UP,
 }
 """The cause that an event gives to a call that has none yet: the first reason to end is the one that counts."""

@@ -16,6 +16,17 @@ def partition_of(call_id: str) -> str:
     return call_id[-2:]
 
 
+def partitions() -> list[str]:
+    """Return every partition of calls."""
+    return [f"{number:02x}" for number in range(256)]
+
+
+def first_call_id(at: float) -> str:
+    """Return what sorts after the ids of calls made before `at` (Unix seconds), and before all others."""
+    milliseconds = f"{round(at * 1000):012x}"
+    return f"{milliseconds[:8]}-{milliseconds[8:]}"
+
+
 def new_token_id() -> str:
     """Return a `jti`: 128 random bits."""
     return secrets.token_urlsafe(16)
