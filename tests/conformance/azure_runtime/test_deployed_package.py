@@ -39,6 +39,8 @@ def test_the_package_holds_the_app_and_nothing_else(package):
     assert {entry.name for entry in package.iterdir()} == PACKAGE
     assert not list(package.rglob("local.settings*"))
     assert not list(package.rglob("*.pyc"))
+    prompts = {file.name for file in (package / "shared" / "prompts").glob("*.wav")}
+    assert prompts == {"comfort.wav", "apology.wav", "goodbye.wav", "reprompt.wav"}
 
 
 def test_the_app_folder_comes_last_and_its_packages_are_its_own(seen, package):
@@ -63,6 +65,7 @@ def test_every_function_is_indexed_with_its_route_and_methods(seen):
         "acs_events_handshake": ("mg-genagent-acs/v1/acs-events", ["OPTIONS"], "ANONYMOUS"),
         "call_events": ("mg-genagent-acs/v1/calls/{call_id:guid}/events", ["POST"], "ANONYMOUS"),
         "healthz": ("healthz", ["GET"], "ANONYMOUS"),
+        "prompts": ("mg-genagent-acs/v1/prompts/{name}.wav", ["GET", "HEAD"], "ANONYMOUS"),
         "readyz": ("readyz", ["GET"], "ANONYMOUS"),
     }
 

@@ -1,5 +1,7 @@
 """What a profile says of trouble: fallback, prompts, silence, transfers; all of it may be left out."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -17,6 +19,7 @@ from shared.gateway_document import decode, encode, faults_of, sounds_of, to_rou
 from shared.gateway_file import load_gateway_file
 from tests.support.records import wav_bytes
 
+MANUAL = Path(__file__).parents[3] / "docs" / "gateway-file.md"
 POLICIES = {
     "fallback": {"transfer": "+14255550123", "caller_id": "+18005550199"},
     "prompts": {
@@ -134,3 +137,15 @@ def test_a_push_stores_prompts_by_what_they_hold(tmp_path):
     assert {kind: prompts.name_of(kind) for kind in PromptKind} == dict.fromkeys(PromptKind, None) | {
         PromptKind.APOLOGY: name
     }
+
+
+def test_the_example_of_the_manual_is_a_good_file(tmp_path):
+    section = MANUAL.read_text().partition("### When something goes wrong")[2]
+    example = section.partition("```yaml\n")[2].partition("```")[0]
+    (tmp_path / "prompts").mkdir()
+    for name in ("sorry", "goodbye"):
+        (tmp_path / "prompts" / f"{name}.wav").write_bytes(wav_bytes(bytes(640)))
+    (tmp_path / "gateway.yaml").write_text(example)
+
+    (settings,) = load_gateway_file(tmp_path / "gateway.yaml").document["profiles"].values()
+    assert set(settings) == {"kind", *POLICIES}
