@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.acs.shapes import MalformedMessage, mapping, moment, optional_text, read_each, text
+from shared.core.callbacks import AcsResult
 
 PREFIX = "Microsoft.Communication."
 MAX_CALLBACK_BYTES = 256 * 1024
 """A callback is about 1 KB; ParticipantsUpdated of a large group is the longest."""
+MAX_CODE = 2**31 - 1
+"""That a column of the call's row holds; the longest that the service documents have six digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +27,7 @@ class CallbackEvent:
     at: float
     call_connection_id: str
     """Empty for a type that names none."""
-    code: int
-    sub_code: int
+    result: AcsResult
     data: Mapping[str, Any] = field(repr=False)
 
 
@@ -42,18 +44,26 @@ def _event(item: object, where: str) -> CallbackEvent:
     if not isinstance(item, dict):
         raise MalformedMessage(f"{where}: must be an object")
     data = mapping(item, "data", where=where)
-    result = data.get("resultInformation")
     return CallbackEvent(
         event_id=text(item, "id", where=where),
         name=text(item, "type", where=where).removeprefix(PREFIX),
         at=moment(item, "time", where=where),
         call_connection_id=optional_text(data, "callConnectionId", where=where),
-        code=_number(result, "code"),
-        sub_code=_number(result, "subCode"),
+        result=read_result(data),
         data=data,
     )
 
 
-def _number(result: object, name: str) -> int:
-    value = result.get(name) if isinstance(result, dict) else None
-    return value if isinstance(value, int) else 0
+def read_result(data: Mapping[str, Any]) -> AcsResult:
+    """Read the numbers of a callback's `resultInformation`, those that are there."""
+    result = data.get("resultInformation")
+    sip = result.get("sipDetails") if isinstance(result, dict) else None
+    return AcsResult(
+        code=_number(result, "code"), sub_code=_number(result, "subCode"), sip_code=_number(sip, "code")
+    )
+
+
+def _number(source: object, name: str) -> int:
+    value = source.get(name) if isinstance(source, dict) else None
+    # Not `isinstance`: true is an int, and would not be read back as one.
+    return value if type(value) is int and 0 <= value <= MAX_CODE else 0

@@ -6,7 +6,7 @@ between; otherwise the function runs again on what is there now.
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import msgspec
@@ -19,6 +19,7 @@ from shared.adapters.slot_store import TableSlotStore
 from shared.adapters.tables import INSERT_AGAIN, etag_of, get_json, key_of, put_json, store_faults
 from shared.core.call import CallRecord, CallTimes, HistoryEntry
 from shared.core.call_state import CallState, Cause
+from shared.core.callbacks import AcsResult
 from shared.core.ids import partition_of
 from shared.core.profiles import AgentProfile
 from shared.errors import NotFound, StoreUnavailable
@@ -163,12 +164,14 @@ def _to_entity(record: CallRecord) -> dict[str, Any]:
         "traceparent": record.traceparent,
         "history_dropped": record.history_dropped,
     }
-    optional = {
+    optional: dict[str, str | int | None] = {
         "cause": record.cause and record.cause.value,
         "call_connection_id": record.call_connection_id,
         "owner": record.owner,
         "slot": record.slot,
     }
+    if record.acs_result is not None:
+        optional |= {f"acs_{name}": value for name, value in asdict(record.acs_result).items()}
     entity.update({name: value for name, value in optional.items() if value is not None})
     put_json(entity, "profile", record.profile)
     put_json(entity, "pii_variables", record.variables)
@@ -195,6 +198,7 @@ def _to_record(entity: Mapping[str, Any]) -> CallRecord:
             times=get_json(entity, "times", CallTimes),
             state=CallState(entity["state"]),
             cause=None if cause is None else Cause(cause),
+            acs_result=_to_result(entity),
             call_connection_id=entity.get("call_connection_id"),
             media_jti_used=entity["media_jti_used"],
             owner=entity.get("owner"),
@@ -206,3 +210,9 @@ def _to_record(entity: Mapping[str, Any]) -> CallRecord:
         )
     except (KeyError, ValueError, msgspec.MsgspecError) as error:
         raise StoreUnavailable("a call's row cannot be read") from error
+
+
+def _to_result(entity: Mapping[str, Any]) -> AcsResult | None:
+    if "acs_code" not in entity:
+        return None
+    return AcsResult(entity["acs_code"], entity["acs_sub_code"], entity["acs_sip_code"])

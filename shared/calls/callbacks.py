@@ -138,7 +138,7 @@ def applied(record: CallRecord, event: CallbackEvent, *, dead_owner: str | None)
     """
     if event.call_connection_id:
         record = bind_connection(record, event.call_connection_id)
-    meaning = EVENT_OF_CALLBACK.get(event.name)
+    meaning = _meaning(record, event)
     has_live_owner = record.owner is not None and record.owner != dead_owner
     # An owner that could not hang up leaves the row at ENDING and the call to ACS, whose last word this then is.
     is_last_word = meaning is CallEvent.CALL_DISCONNECTED and record.state is CallState.ENDING
@@ -146,7 +146,19 @@ def applied(record: CallRecord, event: CallbackEvent, *, dead_owner: str | None)
         return record
     if any(entry.event is meaning and entry.at == event.at for entry in record.history):
         return record
-    return advance(record, meaning, event.at)
+    return advance(record, meaning, event.at, event.result)
+
+
+def _meaning(record: CallRecord, event: CallbackEvent) -> CallEvent | None:
+    """Return what the callback does to the call.
+
+    That ACS cannot stream ends a call only where no pod has held it. Where one did that died, another one starts
+    media again, and else upkeep closes the call.
+    """
+    meaning = EVENT_OF_CALLBACK.get(event.name)
+    if meaning is CallEvent.MEDIA_STREAMING_FAILED and record.owner is None:
+        return CallEvent.MEDIA_FAILED
+    return meaning
 
 
 def is_deserted(record: CallRecord, event: CallbackEvent) -> bool:
@@ -155,7 +167,7 @@ def is_deserted(record: CallRecord, event: CallbackEvent) -> bool:
     ACS cannot stream a call that no pod holds; or it connected one whose row was closed as not answered, by a
     delivery that came when the ringing was over and could not know: no pod takes such a call any more.
     """
-    meaning = EVENT_OF_CALLBACK.get(event.name)
     if record.state.is_final and record.state is not CallState.ENDED:
-        return meaning in (CallEvent.CALL_CONNECTED, CallEvent.MEDIA_FAILED)
-    return record.state is CallState.ENDING and meaning is CallEvent.MEDIA_FAILED
+        meaning = EVENT_OF_CALLBACK.get(event.name)
+        return meaning in (CallEvent.CALL_CONNECTED, CallEvent.MEDIA_STREAMING_FAILED)
+    return record.state is CallState.ENDING and _meaning(record, event) is CallEvent.MEDIA_FAILED

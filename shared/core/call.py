@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from shared.core.call_state import CallEvent, CallState, Cause, cause_of, next_state
+from shared.core.callbacks import CAUSES_OF_CODES, AcsResult, cause_of_codes
 from shared.core.profiles import AgentProfile
 
 HISTORY_LIMIT = 64
@@ -12,12 +13,16 @@ HISTORY_LIMIT = 64
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One event of a call: when (Unix seconds), what, and the state after it; `refused` if it did not fit."""
+    """One event of a call: when (Unix seconds), what, and the state after it; `refused` if it did not fit.
+
+    `result` is what ACS said of it, where it came with a callback.
+    """
 
     at: float
     event: CallEvent
     state: CallState
     refused: bool = False
+    result: AcsResult | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,8 @@ class CallRecord:
     times: CallTimes
     state: CallState = CallState.RINGING
     cause: Cause | None = None
+    acs_result: AcsResult | None = None
+    """What ACS said of the end of the call, or of an answer that failed."""
     call_connection_id: str | None = None
     media_jti_used: bool = False
     owner: str | None = None
@@ -69,13 +76,14 @@ class WrongConnection(Exception):
     """A callback or a socket names another ACS connection than the one that the call is bound to."""
 
 
-def advance(record: CallRecord, event: CallEvent, now: float) -> CallRecord:
+def advance(record: CallRecord, event: CallEvent, now: float, result: AcsResult | None = None) -> CallRecord:
     """Apply `event` at `now` (Unix seconds): the state, the cause, the milestones and the history.
 
-    An event that does not fit the state is kept in the history as refused and changes nothing else.
+    An event that does not fit the state is kept in the history as refused and changes nothing else. `result` is
+    what ACS said of it, where it came with a callback: its codes tell the cause of an end more exactly.
     """
     after = next_state(record.state, event)
-    entry = HistoryEntry(now, event, after or record.state, refused=after is None)
+    entry = HistoryEntry(now, event, after or record.state, refused=after is None, result=result)
     if len(record.history) < HISTORY_LIMIT:
         record = replace(record, history=(*record.history, entry))
     else:
@@ -85,7 +93,8 @@ def advance(record: CallRecord, event: CallEvent, now: float) -> CallRecord:
     return replace(
         record,
         state=after,
-        cause=record.cause or cause_of(record.state, event),
+        cause=record.cause or (result and cause_of_codes(event, result)) or cause_of(record.state, event),
+        acs_result=result if event in CAUSES_OF_CODES else record.acs_result,
         times=_milestones(record.times, after, now),
     )
 

@@ -14,6 +14,7 @@ from shared.adapters.tables import MAX_JSON_BYTES, open_tables
 from shared.config import StorageSettings
 from shared.core.call import advance, bind_connection
 from shared.core.call_state import CallEvent, CallState
+from shared.core.callbacks import AcsResult
 from shared.core.ids import new_call_id
 from shared.core.ownership import take_ownership
 from shared.core.profiles import AgentProfile, AudioFormat, ScriptAgent, ScriptStep
@@ -34,6 +35,7 @@ async def test_a_call_comes_back_as_it_was_written(store):
         variables={"sessionRef": "\u00e9" * 20_000, "empty": ""},
     )
     record = advance(bind_connection(record, CONNECTION_ID), CallEvent.MEDIA_STARTED, 1001.0)
+    record = advance(record, CallEvent.CALL_DISCONNECTED, 1002.0, AcsResult(500, 560503, 503))
     assert await store.create(record)
     assert await store.get(record.call_id) == record
     assert not await store.create(record)

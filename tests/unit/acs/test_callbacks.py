@@ -6,9 +6,10 @@ import pytest
 
 from shared.acs.callbacks import parse_callback
 from shared.acs.shapes import MalformedMessage
-from shared.calls.callbacks import applied
+from shared.calls.callbacks import applied, is_deserted
 from shared.core.call import WrongConnection
 from shared.core.call_state import CallState, Cause
+from shared.core.callbacks import AcsResult
 from tests.support.records import CONNECTION_ID, call_record, data_bytes, data_json
 
 
@@ -19,7 +20,7 @@ def callback(name):
 
 def test_a_captured_callback_is_read():
     event = callback("call_disconnected")
-    assert (event.name, event.code, event.sub_code) == ("CallDisconnected", 200, 7000)
+    assert (event.name, event.result) == ("CallDisconnected", AcsResult(code=200, sub_code=7000))
     assert event.call_connection_id == CONNECTION_ID
 
 
@@ -53,13 +54,21 @@ def test_a_malformed_event_is_named_and_takes_no_other_along(event, fault):
     assert (first.name, str(second), third.name) == ("CallConnected", fault, "CallConnected")
 
 
-@pytest.mark.parametrize("result", [None, "odd", {"code": "200"}])
+def test_what_the_carrier_said_is_read_and_its_text_is_not():
+    event = callback("call_transfer_failed")
+    assert event.result == AcsResult(code=500, sub_code=560503, sip_code=486)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [None, "odd", {"code": "200"}, {"code": True}, {"code": -1}, {"code": 2**31}, {"sipDetails": "odd"}],
+)
 def test_a_result_or_a_connection_that_is_not_there_is_no_fault(result):
     event = data_json("callbacks/unknown_type.json")[0]
     del event["data"]["callConnectionId"]
     event["data"]["resultInformation"] = result
     (read,) = parse_callback(json.dumps(event).encode())
-    assert (read.call_connection_id, read.code) == ("", 0)
+    assert (read.call_connection_id, read.result) == ("", AcsResult())
 
 
 def test_a_call_without_an_owner_is_moved_by_its_callbacks():
@@ -79,9 +88,55 @@ def test_a_callback_that_comes_again_changes_nothing():
     assert applied(record, callback("call_connected"), dead_owner=None) is record
 
 
-def test_an_answer_that_failed_later_ends_the_call():
+def test_an_answer_that_failed_later_ends_the_call_for_the_reason_that_its_codes_tell():
     record = applied(call_record(), callback("answer_failed"), dead_owner=None)
-    assert (record.state, record.cause) == (CallState.ENDED, Cause.ANSWER_FAILED)
+    assert (record.state, record.cause) == (CallState.ENDED, Cause.CALLER_GONE)
+    assert record.acs_result == record.history[-1].result == AcsResult(code=487, sub_code=540487)
+
+
+def test_a_transfer_without_a_live_owner_ends_the_call_as_transferred():
+    record = call_record(CallState.TRANSFERRING, owner="pod-a")
+    record = applied(record, callback("call_transfer_accepted"), dead_owner="pod-a")
+    assert (record.state, record.cause) == (CallState.ENDING, Cause.TRANSFERRED)
+    record = applied(record, callback("call_disconnected"), dead_owner="pod-a")
+    assert (record.state, record.cause) == (CallState.ENDED, Cause.TRANSFERRED)
+    assert record.acs_result == AcsResult(code=200, sub_code=7000)
+
+
+@pytest.mark.parametrize(
+    "name", ["call_transfer_accepted", "call_transfer_failed", "media_streaming_failed", "call_connected"]
+)
+def test_what_happens_to_a_call_with_a_live_owner_is_its_owner_s_to_say(name):
+    record = call_record(CallState.TRANSFERRING, owner="pod-a", call_connection_id=CONNECTION_ID)
+    after = applied(record, callback(name), dead_owner=None)
+    assert after is record
+    assert not is_deserted(after, callback(name))
+
+
+def test_streaming_that_failed_where_no_pod_ever_held_the_call_deserts_it():
+    failed = callback("media_streaming_failed")
+    record = applied(call_record(), failed, dead_owner=None)
+    assert (record.state, record.cause) == (CallState.ENDING, Cause.MEDIA_LOST)
+    assert is_deserted(record, failed)
+    # The hang-up may have failed; the callback that comes again tries it again.
+    assert is_deserted(applied(record, failed, dead_owner=None), failed)
+
+
+def test_streaming_that_failed_where_a_pod_died_is_left_to_the_one_that_takes_over():
+    failed = callback("media_streaming_failed")
+    record = applied(call_record(CallState.STREAMING, owner="pod-a"), failed, dead_owner="pod-a")
+    assert (record.state, record.cause) == (CallState.INTERRUPTED, None)
+    assert not is_deserted(record, failed)
+
+
+def test_a_hang_up_that_the_owner_is_about_to_do_is_not_done_for_it():
+    ending = call_record(CallState.ENDING, owner="pod-a", cause=Cause.AGENT_ENDED)
+    assert not is_deserted(ending, callback("media_streaming_failed"))
+
+
+@pytest.mark.parametrize("name", ["call_connected", "media_streaming_failed"])
+def test_a_call_that_acs_holds_though_it_was_closed_as_missed_is_deserted(name):
+    assert is_deserted(call_record(CallState.MISSED), callback(name))
 
 
 def test_a_callback_about_another_connection_is_refused():
