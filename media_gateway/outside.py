@@ -7,6 +7,7 @@ from media_gateway.recording.store import RecordingBlobs
 from shared.adapters.call_store import StoredEvent
 from shared.core.admission import PodLoad
 from shared.core.call import CallRecord
+from shared.core.transfers import TransferContext
 from shared.security.acs_jwt import AcsTokenVerifier
 from shared.security.keyring import SecretVersions
 
@@ -41,6 +42,33 @@ class CallActions(Protocol):
 
     async def hang_up(self, call_connection_id: str, *, for_everyone: bool) -> None:
         """End the call. Raises `CallGone` and `AcsUnavailable`."""
+
+    async def transfer(
+        self,
+        call_connection_id: str,
+        *,
+        target: str,
+        context: TransferContext,
+        operation_context: str,
+        caller_id: str | None = None,
+        transferee: str | None = None,
+    ) -> None:
+        """Ask for the call to be transferred to `target`, a raw id; a callback tells how it went.
+
+        Raises:
+            CallGone: the call is over.
+            AcsRefused: ACS will not transfer it, or is transferring it already.
+            AcsUnavailable: anything else; whether it is transferred is then unknown.
+        """
+
+    async def start_media(self, call_connection_id: str, *, operation_context: str) -> None:
+        """Ask for the media socket to be opened again; the socket or a callback tells how it went.
+
+        Raises:
+            CallGone: the call is over.
+            AcsRefused: media are streaming, or the call was answered without them.
+            AcsUnavailable: anything else; whether a socket comes is then unknown.
+        """
 
     async def send_dtmf(self, call_connection_id: str, *, target: str, digits: str) -> None:
         """Press `digits`, of `0123456789*#ABCD`, towards `target`, the raw id of a participant on a phone.

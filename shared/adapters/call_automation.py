@@ -1,4 +1,4 @@
-"""Call Automation through its SDK: answer, reject, redirect, hang up, press keys; and what its errors mean to us."""
+"""Call Automation through its SDK: what we ask of it, and what its errors mean to us."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from azure.communication.callautomation import (
     MediaStreamingAudioChannelType,
     MediaStreamingContentType,
     MediaStreamingOptions,
+    PhoneNumberIdentifier,
     StreamingTransportType,
 )
 
@@ -20,7 +21,9 @@ from azure.communication.callautomation._shared.models import identifier_from_ra
 from azure.communication.callautomation.aio import CallAutomationClient
 from azure.core.exceptions import AzureError, HttpResponseError
 
+from shared.acs.identifiers import PHONE_PREFIX
 from shared.core import profiles
+from shared.core.transfers import TransferContext
 from shared.errors import AcsRefused, AcsUnavailable, CallGone
 
 RETRIES = 1
@@ -30,6 +33,8 @@ READ_TIMEOUT_S = 4
 
 GONE_CODES = frozenset({"8501", "8522", "8528", "8585"})
 """Sub-codes of a 400 that tell of a call past answering. Any other 400 blames our request or our configuration."""
+NOT_NOW = "8585"
+"""The one of them that also means "not in the state that the call is in": already streaming, or being transferred."""
 
 REFUSED_STATUSES = frozenset(
     {HTTPStatus.BAD_REQUEST, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.UNPROCESSABLE_ENTITY}
@@ -164,6 +169,66 @@ class CallControl:
         except (AzureError, TimeoutError) as error:
             raise _as_ours(error) from error
 
+    async def transfer(
+        self,
+        call_connection_id: str,
+        *,
+        target: str,
+        context: TransferContext,
+        operation_context: str,
+        caller_id: str | None = None,
+        transferee: str | None = None,
+    ) -> None:
+        """Ask ACS to transfer a call to `target`, a raw id; returns when it has taken the request.
+
+        CallTransferAccepted or CallTransferFailed tells how it went, with `operation_context` in it; there is no
+        promise of either. The SDK repeats a request under one repeatability id, so that it is one transfer.
+
+        Args:
+            call_connection_id: The call.
+            target: Raw id.
+            context: What goes along, from `shared.core.transfers.context_for`.
+            operation_context: Comes back in the callback.
+            caller_id: Number (`+1...`) that a phone is shown; nobody else is. A public number must be one of ours,
+                and without direct routing there must be one.
+            transferee: Raw id of who is transferred; where it is None the other side of a call of two.
+
+        Raises:
+            CallGone: the call is over.
+            AcsRefused: ACS will not transfer it, or is transferring it already.
+            AcsUnavailable: anything else; whether it is transferred is then unknown.
+        """
+        connection = self._client.get_call_connection(call_connection_id)
+        is_phone = target.startswith(PHONE_PREFIX)
+        try:
+            await connection.transfer_call_to_participant(
+                identifier_from_raw_id(target),
+                operation_context=operation_context,
+                transferee=None if transferee is None else identifier_from_raw_id(transferee),
+                sip_headers=context.sip or None,
+                voip_headers=context.voip or None,
+                source_caller_id_number=PhoneNumberIdentifier(caller_id) if caller_id and is_phone else None,
+            )
+        except (AzureError, TimeoutError) as error:
+            raise _as_ours(error, gone_codes=GONE_CODES - {NOT_NOW}) from error
+
+    async def start_media(self, call_connection_id: str, *, operation_context: str) -> None:
+        """Ask ACS to open the media socket again, to the URL that the call was answered with.
+
+        Returns when it has taken the request; the socket tells how it went, or MediaStreamingFailed does. A repeated
+        request is not known as one: where media are streaming, ACS refuses it.
+
+        Raises:
+            CallGone: the call is over.
+            AcsRefused: media are streaming, or the call was answered without them.
+            AcsUnavailable: anything else; whether a socket comes is then unknown.
+        """
+        connection = self._client.get_call_connection(call_connection_id)
+        try:
+            await connection.start_media_streaming(operation_context=operation_context)
+        except (AzureError, TimeoutError) as error:
+            raise _as_ours(error, gone_codes=GONE_CODES - {NOT_NOW}) from error
+
     async def send_dtmf(self, call_connection_id: str, *, target: str, digits: str) -> None:
         """Press `digits`, of `0123456789*#ABCD`, towards `target`, the raw id of a participant on a phone.
 
@@ -185,14 +250,14 @@ class CallControl:
             raise _as_ours(error) from error
 
 
-def _as_ours(error: Exception) -> CallGone | AcsUnavailable:
+def _as_ours(error: Exception, *, gone_codes: frozenset[str] = GONE_CODES) -> CallGone | AcsUnavailable:
     """Map an SDK error; `error.error.code` is ACS's sub-code as text, for every class of the SDK's errors."""
     if not isinstance(error, HttpResponseError):
         return AcsUnavailable("ACS did not answer")
     detail = getattr(error, "error", None)
     code = str(getattr(detail, "code", "") or "")
     # ACS says 404/8522 for a call it does not know (any more), and 400 for one in a state past answering.
-    gone = error.status_code == 404 or (error.status_code == 400 and code in GONE_CODES)
+    gone = error.status_code == 404 or (error.status_code == 400 and code in gone_codes)
     if gone:
         return CallGone(f"ACS answered {error.status_code}/{code or 'none'}")
     refused = error.status_code in REFUSED_STATUSES

@@ -83,10 +83,10 @@ CAUSES_OF_CODES: Mapping[CallEvent, tuple[Mapping[int, Cause], Cause]] = {
 TRANSFER_FAILURES: Mapping[int, TransferFailure] = {
     **dict.fromkeys((486, 600, 8539, 8540), TransferFailure.BUSY),
     **dict.fromkeys((603, 8538, 10024), TransferFailure.DECLINED),
-    **dict.fromkeys((408, 480, 487, 8542), TransferFailure.NO_ANSWER),
+    **dict.fromkeys((408, 480, 487, 8541, 8542), TransferFailure.NO_ANSWER),
     **dict.fromkeys((404, 410, 430, 484, 604), TransferFailure.UNREACHABLE),
     # 480 like an answer that did not come, but the user is not there to be rung.
-    **dict.fromkeys((8541, 8543, 8544, 10076, 10077, 10078), TransferFailure.UNREACHABLE),
+    **dict.fromkeys((8543, 8544, 10076, 10077, 10078), TransferFailure.UNREACHABLE),
     # 404 too, but of our own call or of who was to be transferred.
     8522: TransferFailure.FAILED,
 }

@@ -31,6 +31,7 @@ from shared.core.call_state import CallEvent, CallState
 from shared.core.ids import new_call_id, new_token_id, new_traceparent
 from shared.core.profiles import AgentProfile, AudioFormat, EchoAgent
 from shared.errors import (
+    AcsRefused,
     AcsUnavailable,
     CallGone,
     IdentityUnavailable,
@@ -176,12 +177,22 @@ class MemoryEntra:
 
 
 class MemoryAcs:
-    """Hang-ups, which end the call's socket as ACS does, and keys; unless it is away or does not know the call."""
+    """What ACS was asked for; hang-ups end the call's socket. Unless it is away or does not know the call."""
 
     def __init__(self):
         self.hung_up = []
         self.pressed = []
         """Connection id, target and digits of each time that keys were pressed."""
+        self.transfers = []
+        """Connection id and arguments of each transfer that was asked for."""
+        self.media_starts = []
+        """Connection ids of the calls whose media were to start again."""
+        self.refuses = set()
+        """Of `transfer` and `start_media`, what ACS will not do."""
+        self.on_transfer = None
+        """Called with the connection id and the arguments when a transfer was asked for."""
+        self.on_start_media = None
+        """Called with the connection id when media are to start again."""
         self.sockets = {}
         self.gone = set()
         self.is_away = False
@@ -206,12 +217,38 @@ class MemoryAcs:
             self.sockets[call_connection_id].close()
 
     async def send_dtmf(self, call_connection_id, *, target, digits):
+        await self._asked("send_dtmf", call_connection_id)
+        self.pressed.append((call_connection_id, target, digits))
+
+    async def transfer(
+        self, call_connection_id, *, target, context, operation_context, caller_id=None, transferee=None
+    ):
+        await self._asked("transfer", call_connection_id)
+        asked = {
+            "target": target,
+            "context": context,
+            "operation_context": operation_context,
+            "caller_id": caller_id,
+            "transferee": transferee,
+        }
+        self.transfers.append((call_connection_id, asked))
+        if self.on_transfer is not None:
+            self.on_transfer(call_connection_id, asked)
+
+    async def start_media(self, call_connection_id, *, operation_context):
+        await self._asked("start_media", call_connection_id)
+        self.media_starts.append(call_connection_id)
+        if self.on_start_media is not None:
+            self.on_start_media(call_connection_id)
+
+    async def _asked(self, what, call_connection_id):
         await asyncio.sleep(0)
         if self.is_away:
             raise AcsUnavailable("ACS did not answer")
         if call_connection_id in self.gone:
             raise CallGone("ACS answered 404/8522")
-        self.pressed.append((call_connection_id, target, digits))
+        if what in self.refuses:
+            raise AcsRefused("ACS answered 400/8585")
 
 
 class RecordingAgent:
