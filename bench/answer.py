@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emulator.azurite import azurite_in_memory, connection_string
-from emulator.calls import Call
+from emulator.call import Call
 from emulator.event_grid.subscriptions import EventSubscription
 from emulator.functions_host.command import READY_LINE
 from emulator.media.line import Line
@@ -100,6 +100,7 @@ async def stack(profile: Path | None = None, **changes: str) -> AsyncIterator[St
             "KEY_VAULT_CA_FILE": str(emulator.key_vault_ca_file),
             "AZURE_CREDENTIAL": "local",
             "STORAGE_CONNECTION_STRING": storage,
+            "WEB_PUBSUB_CONNECTION_STRING": emulator.web_pubsub_connection_string,
             "CALLBACK_BASE_URL": f"http://127.0.0.1:{PORT}",
             "MEDIA_BASE_URL": "ws://127.0.0.1:9",
             **changes,

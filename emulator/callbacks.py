@@ -13,7 +13,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from emulator.calls import Call, Detail
+from emulator.call import Call, Detail
 from emulator.faults.messages import Gathering, malformed, send_as_often_as_told, wait_as_told
 from emulator.faults.operations import CALLBACK
 from emulator.faults.registry import Faults, Occasion, Strike

@@ -1,62 +1,28 @@
-"""The calls that callers have placed: who is ringing, who talks, and what happened to each.
-
-A call is what the caller sees: one line from dialling to the end, even when it is redirected from one of the
-resource's addresses to another on the way. What the application sees of an answered call is its `Leg`.
-"""
+"""The calls that callers have placed: who is ringing, who talks, and who is sent on."""
 
 import asyncio
-import uuid
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import InitVar, dataclass, field
-from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 from aiohttp import web
 
+from emulator.call import Call, CallEnd, CallPhase, Leg
 from emulator.media.impairment import SOUND, Impairment
-from emulator.media.network import Network
-from emulator.wire.identifiers import PHONE_PREFIX, Identifier, from_dialled
-from emulator.wire.incoming_call import CustomContext, new_incoming_call_context, new_server_call_id
+from emulator.outside import DEFAULT_AFTER_MS, Manner, OutsideLeg, OutsideParties
+from emulator.transfers import Transfer, TransferOutcome
+from emulator.wire.identifiers import PHONE_PREFIX, Identifier, from_dialled, from_raw_id
+from emulator.wire.incoming_call import CustomContext, new_incoming_call_context
 
 if TYPE_CHECKING:
     from emulator.media.line import Line
-    from emulator.media.stream import StreamStats
 
 MAX_KEPT_CALLS = 1_000
 """Ended calls that can still be read; beyond that the oldest are forgotten."""
 
 MAX_COUNTED_PAIRS = 10_000
 """Pairs of caller and called whose calls are counted; beyond that the oldest are counted from one again."""
-
-MAX_HAPPENINGS = 10_000
-"""Happenings that a call remembers; later ones are told to watchers only, and counted."""
-
-MAX_STREAMS = 100
-"""Media sockets whose counters a call remembers; beyond that the oldest are forgotten."""
-
-Detail = str | int | float | bool
-
-
-class CallPhase(StrEnum):
-    """Where a call stands, seen from the caller."""
-
-    RINGING = "ringing"
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    ENDED = "ended"
-
-
-class CallEnd(StrEnum):
-    """Why a call ended."""
-
-    CALLER_HUNG_UP = "caller_hung_up"
-    GATEWAY_HUNG_UP = "gateway_hung_up"
-    REJECTED = "rejected"
-    REDIRECTED = "redirected"
-    NOT_ANSWERED = "not_answered"
-    FAILED = "failed"
 
 
 class UnknownNumber(ValueError):
@@ -67,129 +33,6 @@ class NotRinging(Exception):
     """No call rings under this context: it never did, was answered or turned away, or the ringing is over."""
 
 
-@dataclass(frozen=True)
-class Happening:
-    """Something that happened to a call.
-
-    Attributes:
-        at: seconds since the call was placed.
-        name: ringing, delivered, delivery_failed, answered, rejected, redirected, connected, media_connected,
-            media_failed, media_lost, media_left, first_audio, stop_audio, dtmf, dtmf_received, callback,
-            callback_failed or ended; and of what is done on purpose: impaired, socket_dropped, reader_slowed,
-            reader_recovered.
-        detail: what else there is to say about it.
-    """
-
-    at: float
-    name: str
-    detail: Mapping[str, Detail]
-
-
-@dataclass(frozen=True)
-class MediaAddress:
-    """Where a call's media socket leads: the application's URL, and the headers and rate that ACS comes with."""
-
-    url: str = field(repr=False)
-    headers: Mapping[str, str] = field(repr=False)
-    rate_hz: int
-
-
-class Leg(Protocol):
-    """The application's side of an answered call."""
-
-    async def disconnect(self, end: CallEnd) -> None:
-        """End the call and tell the application; return when its media has been closed."""
-
-
-@dataclass(eq=False)
-class Call:
-    """One call from the moment the caller dialled.
-
-    Attributes:
-        to: whom the call rings; changes when the call is redirected.
-        dialled: whom the caller dialled.
-        from_: the caller.
-        line: what the caller says and hears.
-        number: the how-manieth call of this caller to this address it is, from 1.
-        network: the way to the application, which can be impaired at any time.
-        leaves_media: whether somebody else opens its media sockets.
-        media_address: where they lead, once that is known; only of a call that leaves them to others.
-        correlation_id: the same through all redirections.
-        incoming_call_context: handle of the current ringing; a redirection makes a new one.
-        call_connection_id: the application's leg; None until answered.
-        happenings: what happened so far, in order.
-        forgotten_happenings: how many found no room there.
-        streams: counters of every media socket that the call has had, the latest last.
-        ended: set when the call is over; `end` then says why.
-        leg: the application's side while there is one.
-    """
-
-    to: Identifier
-    from_: Identifier
-    line: "Line"
-    number: int
-    impairment: InitVar[Impairment]
-    custom_context: CustomContext | None = None
-    leaves_media: bool = False
-    media_address: MediaAddress | None = None
-    correlation_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    server_call_id: str = field(default_factory=new_server_call_id)
-    incoming_call_context: str = field(default_factory=new_incoming_call_context, repr=False)
-    call_connection_id: str | None = None
-    phase: CallPhase = CallPhase.RINGING
-    end: CallEnd | None = None
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-    happenings: list[Happening] = field(default_factory=list)
-    forgotten_happenings: int = 0
-    streams: deque["StreamStats"] = field(default_factory=lambda: deque(maxlen=MAX_STREAMS), repr=False)
-    leg: Leg | None = field(default=None, repr=False)
-    dialled: Identifier = field(init=False)
-    network: Network = field(init=False, repr=False)
-    _placed_at: float = field(default_factory=lambda: asyncio.get_running_loop().time(), repr=False)
-    _watchers: list[Callable[[Happening], None]] = field(default_factory=list, repr=False)
-
-    def __post_init__(self, impairment: Impairment) -> None:
-        self.dialled = self.to
-        self.network = Network(impairment, self.thing, self.note)
-
-    @property
-    def names(self) -> frozenset[str]:
-        """What people may call it by: its correlation id, and the numbers and raw ids of both parties."""
-        parties = {self.dialled.id, self.to.id, self.from_.id}
-        return frozenset(
-            {self.correlation_id} | parties | {each.removeprefix(PHONE_PREFIX) for each in parties}
-        )
-
-    @property
-    def thing(self) -> str:
-        """What it is in every run of the same calls; its ids are new in each."""
-        return f"{self.from_.id} {self.dialled.id} {self.number}"
-
-    def note(self, name: str, **detail: Detail) -> None:
-        """Record that something happened, and tell those who watch."""
-        happening = Happening(asyncio.get_running_loop().time() - self._placed_at, name, detail)
-        if len(self.happenings) < MAX_HAPPENINGS:
-            self.happenings.append(happening)
-        else:
-            self.forgotten_happenings += 1
-        for watcher in list(self._watchers):
-            watcher(happening)
-
-    def watch(self, watcher: Callable[[Happening], None]) -> Callable[[], None]:
-        """Call `watcher` with every later happening, `ended` at the latest, until the returned function is called."""
-        self._watchers.append(watcher)
-
-        def unwatch() -> None:
-            if watcher in self._watchers:
-                self._watchers.remove(watcher)
-
-        return unwatch
-
-    def unwatch_all(self) -> None:
-        """Tell nobody any more."""
-        self._watchers.clear()
-
-
 class Calls:
     """All calls of the emulated resource.
 
@@ -198,6 +41,10 @@ class Calls:
         ring_seconds: how long a call rings before it ends unanswered.
         announce: raises the IncomingCall event of a call that has begun to ring; must not block.
         impairment: of the media sockets of every call that is not placed with its own.
+        outside: how everybody behaves who does not belong to the resource.
+
+    Attributes:
+        outside: likewise; can be changed at any time.
     """
 
     def __init__(
@@ -207,7 +54,9 @@ class Calls:
         ring_seconds: float,
         announce: Callable[[Call], None],
         impairment: Impairment = SOUND,
+        outside: OutsideParties | None = None,
     ) -> None:
+        self.outside = OutsideParties({}, ours=addresses) if outside is None else outside
         self._addresses = frozenset(addresses)
         self._ring_seconds = ring_seconds
         self._announce = announce
@@ -306,7 +155,9 @@ class Calls:
         return call
 
     def answer(self, call: Call, *, call_connection_id: str, leg: Leg) -> None:
-        """Note that a call that was taken is answered by this leg."""
+        """Note that a call that was taken is answered by this leg; one that had it until now leaves."""
+        if call.transfer is not None:
+            self._settle(call, TransferOutcome.ACCEPTED)
         call.leg = leg
         call.call_connection_id = call_connection_id
         call.phase = CallPhase.CONNECTING
@@ -316,12 +167,33 @@ class Calls:
     def redirect(self, call: Call, target: Identifier) -> None:
         """Send a call that was taken elsewhere: it rings anew at an address of ours, or leaves us."""
         call.note("redirected", kind=str(target.kind), ours=self.owns(target))
-        if not self.owns(target):
-            self.finish(call, CallEnd.REDIRECTED)
-            return
-        call.to = target
-        call.incoming_call_context = new_incoming_call_context()
-        self._ring(call)
+        self._send_on(call, target)
+
+    def reject(self, call: Call, *, is_busy: bool) -> None:
+        """Turn away a call that was taken: it is over, unless it was transferred here by somebody who has it still."""
+        if call.transfer is None:
+            self.finish(call, CallEnd.REJECTED)
+        else:
+            self._settle(call, TransferOutcome.BUSY if is_busy else TransferOutcome.DECLINED)
+
+    def transfer(self, call: Call, transfer: Transfer) -> None:
+        """Let the target of a transfer ring; until it has answered, the call stays with its leg.
+
+        The transfer is told what became of it, at once if it is refused.
+        """
+        call.transfers.append(transfer)
+        call.note("transferring", kind=str(transfer.target.kind), ours=self.owns(transfer.target))
+        if call.transfer is not None:
+            self._refuse(call, transfer, TransferOutcome.CONFLICT)
+        elif transfer.caller_id is not None and not self.owns(
+            from_raw_id(PHONE_PREFIX + transfer.caller_id.value)
+        ):
+            self._refuse(call, transfer, TransferOutcome.CALLER_ID_REFUSED)
+        else:
+            call.transfer = transfer
+            call.called = transfer.target
+            call.custom_context = transfer.custom_context
+            self._send_on(call, transfer.target)
 
     def finish(self, call: Call, end: CallEnd) -> None:
         """Mark a call as over; does nothing when it is over already."""
@@ -329,6 +201,8 @@ class Calls:
             return
         if call.incoming_call_context in self._ringing:
             self.take(call.incoming_call_context)
+        if call.transfer is not None:
+            self._settle(call, TransferOutcome.CALL_ENDED)
         if call.call_connection_id is not None:
             self._answered.pop(call.call_connection_id, None)
         call.end = end
@@ -355,10 +229,66 @@ class Calls:
 
     def _ring(self, call: Call) -> None:
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(self._ring_seconds, self.finish, call, CallEnd.NOT_ANSWERED)
+        timer = loop.call_later(self._ring_seconds, self._not_answered, call)
         self._ringing[call.incoming_call_context] = (call, timer)
         call.note("ringing")
         self._announce(call)
+
+    def _not_answered(self, call: Call) -> None:
+        if call.transfer is None:
+            self.finish(call, CallEnd.NOT_ANSWERED)
+        else:
+            self._settle(call, TransferOutcome.NOT_ANSWERED)
+
+    def _send_on(self, call: Call, target: Identifier) -> None:
+        if self.owns(target):
+            call.to = target
+            call.incoming_call_context = new_incoming_call_context()
+            self._ring(call)
+        elif call.transfer is None:
+            self.finish(call, CallEnd.REDIRECTED)
+        else:
+            call.to = target
+            self._ring_outside(call, call.transfer)
+
+    def _ring_outside(self, call: Call, transfer: Transfer) -> None:
+        party, voice = self.outside.find(call.to)
+        if party.after_ms is not None:
+            after_s = party.after_ms / 1000
+        else:
+            after_s = self._ring_seconds if party.does is Manner.RINGS else DEFAULT_AFTER_MS / 1000
+
+        def decide() -> None:
+            self._settle(call, _OUTCOMES[party.does])
+            if party.does is Manner.ANSWERS:
+                call.phase = CallPhase.TRANSFERRED
+                call.leg = OutsideLeg(call, voice, self.finish)
+
+        transfer.timer = asyncio.get_running_loop().call_later(after_s, decide)
+
+    def _settle(self, call: Call, outcome: TransferOutcome) -> None:
+        """End the transfer that is under way: the caller leaves the leg that had them, or stays."""
+        transfer, call.transfer = call.transfer, None
+        if transfer is None:
+            return
+        if call.incoming_call_context in self._ringing:
+            self.take(call.incoming_call_context)
+        if outcome is not TransferOutcome.ACCEPTED:
+            call.to = transfer.origin
+            self._refuse(call, transfer, outcome)
+            return
+        if call.call_connection_id is not None:
+            self._answered.pop(call.call_connection_id, None)
+        call.leg = None
+        call.media_address = None
+        call.note("transfer_accepted")
+        transfer.settle(outcome, at=call.age_s)
+        # What the leg has sent ahead of time goes with it.
+        call.line.stop_playing()
+
+    def _refuse(self, call: Call, transfer: Transfer, outcome: TransferOutcome) -> None:
+        call.note("transfer_failed", outcome=str(outcome))
+        transfer.settle(outcome, at=call.age_s)
 
     def _count(self, caller: Identifier, called: Identifier) -> int:
         pair = (caller.id, called.id)
@@ -372,6 +302,13 @@ class Calls:
         for call in ended[: max(0, len(ended) - MAX_KEPT_CALLS + 1)]:
             del self._calls[call.correlation_id]
 
+
+_OUTCOMES: Mapping[Manner, TransferOutcome] = {
+    Manner.ANSWERS: TransferOutcome.ACCEPTED,
+    Manner.BUSY: TransferOutcome.BUSY,
+    Manner.DECLINES: TransferOutcome.DECLINED,
+    Manner.RINGS: TransferOutcome.NOT_ANSWERED,
+}
 
 CALLS: web.AppKey[Calls] = web.AppKey("calls", Calls)
 """Where handlers of the emulator's HTTP service find the calls."""

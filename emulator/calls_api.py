@@ -5,10 +5,12 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from emulator.calls import Call, Calls, MediaAddress, UnknownNumber
+from emulator.call import Call, MediaAddress
+from emulator.calls import Calls, UnknownNumber
 from emulator.media.impairment import ImpairmentRefused, read_impairment
 from emulator.media.line import Line
 from emulator.request_body import BodyRefused, read_body
+from emulator.transfers import Transfer
 
 LINE_RATE_HZ: Final = 16_000
 
@@ -104,6 +106,20 @@ def _details(call: Call) -> dict[str, Any]:
         "impairment": msgspec.to_builtins(call.network.impairment),
         "mediaStreams": streams,
         "mediaAddress": _shown(address) if address is not None else None,
+        "transfers": [_transfer(transfer) for transfer in call.transfers],
+    }
+
+
+def _transfer(transfer: Transfer) -> dict[str, Any]:
+    settled_at = transfer.settled_at
+    return {
+        "target": transfer.target.id,
+        "sourceCallerIdNumber": transfer.caller_id.value if transfer.caller_id is not None else None,
+        "customContext": msgspec.to_builtins(transfer.custom_context),
+        "operationContext": transfer.operation_context,
+        "askedAt": round(transfer.asked_at, 6),
+        "settledAt": round(settled_at, 6) if settled_at is not None else None,
+        "outcome": str(transfer.outcome) if transfer.outcome is not None else None,
     }
 
 

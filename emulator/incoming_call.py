@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from emulator.calls import Call
+from emulator.call import Call
 from emulator.event_grid.delivery import DeliveryReport
 from emulator.event_grid.events import Event
 from emulator.event_grid.grid import EventGrid

@@ -15,7 +15,8 @@ from urllib.parse import quote
 from aiohttp import WSCloseCode, WSMsgType, web
 from multidict import MultiMapping
 
-from emulator.calls import CALLS, Call, Calls, Happening, UnknownNumber
+from emulator.call import Call, Happening
+from emulator.calls import CALLS, Calls, UnknownNumber
 from emulator.media.impairment import Impairment, ImpairmentRefused, read_impairment
 from emulator.media.line import Line
 from emulator.media.pacing import Ticker

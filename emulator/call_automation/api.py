@@ -4,14 +4,16 @@ import msgspec
 from aiohttp import web
 
 from emulator.addresses import is_permitted
+from emulator.call import Call
 from emulator.call_automation import operations
 from emulator.call_automation.dispatch import Dispatcher, Perform, api_version
 from emulator.call_automation.leg import ApplicationLeg, LegServices
 from emulator.call_automation.operations import Operation
 from emulator.call_automation.repeatability import Answer
-from emulator.calls import Call, CallEnd, NotRinging
+from emulator.calls import NotRinging
 from emulator.faults.gate import Gate
-from emulator.wire.call_connection import SendDtmfTonesResult
+from emulator.wire.call_connection import OperationResult, Participants
+from emulator.wire.custom_context import as_received
 from emulator.wire.errors import AcsError, bad_argument, call_not_found, not_emulated, not_supported
 from emulator.wire.identifiers import Identifier, IdentifierKind, from_request
 from emulator.wire.requests import (
@@ -19,7 +21,9 @@ from emulator.wire.requests import (
     MediaStreamingRequest,
     RedirectCallRequest,
     RejectCallRequest,
+    RejectReason,
     SendDtmfTonesRequest,
+    TransferToParticipantRequest,
     decode,
 )
 
@@ -37,6 +41,9 @@ def call_automation_routes(services: LegServices, gate: Gate) -> list[web.RouteD
         operations.TERMINATE: perform.hang_up,  # a call between two ends either way
         operations.START_MEDIA_STREAMING: perform.start_media_streaming,
         operations.STOP_MEDIA_STREAMING: perform.stop_media_streaming,
+        operations.TRANSFER: perform.transfer,
+        operations.LIST_PARTICIPANTS: perform.list_participants,
+        operations.GET_PARTICIPANT: perform.get_participant,
         operations.SEND_DTMF_TONES: perform.send_dtmf_tones,
     }
     refused: dict[Operation, Perform] = dict.fromkeys(operations.NOT_EMULATED, _not_emulated)
@@ -84,7 +91,7 @@ class _Operations:
         rejected = decode(body, RejectCallRequest)
         call = self._take(rejected.incoming_call_context)
         call.note("rejected", reason=str(rejected.call_reject_reason))
-        self._calls.finish(call, CallEnd.REJECTED)
+        self._calls.reject(call, is_busy=rejected.call_reject_reason is RejectReason.BUSY)
         return Answer(204)
 
     async def get_call(self, request: web.Request, _: bytes) -> Answer:
@@ -107,7 +114,24 @@ class _Operations:
         _check_operation_callback_uri(sent.operation_callback_uri)
         target = _identifier(sent.target_participant, "targetParticipant")
         self._leg(request).send_dtmf_tones(target, sent)
-        return Answer(202, msgspec.json.encode(SendDtmfTonesResult(sent.operation_context)))
+        return Answer(202, msgspec.json.encode(OperationResult(sent.operation_context)))
+
+    async def transfer(self, request: web.Request, body: bytes) -> Answer:
+        sent = decode(body, TransferToParticipantRequest)
+        _check_operation_callback_uri(sent.operation_callback_uri)
+        target = _identifier(sent.target_participant, "targetParticipant")
+        transferee = _identifier(sent.transferee, "transferee") if sent.transferee is not None else None
+        custom = sent.custom_calling_context
+        context = as_received(custom) if custom is not None else None
+        self._leg(request).transfer(target, transferee, context, sent)
+        return Answer(202, msgspec.json.encode(OperationResult(sent.operation_context)))
+
+    async def list_participants(self, request: web.Request, _: bytes) -> Answer:
+        return Answer(200, msgspec.json.encode(Participants(self._leg(request).participants())))
+
+    async def get_participant(self, request: web.Request, _: bytes) -> Answer:
+        raw_id = request.match_info["participantRawId"]
+        return Answer(200, msgspec.json.encode(self._leg(request).participant(raw_id)))
 
     def _take(self, incoming_call_context: str) -> Call:
         # A context that was used, has expired or never was names no ringing call: to ACS they are all the same.

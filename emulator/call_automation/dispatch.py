@@ -8,9 +8,10 @@ from typing import Final
 from aiohttp import web
 
 from emulator.access_key import SignatureRefused, SignedRequest, check_signature
+from emulator.call import Call
 from emulator.call_automation.operations import Operation
 from emulator.call_automation.repeatability import Answer, Repeatability
-from emulator.calls import Call, Calls
+from emulator.calls import Calls
 from emulator.faults.gate import Gate
 from emulator.faults.registry import Occasion
 from emulator.faults.rules import Status

@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from emulator.call import Call, CallEnd, CallPhase
 from emulator.call_automation.media_streaming import MediaCall, MediaStreaming
 from emulator.call_automation.sent_tones import SentTones
+from emulator.call_automation.transfer_results import ACCEPTED, failure
 from emulator.callbacks import Callbacks, CallbackTarget
-from emulator.calls import Call, CallEnd, CallPhase, Calls
+from emulator.calls import Calls
 from emulator.identity import Identity
 from emulator.settings import EmulatorSettings
 from emulator.tasks import Tasks
+from emulator.transfers import Transfer, TransferOutcome
 from emulator.wire.call_connection import (
     CallConnectionProperties,
     CallConnectionState,
@@ -27,7 +30,13 @@ from emulator.wire.errors import (
     participant_not_found,
 )
 from emulator.wire.identifiers import CommunicationUser, Identifier, IdentifierKind, from_raw_id
-from emulator.wire.requests import AnswerCallRequest, MediaStreamingRequest, SendDtmfTonesRequest
+from emulator.wire.incoming_call import CustomContext
+from emulator.wire.requests import (
+    AnswerCallRequest,
+    MediaStreamingRequest,
+    SendDtmfTonesRequest,
+    TransferToParticipantRequest,
+)
 
 _CONNECTED: Final = ResultInformation(200, 0, "")
 _CALLER_GONE: Final = ResultInformation(487, 540487, "The caller ended the call.")
@@ -73,11 +82,14 @@ class ApplicationLeg:
         self._call = call
         self._request = request
         self._services = services
+        # Both change when the call is transferred, while it is still this leg's.
+        self._to, self._called = call.to, call.called
         self._id = str(uuid.uuid4())
         self._target = CallbackTarget(call, self._id, api_version)
         self._connecting: asyncio.Task[None] | None = None
         self._media = self._media_streaming()
-        self._sent_tones = SentTones(call, services.tasks, self._send)
+        self._over = asyncio.Event()
+        self._sent_tones = SentTones(call, self._over, services.tasks, self._send)
         self._transcription_id = str(uuid.uuid4())
         services.calls.answer(call, call_connection_id=self._id, leg=self)
 
@@ -90,13 +102,13 @@ class ApplicationLeg:
         return CallConnectionProperties(
             call_connection_id=self._id,
             server_call_id=self._call.server_call_id,
-            targets=(self._call.to,),
-            call_connection_state=_WIRE_STATES[self._call.phase],
+            targets=(self._to,),
+            call_connection_state=self._state(),
             callback_uri=self._request.callback_uri,
             source=self._call.from_,
             correlation_id=self._call.correlation_id,
             answered_by=CommunicationUser(self._application_id()),
-            answered_for=self._call.dialled.phone_number,
+            answered_for=self._called.phone_number,
             media_streaming_subscription=self._media.subscription() if self._media else None,
             transcription_subscription=self._transcription(),
         )
@@ -125,11 +137,62 @@ class ApplicationLeg:
                 requests wait already.
         """
         self._require_established()
-        if target.id not in {participant.id for participant in self._participants()}:
-            raise participant_not_found()
+        self.participant(target.id)
         if target.kind is not IdentifierKind.PHONE_NUMBER:
             raise bad_argument("Tones can be sent to a phone number only.", "targetParticipant")
         self._sent_tones.start(request)
+
+    def participants(self) -> tuple[Participant, ...]:
+        """Who is in the call: the caller and the application.
+
+        Raises:
+            AcsError: not connected yet.
+        """
+        self._require_established()
+        return tuple(map(Participant, self._identifiers()))
+
+    def participant(self, raw_id: str) -> Participant:
+        """One of them.
+
+        Raises:
+            AcsError: not connected yet, or nobody of this call.
+        """
+        found = next((each for each in self.participants() if each.identifier.id == raw_id), None)
+        if found is None:
+            raise participant_not_found()
+        return found
+
+    def transfer(
+        self,
+        target: Identifier,
+        transferee: Identifier | None,
+        context: CustomContext | None,
+        request: TransferToParticipantRequest,
+    ) -> None:
+        """`:transferToParticipant`. CallTransferAccepted or CallTransferFailed follows.
+
+        Raises:
+            AcsError: not connected yet, or the transferee is not the caller.
+        """
+        self._require_established()
+        if transferee is not None and transferee.id != self._call.from_.id:
+            raise participant_not_found()
+
+        def settled(outcome: TransferOutcome) -> None:
+            self._transferred(outcome, target, request)
+
+        self._services.calls.transfer(
+            self._call,
+            Transfer(
+                target=target,
+                origin=self._to,
+                caller_id=request.source_caller_id_number,
+                custom_context=context,
+                operation_context=request.operation_context,
+                asked_at=self._call.age_s,
+                on_settled=settled,
+            ),
+        )
 
     def hang_up(self) -> None:
         """The application ends the call; its media is closed in the background."""
@@ -147,13 +210,34 @@ class ApplicationLeg:
         self._services.calls.finish(self._call, end)
         if self._connecting is not None:
             self._connecting.cancel()
-        if not connected and end is CallEnd.CALLER_HUNG_UP:
-            self._tell("AnswerFailed", _CALLER_GONE)
+        if not connected and end is not CallEnd.GATEWAY_HUNG_UP:
+            self._over.set()
+            self._tell("AnswerFailed", _CALLER_GONE if end is CallEnd.CALLER_HUNG_UP else _SERVICE_STOPPED)
             return None
-        self._tell("CallDisconnected", self._disconnect_result(end))
+        return self._leave(self._disconnect_result(end))
+
+    def _leave(self, result: ResultInformation) -> asyncio.Task[None] | None:
+        """Have no part in the call any more; the task closes the media."""
+        self._over.set()
+        self._tell("CallDisconnected", result)
         if self._media is None:
             return None
         return self._services.tasks.start(self._media.end(), name="media-streaming-end")
+
+    def _transferred(
+        self, outcome: TransferOutcome, target: Identifier, request: TransferToParticipantRequest
+    ) -> None:
+        is_accepted = outcome is TransferOutcome.ACCEPTED
+        event = CallbackEvent(
+            name="CallTransferAccepted" if is_accepted else "CallTransferFailed",
+            operation_context=request.operation_context,
+            result=ACCEPTED if is_accepted else failure(outcome, target),
+            transfer_target=target if is_accepted else None,
+            transferee=self._call.from_ if is_accepted else None,
+        )
+        self._send(event, request.operation_callback_uri)
+        if is_accepted:
+            self._leave(_GRACEFUL)
 
     async def _connect(self) -> None:
         await asyncio.sleep(self._services.settings.connect_seconds)
@@ -164,13 +248,18 @@ class ApplicationLeg:
             CallbackEvent(
                 name="ParticipantsUpdated",
                 sequence_number=1,
-                participants=tuple(map(Participant, self._participants())),
+                participants=self.participants(),
             )
         )
         # The socket is opened while these events are on their way: no order between them is promised.
         options = self._request.media_streaming_options
         if self._media is not None and options is not None and options.start_media_streaming:
             self._media.start(MediaStreamingRequest(operation_context=self._request.operation_context))
+
+    def _state(self) -> CallConnectionState:
+        if self._call.transfer is not None:
+            return CallConnectionState.TRANSFERRING
+        return _WIRE_STATES[self._call.phase]
 
     def _require_established(self) -> None:
         if self._call.phase is not CallPhase.CONNECTED:
@@ -208,14 +297,14 @@ class ApplicationLeg:
             self._transcription_id, SubscriptionState.INACTIVE, results, options.locale
         )
 
-    def _participants(self) -> tuple[Identifier, ...]:
+    def _identifiers(self) -> tuple[Identifier, ...]:
         return self._call.from_, from_raw_id(self._application_id())
 
     def _application_id(self) -> str:
         if self._request.answered_by is not None:
             return self._request.answered_by.id
-        if self._call.to.communication_user is not None:
-            return self._call.to.communication_user.id
+        if self._to.communication_user is not None:
+            return self._to.communication_user.id
         return self._services.settings.application_id
 
     def _disconnect_result(self, end: CallEnd) -> ResultInformation:

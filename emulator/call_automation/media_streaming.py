@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from emulator.addresses import is_permitted
-from emulator.calls import Call, MediaAddress
+from emulator.call import Call, MediaAddress
 from emulator.identity import Identity
 from emulator.media.stream import MediaConnectFailed, MediaStream, StreamEnd, StreamOptions
 from emulator.tasks import Tasks

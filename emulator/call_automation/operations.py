@@ -32,14 +32,14 @@ HANG_UP = Operation("hangup", "DELETE", _CALL)
 TERMINATE = Operation("terminate", "POST", _CALL + ":terminate", repeatable=True)
 START_MEDIA_STREAMING = Operation("startMediaStreaming", "POST", _CALL + ":startMediaStreaming")
 STOP_MEDIA_STREAMING = Operation("stopMediaStreaming", "POST", _CALL + ":stopMediaStreaming")
+TRANSFER = Operation("transferToParticipant", "POST", _CALL + ":transferToParticipant", repeatable=True)
+LIST_PARTICIPANTS = Operation("listParticipants", "GET", _PARTICIPANTS)
+GET_PARTICIPANT = Operation("getParticipant", "GET", _PARTICIPANTS + "/{participantRawId}")
 SEND_DTMF_TONES = Operation("sendDtmfTones", "POST", _CALL + ":sendDtmfTones", repeatable=True)
 
 NOT_EMULATED = (
     Operation("createCall", "POST", CALL_CONNECTIONS, repeatable=True),
     Operation("connect", "POST", CALL_CONNECTIONS + ":connect", repeatable=True),
-    Operation("transferToParticipant", "POST", _CALL + ":transferToParticipant", repeatable=True),
-    Operation("listParticipants", "GET", _PARTICIPANTS),
-    Operation("getParticipant", "GET", _PARTICIPANTS + "/{participantRawId}"),
     Operation("addParticipant", "POST", _PARTICIPANTS + ":add", repeatable=True),
     Operation("removeParticipant", "POST", _PARTICIPANTS + ":remove", repeatable=True),
     Operation("mute", "POST", _PARTICIPANTS + ":mute", repeatable=True),
@@ -71,6 +71,9 @@ ALL = (
     TERMINATE,
     START_MEDIA_STREAMING,
     STOP_MEDIA_STREAMING,
+    TRANSFER,
+    LIST_PARTICIPANTS,
+    GET_PARTICIPANT,
     SEND_DTMF_TONES,
     *NOT_EMULATED,
 )

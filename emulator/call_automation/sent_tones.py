@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
+from emulator.call import Call
 from emulator.call_automation.media_streaming import SendEvent
-from emulator.calls import Call
 from emulator.tasks import Tasks
 from emulator.wire.callback_events import CallbackEvent, ResultInformation
 from emulator.wire.errors import media_operation_active
@@ -23,10 +23,18 @@ _CALL_ENDED: Final = ResultInformation(400, 8528, "Action failed, the call was t
 
 
 class SentTones:
-    """The tones that are sent to the caller of one call, request after request."""
+    """The tones that are sent to the caller of one call, request after request.
 
-    def __init__(self, call: Call, tasks: Tasks, send: SendEvent) -> None:
+    Args:
+        call: whose caller hears them.
+        over: set when the application has no part in the call any more.
+        tasks: own what is under way.
+        send: sends an event.
+    """
+
+    def __init__(self, call: Call, over: asyncio.Event, tasks: Tasks, send: SendEvent) -> None:
         self._call = call
+        self._over = over
         self._tasks = tasks
         self._send = send
         self._requests = 0
@@ -57,10 +65,10 @@ class SentTones:
     async def _play(self, tones: Sequence[DtmfTone]) -> bool:
         """Whether the call lasted until the caller had heard all of them."""
         for tone in tones:
-            if self._call.ended.is_set():
+            if self._over.is_set():
                 return False
             self._call.note("dtmf_received", digit=tone.digit)
             with suppress(TimeoutError):
                 async with asyncio.timeout(TONE_SECONDS):
-                    await self._call.ended.wait()
-        return not self._call.ended.is_set()
+                    await self._over.wait()
+        return not self._over.is_set()

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
+from emulator.wire.callback_events import Participant
 from emulator.wire.identifiers import CommunicationUser, Identifier, PhoneNumber
 from emulator.wire.requests import ContentType
 
@@ -63,7 +64,13 @@ class CallConnectionProperties(msgspec.Struct, frozen=True, rename="camel", kw_o
     transcription_subscription: TranscriptionSubscription | None
 
 
-class SendDtmfTonesResult(msgspec.Struct, frozen=True, rename="camel"):
-    """Answer to a request to send tones, which are sent after it."""
+class OperationResult(msgspec.Struct, frozen=True, rename="camel"):
+    """Answer to a request to send tones or to transfer the call, which is done after it."""
 
     operation_context: str | None
+
+
+class Participants(msgspec.Struct, frozen=True, rename="camel"):
+    """Who is in a call; one page has them all."""
+
+    value: tuple[Participant, ...]

@@ -40,7 +40,7 @@ class MediaStreamingUpdate(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Participant(msgspec.Struct, frozen=True, rename="camel"):
-    """One participant as ParticipantsUpdated lists them."""
+    """One participant, in ParticipantsUpdated and in answers."""
 
     identifier: Identifier
     is_muted: bool = False
@@ -61,6 +61,8 @@ class CallbackEvent(msgspec.Struct, frozen=True, kw_only=True):
     participants: tuple[Participant, ...] | None = None
     sequence_number: int | None = None
     media_streaming_update: MediaStreamingUpdate | None = None
+    transfer_target: Identifier | None = None
+    transferee: Identifier | None = None
 
 
 class CallbackData(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
@@ -72,6 +74,8 @@ class CallbackData(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
     participants: tuple[Participant, ...] | None = None
     result_information: ResultInformation | None = None
     media_streaming_update: MediaStreamingUpdate | None = None
+    transfer_target: Identifier | None = None
+    transferee: Identifier | None = None
     call_connection_id: str
     server_call_id: str
     correlation_id: str
@@ -113,6 +117,8 @@ def callback_body(
         participants=event.participants,
         result_information=event.result,
         media_streaming_update=event.media_streaming_update,
+        transfer_target=event.transfer_target,
+        transferee=event.transferee,
         call_connection_id=call_connection_id,
         server_call_id=server_call_id,
         correlation_id=correlation_id,

@@ -10,8 +10,9 @@ from typing import Annotated, Final, TypeVar
 
 import msgspec
 
+from emulator.wire.custom_context import CustomCallingContext
 from emulator.wire.errors import bad_argument
-from emulator.wire.identifiers import CommunicationUser, Identifier
+from emulator.wire.identifiers import CommunicationUser, Identifier, PhoneNumber
 from emulator.wire.json_text import NotJson, decode_json, without_nulls
 
 _MISSING_MEMBER = re.compile(r"missing required field `(?P<member>\w+)`")
@@ -157,6 +158,17 @@ class SendDtmfTonesRequest(msgspec.Struct, frozen=True, rename="camel", kw_only=
 
     tones: Annotated[tuple[DtmfTone, ...], msgspec.Meta(min_length=1, max_length=MAX_TONES)]
     target_participant: Identifier
+    operation_context: str | None = None
+    operation_callback_uri: str | None = None
+
+
+class TransferToParticipantRequest(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """`:transferToParticipant`."""
+
+    target_participant: Identifier
+    transferee: Identifier | None = None
+    source_caller_id_number: PhoneNumber | None = None
+    custom_calling_context: CustomCallingContext | None = None
     operation_context: str | None = None
     operation_callback_uri: str | None = None
 

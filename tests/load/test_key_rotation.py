@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from bench.answer import one_call, stack
-from emulator.calls import Happening
+from emulator.call import Happening
 from shared.admin.__main__ import main as command_line
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(300)]

@@ -10,7 +10,8 @@ import picows
 import pytest
 from aiohttp import web
 
-from emulator.calls import CALLS, Call, CallEnd, Calls
+from emulator.call import Call, CallEnd
+from emulator.calls import CALLS, Calls
 from emulator.media.pacing import FRAME_S, Ticker
 from emulator.phone import TICKER, phone
 

@@ -13,8 +13,9 @@ from azure.communication.callautomation import CallAutomationClient
 from azure.communication.callautomation.aio import CallAutomationClient as AsyncCallAutomationClient
 from azure.core.credentials import AzureKeyCredential
 
-from emulator.calls import Call
+from emulator.call import Call
 from emulator.media.line import Line
+from emulator.outside import OutsideParty
 from emulator.service import Emulator
 from tests.support.acs_application import Application
 
@@ -126,3 +127,36 @@ def happened() -> Callable[[Call, str], Awaitable[None]]:
         unwatch()
 
     return wait
+
+
+@pytest.fixture
+async def call(place_call: PlaceCall) -> Call:
+    return await place_call()
+
+
+@pytest.fixture
+async def connection_id(call: Call, aio_client: CallAutomation, application: Application, happened) -> str:
+    """The call's, which is answered and connected."""
+    answered = await aio_client.answer(call, application, operation_context="answer-7f3c")
+    await happened(call, "connected")
+    return answered.call_connection_id
+
+
+@pytest.fixture
+def outside(acs_emulator: Emulator) -> Callable[..., None]:
+    """Set how somebody outside behaves, at once unless told otherwise: `outside(COLLEAGUE, does="busy")`."""
+
+    def behaves(who: Any, **behaviour: Any) -> None:
+        acs_emulator.calls.outside.put(who.raw_id, OutsideParty(**{"after_ms": 1.0, **behaviour}))
+
+    return behaves
+
+
+@pytest.fixture
+def transfer(aio_client: CallAutomation) -> Callable[..., Awaitable[Any]]:
+    """Ask for a transfer by the SDK: `await transfer(connection_id, COLLEAGUE, operation_context="xfer-1")`."""
+
+    async def ask(connection_id: str, target: Any, **options: Any) -> Any:
+        return await aio_client.on_call(connection_id, "transfer_call_to_participant", target, **options)
+
+    return ask

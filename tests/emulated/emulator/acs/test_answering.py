@@ -7,7 +7,7 @@ import pytest
 from azure.communication.callautomation import CommunicationUserIdentifier, PhoneNumberIdentifier
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-from emulator.calls import CallEnd, CallPhase
+from emulator.call import CallEnd, CallPhase
 from emulator.media.line import Line
 from tests.support.acs_emulator import ACS_USER
 from tests.support.acs_signing import send

@@ -16,7 +16,7 @@ from azure.communication.callautomation import (
 )
 from azure.core.exceptions import HttpResponseError
 
-from emulator.calls import CallPhase
+from emulator.call import CallPhase
 from emulator.media.line import Line
 from tests.support.shapes import assert_same_shape, example
 

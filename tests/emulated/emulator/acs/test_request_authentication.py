@@ -88,7 +88,7 @@ async def test_sdk_gets_past_authentication_with_an_identifier_in_the_path(clien
     with pytest.raises(HttpResponseError) as refused:
         await client.on_call("1", "get_participant", PhoneNumberIdentifier("+14255550100"))
 
-    assert refused.value.status_code == 501  # and not 401
+    assert refused.value.status_code == 404  # and not 401
 
 
 async def test_wrong_access_key_is_refused_in_the_shape_of_acs(acs_emulator, http):

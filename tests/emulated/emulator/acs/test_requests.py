@@ -169,9 +169,6 @@ def test_every_published_operation_is_known():
 @pytest.mark.parametrize(
     ("method", "arguments", "options"),
     [
-        ("transfer_call_to_participant", [PhoneNumberIdentifier("+14255550177")], {}),
-        ("list_participants", [], {}),
-        ("get_participant", [CALLER], {}),
         ("add_participant", [PhoneNumberIdentifier("+14255550177")], {}),
         ("remove_participant", [CALLER], {}),
         ("play_media", [TextSource(text="Hello")], {}),

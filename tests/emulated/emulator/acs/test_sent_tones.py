@@ -28,19 +28,6 @@ def slow_tones(monkeypatch):
     monkeypatch.setattr(sent_tones, "TONE_SECONDS", 60.0)
 
 
-@pytest.fixture
-async def call(place_call):
-    return await place_call()
-
-
-@pytest.fixture
-async def connection_id(call, aio_client, application, happened):
-    """The call's, which is answered and connected."""
-    answered = await aio_client.answer(call, application)
-    await happened(call, "connected")
-    return answered.call_connection_id
-
-
 def received(call) -> str:
     return "".join(each.detail["digit"] for each in call.happenings if each.name == "dtmf_received")
 

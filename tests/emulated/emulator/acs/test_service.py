@@ -9,7 +9,8 @@ import pytest
 from azure.communication.callautomation.aio import CallAutomationClient
 from azure.core.credentials import AzureKeyCredential
 
-from emulator.calls import MAX_HAPPENINGS, MAX_KEPT_CALLS, CallEnd, Calls
+from emulator.call import MAX_HAPPENINGS, CallEnd
+from emulator.calls import MAX_KEPT_CALLS, Calls
 from emulator.event_grid.subscriptions import EventSubscription, SubscriptionRefused
 from emulator.media.line import Line
 from emulator.service import Emulator

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from emulator import phone as phone_module
-from emulator.calls import CallEnd
+from emulator.call import CallEnd
 from tests.support.voice import ramp, sounds, tone
 
 TO, FROM = "%2B18005550199", "%2B14255550100"
@@ -304,7 +304,7 @@ async def test_a_program_that_never_reads_again_does_not_hold_the_phone(exchange
 
 
 async def test_the_end_has_its_time_however_much_happened_before(dial, exchange, monkeypatch):
-    monkeypatch.setattr("emulator.calls.MAX_HAPPENINGS", 2)
+    monkeypatch.setattr("emulator.call.MAX_HAPPENINGS", 2)
     phone = await (await dial()).until_state("media_connected")
     await phone.socket.send_json({"type": "hangup"})
     ended = (await phone.until()).ended()
