@@ -1,0 +1,187 @@
+"""Transfers and new starts of media, through the real SDK on the emulator."""
+
+import asyncio
+import uuid
+from dataclasses import replace
+from time import time
+
+import pytest
+
+from emulator.faults import Reset, Status, When
+from emulator.media.line import Line
+from shared.adapters.call_automation import Repeatability
+from shared.adapters.connect import connect
+from shared.core.profiles import AudioFormat
+from shared.core.transfers import TransferContext, context_for
+from shared.errors import AcsRefused, AcsUnavailable, CallGone
+from tests.support.gateway import CALLER, NUMBER, running_emulator
+from tests.support.media import media_test_settings
+
+COLLEAGUE = "4:+14255550177"
+USER = "8:acs:22222222-2222-2222-2222-222222222222_00000014-0000-0000-0000-00000000000b"
+NOWHERE = "127.0.0.1:9"
+NOTHING = TransferContext()
+
+
+@pytest.fixture
+async def emulator():
+    async with running_emulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+async def acs(emulator):
+    settings = replace(
+        media_test_settings().common,
+        acs_endpoint=emulator.base_url,
+        acs_access_key=emulator.settings.access_key,
+    )
+    async with connect(settings) as connections:
+        yield connections.call_control
+
+
+@pytest.fixture
+async def call(emulator, acs):
+    """A call that was answered and is connected; its media socket reaches nobody."""
+    call = await emulator.calls.place(to=NUMBER, from_=CALLER, line=Line(rate_hz=16_000))
+    await acs.answer(
+        incoming_call_context=call.incoming_call_context,
+        callback_url=f"http://{NOWHERE}/",
+        media_url=f"ws://{NOWHERE}/",
+        audio_format=AudioFormat.PCM24K,
+        call_id="a-call",
+        repeatability=Repeatability(str(uuid.uuid4()), time()),
+        cognitive_services_endpoint=None,
+    )
+    await happened(call, "media_failed")
+    return call
+
+
+async def happened(call, name, count=1):
+    async with asyncio.timeout(5):
+        while sum(each.name == name for each in call.happenings) < count:
+            await asyncio.sleep(0.002)
+
+
+async def test_phone_is_sent_on_to_with_a_caller_id_and_sip_headers(acs, call):
+    context = context_for(COLLEAGUE, {"sessionRef": "abc", "X-MS-Custom-Queue": "claims"})
+
+    await acs.transfer(
+        call.call_connection_id,
+        target=COLLEAGUE,
+        caller_id=NUMBER,
+        context=context,
+        operation_context="transfer-1",
+    )
+
+    [transfer] = call.transfers
+    assert (transfer.target.id, transfer.caller_id.value) == (COLLEAGUE, NUMBER)
+    assert transfer.operation_context == "transfer-1"
+    assert (transfer.custom_context.sip_headers, transfer.custom_context.voip_headers) == (
+        {"X-MS-Custom-Queue": "claims"},
+        {},
+    )
+
+
+async def test_user_gets_the_variables_and_no_caller_id(acs, call):
+    variables = {"sessionRef": "abc", "note": "two\nlines"}
+
+    await acs.transfer(
+        call.call_connection_id,
+        target=USER,
+        caller_id=NUMBER,
+        context=context_for(USER, variables),
+        operation_context="transfer-1",
+    )
+
+    [transfer] = call.transfers
+    assert (transfer.target.id, transfer.caller_id) == (USER, None)
+    assert transfer.custom_context.voip_headers == variables
+
+
+async def test_nothing_goes_along_unless_asked(acs, call):
+    await acs.transfer(
+        call.call_connection_id, target=COLLEAGUE, context=NOTHING, operation_context="transfer-1"
+    )
+
+    [transfer] = call.transfers
+    assert (transfer.custom_context, transfer.caller_id) == (None, None)
+
+
+async def test_who_is_transferred_can_be_named(acs, call):
+    async def transfer(transferee):
+        await acs.transfer(
+            call.call_connection_id,
+            target=COLLEAGUE,
+            transferee=transferee,
+            context=NOTHING,
+            operation_context="transfer-1",
+        )
+
+    await transfer(f"4:{CALLER}")
+    assert len(call.transfers) == 1
+    with pytest.raises(CallGone):
+        await transfer("4:+14255550188")
+
+
+async def test_request_that_is_repeated_is_one_transfer(emulator, acs, call):
+    emulator.faults.fail_next("transferToParticipant", Status(status=503, when=When.AFTER))
+
+    await acs.transfer(
+        call.call_connection_id, target=COLLEAGUE, context=NOTHING, operation_context="transfer-1"
+    )
+
+    assert len(emulator.requests("transferToParticipant")) == 2
+    assert len(call.transfers) == 1
+
+
+async def test_call_that_is_over_can_neither_be_transferred_nor_stream(emulator, acs, call):
+    await emulator.calls.caller_hangs_up(call)
+
+    with pytest.raises(CallGone):
+        await acs.transfer(
+            call.call_connection_id, target=COLLEAGUE, context=NOTHING, operation_context="transfer-1"
+        )
+    with pytest.raises(CallGone):
+        await acs.start_media(call.call_connection_id, operation_context="media-1")
+
+
+async def test_media_that_failed_are_tried_again_at_the_same_url(acs, call):
+    await acs.start_media(call.call_connection_id, operation_context="media-1")
+
+    await happened(call, "media_failed", 2)
+
+
+@pytest.mark.parametrize("code", ["8585", "8500"])
+async def test_call_that_is_in_another_state_is_not_taken_for_gone(emulator, acs, call, code):
+    emulator.faults.fail_next("startMediaStreaming", Status(status=400, code=code))
+    emulator.faults.fail_next("transferToParticipant", Status(status=400, code=code))
+
+    with pytest.raises(AcsRefused):
+        await acs.start_media(call.call_connection_id, operation_context="media-1")
+    with pytest.raises(AcsRefused):
+        await acs.transfer(
+            call.call_connection_id, target=COLLEAGUE, context=NOTHING, operation_context="transfer-1"
+        )
+
+
+async def test_call_that_was_answered_without_media_is_refused(emulator, acs, call):
+    emulator.faults.fail_next("startMediaStreaming", Status(status=405, code="8522"))
+
+    with pytest.raises(AcsRefused):
+        await acs.start_media(call.call_connection_id, operation_context="media-1")
+
+
+@pytest.mark.parametrize("fault", [Status(status=503), Status(status=429, code="8516"), Reset()])
+async def test_acs_that_is_away_is_unavailable(emulator, acs, call, fault):
+    emulator.faults.fail_next("transferToParticipant", fault, times=2)
+    emulator.faults.fail_next("startMediaStreaming", fault, times=2)
+
+    with pytest.raises(AcsUnavailable):
+        await acs.transfer(
+            call.call_connection_id, target=COLLEAGUE, context=NOTHING, operation_context="transfer-1"
+        )
+    with pytest.raises(AcsUnavailable):
+        await acs.start_media(call.call_connection_id, operation_context="media-1")
+
+    assert not call.transfers
