@@ -32,6 +32,7 @@ from emulator.key_vault.certificate import make_certificate
 from emulator.key_vault.routes import KeyVaultApi
 from emulator.key_vault.store import SecretStore
 from emulator.media.pacing import Ticker
+from emulator.outside_api import outside_routes
 from emulator.phone import TICKER, phone
 from emulator.ports import LOOPBACK
 from emulator.servers import close_server, listen
@@ -224,6 +225,7 @@ class Emulator:
             ring_seconds=settings.ring_seconds,
             announce=announcer(event_grid),
             impairment=settings.media_impairment,
+            outside=await asyncio.to_thread(settings.outside),
         )
         callbacks = Callbacks(
             session,
@@ -241,6 +243,7 @@ class Emulator:
                 *call_automation_routes(services, self._gate),
                 *event_grid_routes(event_grid),
                 *own_routes(calls),
+                *outside_routes(calls.outside),
                 *fault_routes(self.faults, self._gate),
                 web.get("/phone", phone),
             ],

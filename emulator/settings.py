@@ -4,7 +4,7 @@ import base64
 import binascii
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, get_type_hints
@@ -14,6 +14,7 @@ import msgspec
 from emulator.event_grid.subscriptions import EventSubscription, SubscriptionRefused, read_subscription
 from emulator.faults.rules import MAX_RULES, FaultRule, RuleRefused, check_rule, read_rule
 from emulator.media.impairment import SOUND, Impairment
+from emulator.outside import OutsideParties, OutsideParty, OutsideRefused
 from emulator.wire.identifiers import PHONE_PREFIX
 from emulator.wire.json_text import NotJson, decode_json
 
@@ -63,6 +64,7 @@ class EmulatorSettings:
         token_issuer: `iss` of the tokens that the emulator signs.
         phone_numbers: E.164 numbers of the resource.
         identities: raw ids of the resource's ACS users.
+        outside_parties: by number or raw id, how others behave to whom a call is transferred.
         ring_seconds: how long a call rings before it ends unanswered.
         connect_seconds: from answering to the connected call.
         request_timeout_seconds: how long webhooks and callbacks may take to answer.
@@ -89,6 +91,7 @@ class EmulatorSettings:
     token_issuer: str = DEFAULT_TOKEN_ISSUER
     phone_numbers: tuple[str, ...] = ("+18005550199",)
     identities: tuple[str, ...] = ()
+    outside_parties: Mapping[str, OutsideParty] = field(default_factory=dict)
     ring_seconds: float = 30.0
     connect_seconds: float = 0.1
     request_timeout_seconds: float = 30.0
@@ -107,6 +110,10 @@ class EmulatorSettings:
 
     def __post_init__(self) -> None:
         faults = [*self._identity_faults(), *self._number_faults()]
+        try:
+            self.outside()
+        except OutsideRefused as refusal:
+            faults.append(f"outside_parties: {refusal}")
         for subscription in self.subscriptions:
             try:
                 read_subscription(subscription.name, msgspec.to_builtins(subscription))
@@ -131,6 +138,14 @@ class EmulatorSettings:
     def addresses(self) -> frozenset[str]:
         """Raw ids of everything that can be called."""
         return frozenset({PHONE_PREFIX + number for number in self.phone_numbers} | set(self.identities))
+
+    def outside(self) -> OutsideParties:
+        """Everybody who does not belong to the resource. Blocks while it reads their recordings.
+
+        Raises:
+            OutsideRefused: one of them cannot be as set; the text names who.
+        """
+        return OutsideParties(self.outside_parties, ours=self.addresses)
 
     @property
     def application_id(self) -> str:
