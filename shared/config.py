@@ -28,6 +28,7 @@ ACS_ISSUER = "https://acscallautomation.communication.azure.com"
 ACS_OPENID_METADATA_URL = f"{ACS_ISSUER}/calling/.well-known/acsopenidconfiguration"
 FRAME_MS = 20
 DEFAULT_SPILL_DIR = Path(tempfile.gettempdir()) / "acs-voice-gateway-recordings"
+UPKEEP_SCHEDULE = "0 */5 * * * *"
 LOCAL_CREDENTIAL_FAULT = "AZURE_CREDENTIAL may be 'local' only when every endpoint is loopback"
 
 
@@ -95,6 +96,22 @@ class CommonSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UpkeepSettings:
+    """What upkeep closes and deletes, and when it runs."""
+
+    schedule: str
+    """Six fields: seconds, minutes, hours, days, months, days of the week (NCRONTAB), UTC."""
+    owner_lost_after_s: int
+    """Since the last sign of life of a call whose pod is gone; until then another pod may take it over."""
+    claim_retention_hours: int
+    """Claims on ringing calls, calls that were answered of late, and pods that went silent."""
+    call_retention_days: int
+    """Calls with their callbacks, from when they began."""
+    recording_retention_days: int
+    """Recordings, from the end of the day on which the call began; 0 keeps them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionsSettings:
     """What the Functions app needs. Durations in seconds."""
 
@@ -110,6 +127,7 @@ class FunctionsSettings:
     claim_lease_s: float
     accounts_max_age_s: float
     """A change of an account takes effect within this time."""
+    upkeep: UpkeepSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,6 +313,20 @@ def _read_token_keys(reader: _Reader) -> TokenKeyTimes:
     return TokenKeyTimes(signing_age_s, refresh_s, min(default.min_interval_s, refresh_s))
 
 
+def _read_upkeep(reader: _Reader) -> UpkeepSettings:
+    schedule = reader.text("UPKEEP_SCHEDULE", UPKEEP_SCHEDULE)
+    if not re.fullmatch(r"[\dA-Za-z*,/-]+( +[\dA-Za-z*,/-]+){5}", schedule):
+        reader.faults.append("UPKEEP_SCHEDULE must have six fields, as 0 */5 * * * *")
+    return UpkeepSettings(
+        schedule=schedule,
+        owner_lost_after_s=reader.whole("OWNER_LOST_AFTER_S", 60, 10, 3600),
+        # A redirected call is known again for as long: no journey lasts longer than a few calls.
+        claim_retention_hours=reader.whole("CLAIM_RETENTION_HOURS", 24, 4, 24 * 365),
+        call_retention_days=reader.whole("CALL_RETENTION_DAYS", 90, 1, 3650),
+        recording_retention_days=reader.whole("RECORDING_RETENTION_DAYS", 0, 0, 3650),
+    )
+
+
 def _read_common(reader: _Reader) -> CommonSettings:
     acs_endpoint = reader.url("ACS_ENDPOINT", ("https", "http"))
     acs_access_key = reader.optional("ACS_ACCESS_KEY")
@@ -360,6 +392,7 @@ def functions_settings(env: Mapping[str, str] = os.environ) -> FunctionsSettings
         event_budget_s=reader.positive("EVENT_BUDGET_S", 8),
         claim_lease_s=reader.positive("CLAIM_LEASE_S", 8),
         accounts_max_age_s=reader.positive("ACCOUNTS_MAX_AGE_S", 30),
+        upkeep=_read_upkeep(reader),
     )
     if settings.event_budget_s >= EVENT_GRID_PATIENCE_S:
         reader.faults.append(

@@ -9,7 +9,7 @@ METER_NAME = "acs-voice-gateway"
 
 
 class Metrics:
-    """The counters of one process; `meter` is the global provider's unless given."""
+    """The instruments of one process; `meter` is the global provider's unless given."""
 
     def __init__(self, meter: Meter | None = None) -> None:
         meter = meter or get_meter(METER_NAME)
@@ -28,6 +28,19 @@ class Metrics:
         self.accounts_overlapping = meter.create_counter(
             "gateway.accounts.overlapping",
             description="Calls that a second account's subscription delivered too, by `account`",
+        )
+        self.upkeep_done = meter.create_counter(
+            "gateway.upkeep.done",
+            description="What upkeep closed, deleted or had to leave, by `part` and `what`",
+        )
+        self.upkeep_parts = meter.create_counter(
+            "gateway.upkeep.parts", description="Parts of upkeep that ran, by `part` and `end`"
+        )
+        self.dead_letters = meter.create_gauge(
+            "gateway.deadletters", description="Events that Event Grid gave up, as upkeep last counted them"
+        )
+        self.dead_letters_oldest = meter.create_gauge(
+            "gateway.deadletters.oldest", unit="s", description="The age of the oldest of them"
         )
         self.tokens_refused = meter.create_counter(
             "gateway.tokens.refused", description="Callbacks whose token is not good, by `reason`"

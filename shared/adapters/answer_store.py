@@ -1,9 +1,11 @@
 """Calls of late in Table storage, so that every process counts the answers of all of them: a partition a minute."""
 
+from collections.abc import AsyncIterator
+
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableServiceClient
 
-from shared.adapters.tables import store_faults
+from shared.adapters.tables import delete_found, store_faults
 
 MINUTE_S = 60
 
@@ -29,6 +31,10 @@ class TableAnswerStore:
                 parameters={"first": _minute(at), "at": at},
             )
             return {entity["RowKey"]: entity["at"] async for entity in query}
+
+    def expire(self, before: float) -> AsyncIterator[int]:
+        """Delete the calls of minutes before that of `before` (Unix seconds); yield how many, page by page."""
+        return delete_found(self._table, "PartitionKey lt @minute", {"minute": _minute(before)})
 
 
 def _minute(at: float) -> str:

@@ -56,6 +56,9 @@ class BlobEntry:
 
     name: str
     created: datetime
+    changed: datetime
+    """When it was last written, or touched."""
+    etag: str
     metadata: Mapping[str, str]
 
 
@@ -118,12 +121,6 @@ class BlobContainer:
                     raise
                 return known
 
-    async def exists(self, name: str) -> bool:
-        """Say whether a blob is there."""
-        client = await self._open()
-        async with _blob_faults():
-            return await client.get_blob_client(name).exists()
-
     async def create(self, name: str, data: bytes, metadata: Mapping[str, str] | None = None) -> bool:
         """Write a blob that is not there yet; False where it is."""
         client = await self._open()
@@ -146,17 +143,44 @@ class BlobContainer:
                 return False
             return True
 
-    async def entries(self, prefix: str) -> list[BlobEntry]:
-        """Return every blob whose name begins with `prefix`, with its metadata."""
+    async def touch(self, name: str) -> bool:
+        """Make a blob look as if it was written just now: another ETag and time; False where it is not there."""
+        client = (await self._open()).get_blob_client(name)
+        async with _blob_faults():
+            try:
+                properties = await client.get_blob_properties()
+                await client.set_blob_metadata(properties.metadata)
+            except ResourceNotFoundError:
+                return False
+            return True
+
+    async def delete(self, name: str, etag: str) -> bool:
+        """Delete a blob if nobody wrote or touched it since `etag`; False where somebody did, or it is gone."""
         client = await self._open()
         async with _blob_faults():
             try:
-                return [
-                    BlobEntry(blob.name, blob.creation_time, blob.metadata or {})
-                    async for blob in client.list_blobs(name_starts_with=prefix, include=["metadata"])
-                ]
+                await client.delete_blob(name, etag=etag, match_condition=MatchConditions.IfNotModified)
+            except (ResourceModifiedError, ResourceNotFoundError):
+                return False
+            return True
+
+    async def entries(self, prefix: str, *, limit: int | None = None) -> list[BlobEntry]:
+        """Return every blob whose name begins with `prefix`, the first `limit` of them, with their metadata."""
+        client = await self._open()
+        found: list[BlobEntry] = []
+        async with _blob_faults():
+            try:
+                async for blob in client.list_blobs(name_starts_with=prefix, include=["metadata"]):
+                    found.append(
+                        BlobEntry(
+                            blob.name, blob.creation_time, blob.last_modified, blob.etag, blob.metadata or {}
+                        )
+                    )
+                    if len(found) == limit:
+                        break
             except ResourceNotFoundError:
                 return []
+        return found
 
     async def close(self) -> None:
         """Close the connections."""

@@ -5,7 +5,7 @@ between; otherwise the function runs again on what is there now.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -16,16 +16,25 @@ from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableServiceClient
 
 from shared.adapters.slot_store import TableSlotStore
-from shared.adapters.tables import INSERT_AGAIN, etag_of, get_json, key_of, put_json, store_faults
+from shared.adapters.tables import (
+    INSERT_AGAIN,
+    delete_found,
+    etag_of,
+    get_json,
+    key_of,
+    put_json,
+    store_faults,
+)
 from shared.core.call import CallRecord, CallTimes, HistoryEntry
-from shared.core.call_state import CallState, Cause
+from shared.core.call_state import FINAL, CallState, Cause
 from shared.core.callbacks import AcsResult
-from shared.core.ids import partition_of
+from shared.core.ids import first_call_id, partition_of
 from shared.core.profiles import AgentProfile
 from shared.errors import NotFound, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
+IS_OPEN = " and ".join(f"state ne '{state}'" for state in sorted(FINAL))
 MAX_CONFLICTS = 16
 """Writers of one row are the owner pod and a few callbacks; more conflicts than this is no contention."""
 
@@ -138,6 +147,25 @@ class TableCallStore:
                 async for e in query
             ]
         return sorted(found, key=lambda event: event.at)
+
+    async def open_calls(self, partition: str, since: float) -> list[str]:
+        """Return the ids of a partition's calls that were made at `since` (Unix seconds) or later, and are not over."""
+        async with store_faults():
+            query = self._calls.query_entities(
+                f"PartitionKey eq @p and RowKey ge @first and {IS_OPEN}",
+                parameters={"p": partition, "first": first_call_id(since)},
+                select=["RowKey"],
+            )
+            return [entity["RowKey"] async for entity in query]
+
+    def expire(self, partition: str, before: float) -> AsyncIterator[int]:
+        """Delete a partition's calls that were made before `before` (Unix seconds); yield how many, page by page."""
+        parameters = {"p": partition, "first": first_call_id(before)}
+        return delete_found(self._calls, "PartitionKey eq @p and RowKey lt @first", parameters)
+
+    def expire_events(self, before: float) -> AsyncIterator[int]:
+        """Delete the callback events of calls that were made before `before`, likewise."""
+        return delete_found(self._events, "PartitionKey lt @first", {"first": first_call_id(before)})
 
     async def _release(self, slot: str, call_id: str) -> None:
         try:

@@ -1,7 +1,8 @@
 """Claims on ringing calls in Table storage: inserted once, changed only by who read them last."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from azure.core import MatchConditions
@@ -9,7 +10,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, Re
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableServiceClient
 
-from shared.adapters.tables import INSERT_AGAIN, etag_of, key_of, store_faults
+from shared.adapters.tables import INSERT_AGAIN, delete_found, etag_of, key_of, store_faults
 from shared.core.call_state import CallEvent
 from shared.core.claims import Claim, Outcome
 
@@ -87,6 +88,11 @@ class TableClaimStore:
                 return None
             key: str = entity["claim_key"]
             return key
+
+    def expire(self, before: float) -> AsyncIterator[int]:
+        """Delete every row that was last written before `before` (Unix seconds); yield how many, page by page."""
+        written = {"before": datetime.fromtimestamp(before, UTC)}
+        return delete_found(self._table, "Timestamp lt @before", written)
 
 
 def _to_entity(claim: Claim) -> dict[str, Any]:

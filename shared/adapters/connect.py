@@ -20,6 +20,8 @@ from shared.adapters.blobs import BlobContainer
 from shared.adapters.call_automation import CallControl
 from shared.adapters.call_store import TableCallStore
 from shared.adapters.claim_store import TableClaimStore
+from shared.adapters.dead_letters import CONTAINER as DEAD_LETTERS
+from shared.adapters.dead_letters import BlobDeadLetters
 from shared.adapters.entra import EntraTokens
 from shared.adapters.key_vault import VaultSecrets
 from shared.adapters.pod_store import TablePodStore
@@ -58,6 +60,7 @@ class Connections:
     profiles: BlobProfileStore
     sounds: BlobSoundStore
     recordings: BlobRecordings
+    dead_letters: BlobDeadLetters
     tables: TableServiceClient
     config_blobs: BlobContainer
 
@@ -103,6 +106,8 @@ async def connect(settings: CommonSettings) -> AsyncIterator[Connections]:
         stack.push_async_callback(config_blobs.close)
         recordings = BlobRecordings(settings.storage, credential)
         stack.push_async_callback(recordings.close)
+        dead_letters = BlobContainer(settings.storage, credential, DEAD_LETTERS)
+        stack.push_async_callback(dead_letters.close)
         calls = CallAutomationClient(
             settings.acs_endpoint,
             AzureKeyCredential(settings.acs_access_key) if settings.acs_access_key else credential,
@@ -130,6 +135,7 @@ async def connect(settings: CommonSettings) -> AsyncIterator[Connections]:
             profiles=BlobProfileStore(config_blobs),
             sounds=BlobSoundStore(config_blobs),
             recordings=recordings,
+            dead_letters=BlobDeadLetters(dead_letters),
             tables=tables,
             config_blobs=config_blobs,
         )

@@ -1,12 +1,12 @@
 """Pods' heartbeats in Table storage: one partition, one row a pod."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableServiceClient
 
-from shared.adapters.tables import store_faults
+from shared.adapters.tables import delete_found, store_faults
 from shared.core.admission import PodLoad
 
 PARTITION = "pod"
@@ -41,6 +41,12 @@ class TablePodStore:
             parameters = {"p": PARTITION, "at": at}
             query = self._table.query_entities("PartitionKey eq @p and at ge @at", parameters=parameters)
             return [load for entity in [e async for e in query] if (load := _to_load(entity)) is not None]
+
+    def expire(self, before: float) -> AsyncIterator[int]:
+        """Forget the pods that last beat before `before` (Unix seconds); yield how many, page by page."""
+        return delete_found(
+            self._table, "PartitionKey eq @p and at lt @before", {"p": PARTITION, "before": before}
+        )
 
 
 def _to_load(entity: Mapping[str, Any]) -> PodLoad | None:

@@ -7,10 +7,10 @@ sounds/<sha256>.wav     one sound, written once
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.adapters.blobs import Blob, BlobContainer, BlobTooLarge
+from shared.adapters.blobs import Blob, BlobContainer, BlobEntry, BlobTooLarge
 from shared.errors import Conflict, NotConfigured, NotFound
 from shared.gateway_document import MAX_DOCUMENT_BYTES
 from shared.wav import MAX_WAV_BYTES, SoundUnusable
@@ -18,6 +18,7 @@ from shared.wav import MAX_WAV_BYTES, SoundUnusable
 CONTAINER = "config"
 POINTER = "gateway/current"
 VERSIONS = "gateway/"
+SOUNDS = "sounds/"
 VERSION = re.compile(r"gateway/([1-9][0-9]{0,8})\.json")
 NUMBER = re.compile(rb"\s*([1-9][0-9]{0,8})\s*")
 MAX_POINTER_BYTES = 1024
@@ -49,8 +50,11 @@ class Version:
 
     number: int
     created: datetime
+    changed: datetime
+    """When it was pushed, or last put in force."""
     profiles: int
     routes: int
+    etag: str = field(repr=False)
 
 
 class BlobProfileStore:
@@ -101,9 +105,14 @@ class BlobProfileStore:
     async def use(self, version: int, current: Current | None) -> None:
         """Put a version in force, in place of `current`.
 
+        It is touched first, so that upkeep does not take it for an old one in the meantime.
+
         Raises:
+            NotFound: there is no such version.
             Conflict: another than `current` is in force by now.
         """
+        if not await self._container.touch(_name(version)):
+            raise NotFound(f"there is no version {version} of the profiles")
         number = str(version).encode()
         if current is None:
             done = await self._container.create(POINTER, number)
@@ -115,11 +124,18 @@ class BlobProfileStore:
     async def versions(self) -> list[Version]:
         """Return every version, oldest first."""
         found = [
-            Version(int(match[1]), entry.created, _count(entry.metadata, "profiles"), _count(entry.metadata, "routes"))
+            Version(
+                int(match[1]), entry.created, entry.changed,
+                _count(entry.metadata, "profiles"), _count(entry.metadata, "routes"), entry.etag,
+            )
             for entry in await self._container.entries(VERSIONS)
             if (match := VERSION.fullmatch(entry.name))
         ]  # fmt: skip
         return sorted(found, key=lambda version: version.number)
+
+    async def remove(self, version: Version) -> bool:
+        """Delete a version, unless it was put in force since it was listed."""
+        return await self._container.delete(_name(version.number), version.etag)
 
 
 class BlobSoundStore:
@@ -129,9 +145,17 @@ class BlobSoundStore:
         self._container = container
 
     async def put(self, name: str, content: bytes) -> None:
-        """Store a sound, unless it is there already."""
-        if not await self._container.exists(name):
+        """Store a sound; one that is there already is touched, so that upkeep does not take it for an old one."""
+        if not await self._container.touch(name):
             await self._container.create(name, content)
+
+    async def all(self) -> list[BlobEntry]:
+        """Return every sound."""
+        return await self._container.entries(SOUNDS)
+
+    async def remove(self, sound: BlobEntry) -> bool:
+        """Delete a sound, unless it was pushed again since it was listed."""
+        return await self._container.delete(sound.name, sound.etag)
 
     async def read(self, name: str) -> bytes:
         """Return the WAV file of a name.

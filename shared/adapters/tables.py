@@ -3,17 +3,21 @@
 import hashlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
+from azure.core import MatchConditions
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.exceptions import AzureError, HttpResponseError
-from azure.data.tables.aio import TableServiceClient
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceModifiedError
+from azure.data.tables import TableEntity
+from azure.data.tables.aio import TableClient, TableServiceClient
 
 from shared.adapters.transport import transport_options
 from shared.config import StorageSettings
 from shared.errors import BodyTooLarge, StoreUnavailable
+from shared.in_turns import in_turns
 
 T = TypeVar("T")
 
@@ -30,6 +34,9 @@ The second then meets the first, which whoever inserts has to know for their own
 
 PIECE_CHARS = 16_000
 """A string property holds 64 KiB of UTF-16, so 16 K characters of any kind; longer text is cut into pieces."""
+
+DELETED_AT_ONCE = 16
+"""Rows of a page, all of which are deleted at the same time: calls are answered beside it."""
 
 MAX_JSON_BYTES = 480 * 1024
 """A row holds 1 MiB, of UTF-16 where it is text, which is at most twice as long as UTF-8."""
@@ -72,6 +79,38 @@ async def store_faults() -> AsyncIterator[None]:
         if not isinstance(error.__context__, AzureError):
             raise
         raise StoreUnavailable("table storage broke off its answer") from error
+
+
+async def delete_found(table: TableClient, query: str, parameters: Mapping[str, Any]) -> AsyncIterator[int]:
+    """Delete the rows that a query finds, page by page, and yield how many went with each.
+
+    A row that somebody wrote since it was found stays; one that is gone by now counts, for the client does not tell.
+    Whoever breaks this off leaves the rest, to be found again.
+    Raises `StoreUnavailable`.
+    """
+    found = table.query_entities(
+        query,
+        parameters=dict(parameters),
+        select=["PartitionKey", "RowKey"],
+        results_per_page=DELETED_AT_ONCE,
+    )
+    async with store_faults():
+        async for page in found.by_page():
+            rows = [row async for row in page]
+            yield sum(await in_turns(partial(_delete, table), rows, at_once=DELETED_AT_ONCE))
+
+
+async def _delete(table: TableClient, row: TableEntity) -> bool:
+    try:
+        await table.delete_entity(
+            row["PartitionKey"],
+            row["RowKey"],
+            etag=etag_of(row),
+            match_condition=MatchConditions.IfNotModified,
+        )
+    except ResourceModifiedError:
+        return False
+    return True
 
 
 def key_of(text: str) -> str:

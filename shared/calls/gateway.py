@@ -9,9 +9,13 @@ from shared.adapters.connect import Connections, connect
 from shared.calls.admission import Admission
 from shared.calls.callbacks import CallbackReceiver
 from shared.calls.incoming import CallAnswerer
+from shared.calls.lost_calls import LostCalls
 from shared.calls.pods import PodLoads
 from shared.calls.profiles import Profiles
+from shared.calls.retention import Retention
+from shared.calls.upkeep import Upkeep
 from shared.config import FunctionsSettings
+from shared.core.upkeep import CallLimits
 from shared.metrics import Metrics
 from shared.refresh import Refresher
 from shared.security.attempts import MAX_PENALTY_S, Attempts
@@ -32,6 +36,7 @@ class Gateway:
     callbacks: CallbackReceiver
     keyrings: tuple[Keyring, ...]
     profiles: Profiles
+    upkeep: Upkeep
     kept: tuple[Refresher, ...]
     """Everything that is read from afar and kept fresh."""
 
@@ -63,6 +68,8 @@ def compose(
     profiles = Profiles(connections.profiles)
     pods = PodLoads(connections.pods, connections.answers, clock=clock)
     acs_tokens = settings.common.acs_tokens
+    limits = CallLimits(settings.ring_deadline_s, settings.upkeep.owner_lost_after_s)
+    lost_calls = LostCalls(connections.calls, connections.pods, connections.call_control, limits, clock=clock)
     checks_acs = acs_tokens is not None and acs_tokens.on_callbacks
     return Gateway(
         settings=settings,
@@ -89,5 +96,12 @@ def compose(
         ),
         keyrings=(media_keys, callback_keys),
         profiles=profiles,
+        upkeep=Upkeep(
+            lost_calls,
+            Retention(connections, lost_calls, settings.upkeep, clock=clock),
+            connections.dead_letters,
+            metrics,
+            clock=clock,
+        ),
         kept=tuple(kept.refresher for kept in (accounts, profiles, pods, media_keys, callback_keys)),
     )

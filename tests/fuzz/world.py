@@ -234,6 +234,7 @@ async def open_world(*, acs_tokens: bool = False) -> Gateway:
         profiles=OneVersion(),
         sounds=None,
         recordings=None,
+        dead_letters=None,
         entra=None,
         tables=tables,
         config_blobs=None,

@@ -148,7 +148,7 @@ async def test_storage_that_is_away_or_refuses_is_a_temporary_fault(
     for connection, fault in ((away, "did not answer"), (refusing, "answered 403")):
         container = BlobContainer(StorageSettings(None, connection), LocalCredential(), "config")
         try:
-            for ask in (container.make(), container.exists("a"), container.read("a", max_bytes=1)):
+            for ask in (container.make(), container.touch("a"), container.read("a", max_bytes=1)):
                 with pytest.raises(StoreUnavailable, match=fault):
                     await ask
             with pytest.raises(StoreUnavailable, match=fault):
