@@ -12,6 +12,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "media-urls": ("emulator.media_urls", "place calls and print their media URLs, for a load tool"),
     "serve": ("emulator.serve", "serve ACS, Event Grid and Key Vault alone"),
     "realtime": ("emulator.realtime.command", "serve a stand-in of realtime voice services"),
+    "ingress": (
+        "emulator.ingress.command",
+        "pass connections on to several pods, as Container Apps' ingress does",
+    ),
     "functions": ("emulator.functions_host.command", "serve a Functions app as `func start` would"),
 }
 """Each command's module has `add_arguments(parser)` and `run(arguments) -> int`."""
