@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import monotonic_ns
 from typing import Protocol, TypeAlias
 
 from picows import WSCloseCode
@@ -24,7 +25,7 @@ from media_gateway.recording.recorder import Recorder
 from media_gateway.requests import AgentRequests
 from media_gateway.row import OwnedRow, Written, take_row
 from media_gateway.speaker import Speaker
-from media_gateway.supervised import EndReason, SupervisedAgent
+from media_gateway.supervised import FAILURES, EndReason, SupervisedAgent
 from media_gateway.ticker import monotonic_us
 from media_gateway.timing import MAX_MESSAGE_BYTES, SOCKET_BUFFER_BYTES, WRITE_BUFFER_BYTES
 from shared.acs.media import AudioData, AudioMetadata, DtmfDigit, Flaw, MediaInvalid, decode
@@ -79,6 +80,8 @@ class Call:
         self._early = EarlyMedia()
         self._take: Callable[[CallerMedia], None] = self._early.add
         """Where the caller's audio and keys go: to `_early`, then to the agent, then nowhere."""
+        self._listener: Callable[[bytes], None] | None = None
+        """Takes the caller's audio while an agent listens: the path of every frame, beside `_take`."""
         self._metadata: AudioMetadata | None = None
         self._metadata_came = asyncio.Event()
         self._caller = ""
@@ -104,7 +107,7 @@ class Call:
         if self._reason is not None:
             return
         self._reason = reason
-        self._take = _drop
+        self._take, self._listener = _drop, None
         if self._parts is not None:
             self._parts.agent.mute()
             self._parts.requests.stop()
@@ -128,7 +131,18 @@ class Call:
         except MediaInvalid as error:
             self.on_flaw(error.flaw)
             return
-        if decoded is None:
+        listener = self._listener
+        if listener is not None and type(decoded) is AudioData and not decoded.participant:
+            pcm = decoded.data or self._silence
+            if self._recorder is not None:
+                keep = self._recorder.caller
+                keep(monotonic_ns() // 1000, pcm)
+            self._received["frames"] += 1
+            try:
+                listener(pcm)
+            except FAILURES as error:
+                self._on_listener_failed(error)
+        elif decoded is None:
             self._received["ignored"] += 1
         elif isinstance(decoded, AudioMetadata):
             self._on_metadata(decoded)
@@ -325,7 +339,7 @@ class Call:
         )
         if not await parts.agent.open(info, timeout_s=timing.agent_open_s) or self._reason is not None:
             return
-        self._take = self._to_agent
+        self._take, self._listener = self._to_agent, parts.agent.listener
         self._received["early_dropped"] = self._early.dropped
         self._replay(parts, self._early.take())
 
@@ -345,8 +359,14 @@ class Call:
 
     def _say_to_agent(self, parts: CallParts, frames: list[bytes]) -> None:
         if frames:
-            parts.agent.send_audio(b"".join(frames))
+            self._let_listen(parts, b"".join(frames))
             frames.clear()
+
+    def _let_listen(self, parts: CallParts, pcm: bytes) -> None:
+        try:
+            parts.agent.listener(pcm)
+        except FAILURES as error:
+            parts.agent.failed(error)
 
     def _is_callers(self, message: AudioData) -> bool:
         """Whether audio is the caller's, and not of somebody else on an unmixed stream."""
@@ -406,7 +426,11 @@ class Call:
             self._received["other_speakers"] += 1
         else:
             self._received["frames"] += 1
-            parts.agent.send_audio(message.data or self._silence)
+            self._let_listen(parts, message.data or self._silence)
+
+    def _on_listener_failed(self, error: BaseException) -> None:
+        if self._parts is not None:
+            self._parts.agent.failed(error)
 
 
 def _drop(message: CallerMedia) -> None:

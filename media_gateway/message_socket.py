@@ -6,8 +6,9 @@ delivered after we have begun to close. Pings, pongs and masking are picows's ow
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
@@ -89,8 +90,27 @@ class MessageSocket(WSListener):
         limits: What it may hold.
     """
 
+    # Not to save memory: with a dictionary, attributes of a picows class are looked up the slow way, for every frame.
+    __slots__ = (
+        "_close_s",
+        "_closing",
+        "_killer",
+        "_limits",
+        "_owner",
+        "_parts",
+        "_parts_bytes",
+        "_transport",
+        "closed",
+        "end",
+        "is_writable",
+        "send",
+        "write_pauses",
+    )
+
     def __init__(self, owner: SocketOwner, *, close_s: float, limits: SocketLimits) -> None:
         super().__init__()
+        self.send: Callable[[bytes], None] = _nowhere
+        """Sends a text message; before the upgrade and after the end, nothing happens."""
         self.is_writable = False
         """Whether sending is of use: False while the peer does not read, and after the end."""
         self.write_pauses = 0
@@ -106,11 +126,6 @@ class MessageSocket(WSListener):
         self._parts_bytes = 0
         self._killer: asyncio.TimerHandle | None = None
 
-    def send(self, message: bytes) -> None:
-        """Send a text message; after the end, nothing happens."""
-        if not self._closing and self._transport is not None:
-            self._transport.send(TEXT, message)
-
     def close(self, code: WSCloseCode = WSCloseCode.OK, reason: str = "") -> None:
         """Begin to close, once; the peer may take `close_s` to answer, and is cut off then."""
         if self._closing or self._transport is None:
@@ -120,8 +135,7 @@ class MessageSocket(WSListener):
 
     def abort(self) -> None:
         """Cut the connection; one that is still being made is cut when it is."""
-        self._closing = True
-        self.is_writable = False
+        self._end_sending()
         if self._transport is not None:
             self._transport.disconnect(graceful=False)
 
@@ -136,6 +150,7 @@ class MessageSocket(WSListener):
         connection.get_extra_info("socket").setsockopt(
             socket.SOL_SOCKET, socket.SO_SNDBUF, self._limits.kernel_buffer
         )
+        self.send = partial(transport.send, TEXT)  # picows's own: no step of ours between
         self.is_writable = True
         self._owner.on_open()
 
@@ -156,8 +171,7 @@ class MessageSocket(WSListener):
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """Tell the owner how it ended (called by picows)."""
         flaw = None if self._closing else _flaw_seen_by_picows(transport)
-        self._closing = True
-        self.is_writable = False
+        self._end_sending()
         self._transport = None
         if self._killer is not None:
             self._killer.cancel()
@@ -212,10 +226,18 @@ class MessageSocket(WSListener):
             self._owner.on_message(message)
 
     def _begin_to_close(self) -> None:
-        self._closing = True
-        self.is_writable = False
+        self._end_sending()
         if self._killer is None:
             self._killer = asyncio.get_running_loop().call_later(self._close_s, self.abort)
+
+    def _end_sending(self) -> None:
+        self._closing = True
+        self.is_writable = False
+        self.send = _nowhere
+
+
+def _nowhere(message: bytes) -> None:
+    """Send nothing: there is no connection, or it is being closed."""
 
 
 def _flaw_seen_by_picows(transport: WSTransport) -> Flaw | None:

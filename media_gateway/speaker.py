@@ -3,11 +3,14 @@
 import asyncio
 import time
 from collections.abc import Callable
+from time import monotonic_ns
+
+from pybase64 import b64encode
 
 from media_gateway.message_socket import MessageSocket
 from media_gateway.recording.recorder import Recorder
 from media_gateway.ticker import Ticker, monotonic_us
-from shared.acs.media import STOP_AUDIO, encode_audio
+from shared.acs.media import AUDIO_BEGIN, AUDIO_END, STOP_AUDIO, encode_audio
 from shared.core.playout import Heard, PlayoutLedger
 
 LOOK_S = 0.1
@@ -39,6 +42,8 @@ class Speaker:
         self._ticker = ticker
         self.recorder: Recorder | None = None
         """Keeps what is heard; None while nothing is kept."""
+        self.on_invalid: Callable[[ValueError], None] = _ignore
+        """Is told of half a sample, which is not said."""
         self._clock = clock
         self._paced = False
         self.first_audio_at: float | None = None
@@ -63,18 +68,29 @@ class Speaker:
         }
 
     def say(self, item_id: str, pcm: bytes, *, protected: bool = False) -> None:
-        """Queue audio and send what is due; what is protected is heard whole. `ValueError`: half a sample."""
+        """Queue audio and send what is due; what is protected is heard whole.
+
+        This runs for every piece of the agent's audio.
+        """
+        socket, now_us = self._socket, monotonic_ns() // 1000
+        if not self._paced and socket.is_writable:
+            plays_at_us = self._ledger.pass_on(item_id, pcm, now_us)
+            if plays_at_us is not None:
+                # As `_send`, without the step; the first piece of an item never comes this way.
+                send = socket.send
+                send(AUDIO_BEGIN + b64encode(pcm) + AUDIO_END)
+                self._messages += 1
+                self._bytes += len(pcm)
+                if self.recorder is not None:
+                    self.recorder.agent(item_id, plays_at_us, pcm)
+                return
         if protected:
             self._announced = item_id
-        if self._paced:
+        try:
             self._ledger.append(item_id, pcm, protected=protected)
-            return
-        now_us = monotonic_us()
-        plays_at_us = self._ledger.pass_on(item_id, pcm, now_us) if self._socket.is_writable else None
-        if plays_at_us is not None:
-            self._send(item_id, plays_at_us, pcm)
-        else:
-            self._ledger.append(item_id, pcm, protected=protected)
+        except ValueError as error:
+            self.on_invalid(error)
+        if not self._paced:
             self.pump(now_us)
 
     def pump(self, now_us: int) -> None:
@@ -147,3 +163,7 @@ class Speaker:
             self._ticker.add(self.pump)
         else:
             self._ticker.remove(self.pump)
+
+
+def _ignore(error: ValueError) -> None:
+    """Let a sound go that cannot be said."""

@@ -77,6 +77,9 @@ class SupervisedAgent:
     ) -> None:
         self._make = make
         self._speaker = speaker
+        self.audio: Callable[[str, bytes], None] = speaker.say
+        """Says something (called by the agent): the speaker's own method, for it runs for every piece."""
+        speaker.on_invalid = self.failed
         self._owner = owner
         self._on_abandoned = on_abandoned
         self._agent: Agent | None = None
@@ -97,13 +100,10 @@ class SupervisedAgent:
             self.failed(failure)
         return failure is None
 
-    def send_audio(self, pcm: bytes) -> None:
-        """Give the agent what the caller said."""
-        if self._agent is not None:
-            try:
-                self._agent.send_audio(pcm)
-            except FAILURES as error:
-                self.failed(error)
+    @property
+    def listener(self) -> Callable[[bytes], None]:
+        """The opened adapter's own `send_audio`, for the path of every frame; what it raises is for `failed`."""
+        return _nobody if self._agent is None else self._agent.send_audio
 
     def send_dtmf(self, digit: str) -> None:
         """Give the agent a key."""
@@ -157,14 +157,7 @@ class SupervisedAgent:
     def mute(self) -> None:
         """Take nothing more from the agent but words of what was said."""
         self._muted = True
-
-    def audio(self, item_id: str, pcm: bytes) -> None:
-        """Say something (called by the agent)."""
-        if not self._muted:
-            try:
-                self._speaker.say(item_id, pcm)
-            except ValueError as error:
-                self.failed(error)
+        self.audio = _unsaid
 
     def clear(self) -> None:
         """Cut what is being said, and tell the agent how much of it was heard (called by the agent)."""
@@ -229,6 +222,14 @@ class SupervisedAgent:
             self.mute()
             reason = error.reason if isinstance(error, AgentFailed) else type(error).__name__
             self._owner.end(EndReason(CallEvent.AGENT_FAILED, reason))
+
+
+def _nobody(pcm: bytes) -> None:
+    """Stand in for an agent that there is not."""
+
+
+def _unsaid(item_id: str, pcm: bytes) -> None:
+    """Say nothing more."""
 
 
 def _start(method: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:

@@ -55,13 +55,16 @@ class AgentSink(Protocol):
     `transcript` alone is taken until `close` has returned, for words come later than what was said.
     """
 
-    def audio(self, item_id: str, pcm: bytes) -> None:
+    def audio(self, item_id: str, pcm: bytes, /) -> None:
         """Say something. It may come faster than real time; it is sent at once as far as ACS should hold it.
+
+        Look it up anew each time: it is another method once nothing more is to be said.
 
         Args:
             item_id: Names the stretch of speech that `pcm` belongs to, so that `Agent.heard` can tell how much
                 of it was heard. Its audio comes in one run; an item that was cut takes no more.
-            pcm: Whole samples. At most 120 s may wait to be sent; an item that does not fit ends there.
+            pcm: Whole samples, or the agent has failed. At most 120 s may wait to be sent; an item that does not fit
+                ends there.
         """
 
     def clear(self) -> None:
@@ -124,7 +127,7 @@ class Agent(Protocol):
         the call ends meanwhile; `close` is called all the same. It runs in a task of its own.
         """
 
-    def send_audio(self, pcm: bytes) -> None:
+    def send_audio(self, pcm: bytes, /) -> None:
         """Take what the caller said: 20 ms as a rule. Silence comes as zeros, so this is also the call's clock."""
 
     def send_dtmf(self, digit: str) -> None:

@@ -68,22 +68,18 @@ class Recorder:
         offset_us = max(0, int((clock() - record.times.created) * SECOND_US))
         self._line_began_us = start_us - offset_us
         self._tracks = Tracks(self._rate_hz, start_us, offset_us * self._rate_hz // SECOND_US)
+        self.caller: Callable[[int, Pcm], None] = self._tracks.caller
+        """Takes a frame of the caller's that arrives now; silence as zeros."""
         self._transcript = Transcript()
         self._happened: list[Happened] = []
         self._missing: list[Missing] = []
         self._counts: Counter[str] = Counter()
-        self._is_paused = False
         self._ended_us: int | None = None
         self._item_id = ""
         self._heard_until_us = 0
         """When the last piece of `_item_id` is over."""
         self._stretch_from_us = 0
         self._bytes_per_second = BYTES_PER_SAMPLE * self._rate_hz
-
-    def caller(self, now_us: int, pcm: Pcm) -> None:
-        """Take a frame of the caller's that arrives now; silence as zeros."""
-        # What comes late was said before: the line alone would keep the end of it.
-        self._tracks.caller(now_us, bytes(len(pcm)) if self._is_paused else pcm)
 
     def agent(self, item_id: str, plays_at_us: int, pcm: Pcm) -> None:
         """Take audio that was sent, and is heard from `plays_at_us` on."""
@@ -126,13 +122,13 @@ class Recorder:
 
     def pause(self) -> None:
         """Keep nothing of what is said and pressed from now on."""
-        self._is_paused = True
+        self.caller = self._silenced
         self._tracks.pause(self._now_us())
         self._transcript.pause(self._now_ms())
 
     def resume(self) -> None:
         """Keep it again."""
-        self._is_paused = False
+        self.caller = self._tracks.caller
         self._tracks.resume(self._now_us())
         self._transcript.resume(self._now_ms())
 
@@ -214,6 +210,12 @@ class Recorder:
         self._tracks = Tracks(self._rate_hz, now_us, self._tracks.at(now_us))
         if pauses and pauses[-1][1] is None:
             self._tracks.pause(now_us)
+        else:
+            self.caller = self._tracks.caller
+
+    def _silenced(self, now_us: int, pcm: Pcm) -> None:
+        """Take the length of a frame only: the line alone would keep the end of what was said before and comes late."""
+        self._tracks.caller(now_us, bytes(len(pcm)))
 
     def _miss(self, missing: Missing) -> None:
         if len(self._missing) < MAX_NOTED:

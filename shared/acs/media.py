@@ -172,10 +172,14 @@ def read_digit(spelling: str) -> str | None:
     return _DIGITS.get(spelling.strip().lower())
 
 
+# PascalCase is what Microsoft's Python and .NET samples send.
+AUDIO_BEGIN, AUDIO_END = b'{"Kind":"AudioData","AudioData":{"Data":"', b'"},"StopAudio":null}'
+"""What stands around the base64 of whole samples, of any length (we send up to 100 ms)."""
+
+
 def encode_audio(pcm: Payload) -> bytes:
-    """Return the AudioData message for `pcm`: whole samples, of any length (we send up to 100 ms)."""
-    # PascalCase is what Microsoft's Python and .NET samples send.
-    return b'{"Kind":"AudioData","AudioData":{"Data":"' + pybase64.b64encode(pcm) + b'"},"StopAudio":null}'
+    """Return the AudioData message for `pcm`."""
+    return AUDIO_BEGIN + pybase64.b64encode(pcm) + AUDIO_END
 
 
 STOP_AUDIO = b'{"Kind":"StopAudio","AudioData":null,"StopAudio":{}}'

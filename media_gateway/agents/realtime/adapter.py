@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pybase64 import b64encode
+
 from media_gateway.agents.contract import AgentFailed, AgentSink, CallInfo
 from media_gateway.agents.realtime import messages
 from media_gateway.agents.realtime.connection import Connector
@@ -18,6 +20,7 @@ from media_gateway.agents.realtime.dialects import (
     session_of,
 )
 from media_gateway.agents.realtime.events import AudioDelta, Event, EventInvalid, Kind, decode
+from media_gateway.agents.realtime.messages import APPEND_BEGIN, APPEND_END
 from media_gateway.agents.realtime.tools import specs
 from media_gateway.agents.tools.http import HttpTools
 from media_gateway.message_socket import MessageSocket
@@ -122,7 +125,9 @@ class Realtime:
         if not socket.is_writable:
             self._service.connector.counters["agent_frames_dropped"] += 1
         elif len(pcm) >= self._append_bytes and not self._joined:
-            socket.send(messages.append(pcm))
+            # As `messages.append`, without the step.
+            send = socket.send
+            send(APPEND_BEGIN + b64encode(pcm) + APPEND_END)
         else:
             self._join(socket, pcm)
 
@@ -164,11 +169,16 @@ class Realtime:
         try:
             event = decode(message)
             if isinstance(event, AudioDelta):
-                if conversation.take_audio(event):
-                    resampler = self._from_service
-                    sink.audio(
-                        event.item_id, event.pcm if resampler is None else resampler.process(event.pcm)
-                    )
+                item = conversation.saying
+                if item is None or item.item_id != event.item_id or item.response_id != event.response_id:
+                    item = conversation.item_of(event)
+                    if item is None:
+                        return
+                pcm = event.pcm
+                item.samples += len(pcm) // BYTES_PER_SAMPLE
+                if self._from_service is not None:
+                    pcm = self._from_service.process(pcm)
+                sink.audio(item.item_id, pcm)
             else:
                 self._on_event(conversation, event)
         except EventInvalid:

@@ -22,7 +22,7 @@ from media_gateway.agents.contract import AgentFailed, AgentSink, CallInfo, Role
 from media_gateway.agents.digits import DigitGroups
 from media_gateway.agents.realtime import messages
 from media_gateway.agents.realtime.events import AudioDelta, ErrorBody, Event, Kind, ResponseBody
-from media_gateway.agents.realtime.said import Said, remember
+from media_gateway.agents.realtime.said import Item, Said, remember
 from media_gateway.agents.realtime.tools import (
     ArgumentsInvalid,
     read_arguments,
@@ -86,6 +86,10 @@ class Conversation:
     send: Callable[[bytes], None]
     sink: AgentSink
     start_tool: StartTool
+    saying: Item | None = field(default=None, init=False)
+    """What the last piece of audio was of, while more of it may be said."""
+    _counted_samples: int = field(default=0, init=False)
+    """Of `saying`, when audio time passed last."""
     _digits: DigitGroups = field(init=False)
     _tools: dict[str, HttpTool] = field(init=False)
     _said: Said = field(init=False)
@@ -129,17 +133,17 @@ class Conversation:
         if self.settings.greeting is not None:
             self._ask(self.settings.greeting)
 
-    def take_audio(self, delta: AudioDelta) -> bool:
-        """Book a piece of the agent's audio; False where it is not to be said: its response is dead.
+    def item_of(self, delta: AudioDelta) -> Item | None:
+        """Return the item that a piece of the agent's audio is of; None where its response is dead.
 
-        This runs for every piece.
+        Whoever says the piece counts its samples there. Until `saying` is another one, the item need not be asked
+        for again: most pieces are of the item that the one before them was of.
         """
         if delta.response_id in self._dead:
-            return False
-        self._said.add_audio(delta)
-        if delta.response_id == self._active:
-            self._waits_ms = 0.0
-        return True
+            return None
+        self.saying = item = self._said.item_of(delta)
+        self._counted_samples = item.samples
+        return item
 
     def take(self, event: Event) -> None:
         """Act on an event."""
@@ -173,7 +177,7 @@ class Conversation:
             self._on_digits(self._digits.elapse(ms))
         if self._waits_ms is None:
             return
-        self._waits_ms += ms
+        self._waits_ms = 0.0 if self._goes_on_saying() else self._waits_ms + ms
         if self._waits_ms < SILENT_MS:
             return
         if self._reply_is_due:
@@ -183,6 +187,14 @@ class Conversation:
             self._ask()
         else:
             self.sink.failed(AgentFailed("agent_silent"))
+
+    def _goes_on_saying(self) -> bool:
+        """Whether audio of the response in the making has come since this was asked."""
+        item = self.saying
+        if item is None or item.response_id != self._active or item.samples == self._counted_samples:
+            return False
+        self._counted_samples = item.samples
+        return True
 
     def heard(self, item_id: str, heard_ms: int) -> None:
         """Tell the service how much of an item that was cut the caller has heard."""
@@ -259,7 +271,7 @@ class Conversation:
         response_id = response.id or self._active
         if response_id != self._active:
             return  # told of twice, or never begun
-        asked, self._active, self._asked = self._asked, None, None
+        asked, self._active, self._asked, self.saying = self._asked, None, None, None
         if not self._reply_is_due:
             self._waits_ms = None
         is_cut = response_id in self._dead or response.status == "cancelled" or self._caller_speaks
@@ -326,6 +338,7 @@ class Conversation:
         if active is None or active in self._dead:
             return
         remember(self._dead, active, None)
+        self.saying = None
         self._said.response_is_over(active, is_whole=False)
         if not is_known:
             self.send(messages.response_cancel(active))

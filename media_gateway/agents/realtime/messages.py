@@ -12,9 +12,13 @@ ASK_ID = "ask"
 """The `event_id` of a `response.create`, by which an error tells that it was refused."""
 
 
+APPEND_BEGIN, APPEND_END = b'{"type":"input_audio_buffer.append","audio":"', b'"}'
+"""What stands around the base64 of the caller's audio, in the message that is sent 50 times a second."""
+
+
 def append(pcm: bytes) -> bytes:
-    """Return the message that gives the service the caller's audio; the one that is sent 50 times a second."""
-    return b'{"type":"input_audio_buffer.append","audio":"' + pybase64.b64encode(pcm) + b'"}'
+    """Return the message that gives the service the caller's audio."""
+    return APPEND_BEGIN + pybase64.b64encode(pcm) + APPEND_END
 
 
 def session_update(session: Mapping[str, Any], event_id: str) -> bytes:

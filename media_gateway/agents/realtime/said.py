@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from media_gateway.agents.contract import AgentSink, Role
-from media_gateway.agents.realtime.events import BYTES_PER_SAMPLE, AudioDelta
+from media_gateway.agents.realtime.events import AudioDelta
 
 MAX_REMEMBERED = 64
 """Items, responses that were interrupted, tool calls; a service has one or two of each in the making."""
@@ -19,9 +19,10 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True, repr=False, eq=False)
-class _Item:
+class Item:
     """Something the agent says."""
 
+    item_id: str
     response_id: str
     samples: int = 0
     words: str = ""
@@ -44,14 +45,11 @@ class Said:
     def __init__(self, rate_hz: int, sink: AgentSink) -> None:
         self._rate_hz = rate_hz
         self._sink = sink
-        self._items: OrderedDict[str, _Item] = OrderedDict()
+        self._items: OrderedDict[str, Item] = OrderedDict()
 
-    def add_audio(self, delta: AudioDelta) -> None:
-        """Book a piece of audio; this runs for every piece."""
-        item = self._items.get(delta.item_id)
-        if item is None:
-            item = self._new_item(delta.item_id, delta.response_id)
-        item.samples += len(delta.pcm) // BYTES_PER_SAMPLE
+    def item_of(self, delta: AudioDelta) -> Item:
+        """Return the item that a piece of audio is of, for its `samples` to be counted there."""
+        return self._items.get(delta.item_id) or self._new_item(delta.item_id, delta.response_id)
 
     def audio_is_done(self, item_id: str) -> None:
         """Take that no more audio comes for an item."""
@@ -96,18 +94,18 @@ class Said:
         said_ms = item.samples * 1000 // self._rate_hz
         return None if item.is_whole and heard_ms >= said_ms else min(heard_ms, said_ms)
 
-    def _new_item(self, item_id: str, response_id: str) -> _Item:
-        item = _Item(response_id)
+    def _new_item(self, item_id: str, response_id: str) -> Item:
+        item = Item(item_id, response_id)
         remember(self._items, item_id, item)
         return item
 
-    def _put_words(self, item: _Item, words: str) -> None:
+    def _put_words(self, item: Item, words: str) -> None:
         if len(words) > MAX_WORDS and not item.has_more_words:
             item.has_more_words = True
             self._sink.note("agent_words_cut")
         item.words = words[:MAX_WORDS]
 
-    def _write(self, item_id: str, item: _Item) -> None:
+    def _write(self, item_id: str, item: Item) -> None:
         words = item.words.strip()
         if words and not item.is_written:
             item.is_written = True

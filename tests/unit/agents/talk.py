@@ -64,10 +64,16 @@ class Talk:
         if not isinstance(event, AudioDelta):
             self.conversation.take(event)
             return None
-        passed = self.conversation.take_audio(event)
-        if passed and event.item_id not in self._cut:
-            self._items[event.item_id] = self._items.get(event.item_id, 0) + len(event.pcm) // 2
-        return passed
+        item = self.conversation.saying
+        if item is None or (item.item_id, item.response_id) != (event.item_id, event.response_id):
+            item = self.conversation.item_of(event)
+        if item is None:
+            return False
+        samples = len(event.pcm) // 2
+        item.samples += samples
+        if event.item_id not in self._cut:
+            self._items[event.item_id] = self._items.get(event.item_id, 0) + samples
+        return True
 
     def created(self, response="r1"):
         self.event("response.created", response={"id": response, "status": "in_progress"})

@@ -21,8 +21,8 @@ def said_of(rate_hz=24_000):
     return Said(rate_hz, sink), words
 
 
-def audio(samples, item="i1", response="r1"):
-    return AudioDelta(response, item, bytes(2 * samples))
+def say(said, samples, item="i1", response="r1"):
+    said.item_of(AudioDelta(response, item, bytes(2 * samples))).samples += samples
 
 
 @given(
@@ -34,7 +34,7 @@ def audio(samples, item="i1", response="r1"):
 def test_a_cut_is_never_beyond_what_came(rate, pieces, heard, whole):
     said, _ = said_of(rate)
     for samples in pieces:
-        said.add_audio(audio(samples))
+        say(said, samples)
     if whole:
         said.audio_is_done("i1")
     cut_at = said.cut_at_ms("i1", heard)
@@ -55,7 +55,7 @@ def test_nothing_is_known_of_an_item_that_never_came():
 @pytest.mark.parametrize(("is_whole", "cut_at"), [(True, None), (False, 1000)])
 def test_the_end_of_a_response_makes_its_items_whole_unless_it_was_interrupted(is_whole, cut_at):
     said, _ = said_of()
-    said.add_audio(audio(24_000))
+    say(said, 24_000)
     said.response_is_over("r1", is_whole=is_whole)
     assert said.cut_at_ms("i1", 1000) == cut_at
 
@@ -63,9 +63,9 @@ def test_the_end_of_a_response_makes_its_items_whole_unless_it_was_interrupted(i
 def test_a_response_is_heard_of_when_it_has_audio():
     said, _ = said_of()
     said.add_words("i1", "r1", "Hello.")
-    said.add_audio(audio(0))
+    say(said, 0)
     assert not said.is_heard_of("r1")
-    said.add_audio(audio(1))
+    say(said, 1)
     assert said.is_heard_of("r1")
     assert not said.is_heard_of("r2")
     assert not said.is_heard_of(None)
@@ -99,6 +99,6 @@ def test_the_service_s_last_word_on_them_counts():
 def test_the_oldest_item_is_forgotten():
     said, _ = said_of()
     for number in range(MAX_REMEMBERED + 1):
-        said.add_audio(audio(24_000, f"i{number}"))
+        say(said, 24_000, f"i{number}")
     assert said.cut_at_ms("i0", 10) is None
     assert said.cut_at_ms("i1", 10) == 10
