@@ -39,6 +39,10 @@ from emulator.servers import close_server, listen
 from emulator.settings import EmulatorSettings
 from emulator.storage_proxy import MAX_BODY_BYTES, StorageProxy, StorageService
 from emulator.tasks import Tasks
+from emulator.web_pubsub.own_api import pubsub_routes
+from emulator.web_pubsub.pubsub import WebPubSub
+from emulator.web_pubsub.routes import WebPubSubApi
+from emulator.web_pubsub.socket import ClientEndpoint
 
 SHUTDOWN_SECONDS: Final = 2.0
 """How long requests under way may take to finish at the end."""
@@ -65,12 +69,13 @@ class _Running:
     key_vault_ca_file: Path
     calls: Calls
     event_grid: EventGrid
+    web_pubsub: WebPubSub
     identity: Identity
     storage_ports: Mapping[str, int]
 
 
 class Emulator:
-    """ACS, Event Grid and Key Vault in one process; `start` and `stop` each once.
+    """ACS, Event Grid, Web PubSub and Key Vault in one process; `start` and `stop` each once.
 
     Args:
         settings: what the emulator is and how it behaves.
@@ -110,6 +115,16 @@ class Emulator:
     def event_grid(self) -> EventGrid:
         """Event Grid, for subscribers and publishers in this process."""
         return self._running.event_grid
+
+    @property
+    def web_pubsub(self) -> WebPubSub:
+        """Web PubSub: its clients and what they were sent."""
+        return self._running.web_pubsub
+
+    @property
+    def web_pubsub_connection_string(self) -> str:
+        """Of Web PubSub, with its access key."""
+        return f"Endpoint={self.base_url};AccessKey={self.settings.web_pubsub_access_key};Version=1.0;"
 
     @property
     def identity(self) -> Identity:
@@ -235,6 +250,8 @@ class Emulator:
             timeout_seconds=settings.request_timeout_seconds,
             time_scale=settings.time_scale,
         )
+        web_pubsub = WebPubSub(self.faults, recovery_seconds=settings.web_pubsub_recovery_seconds)
+        web_pubsub_key = settings.web_pubsub_access_key
         services = LegServices(settings, calls, callbacks, identity, tasks)
         await self._serve(
             listener,
@@ -242,6 +259,11 @@ class Emulator:
                 *identity_routes(identity, base_url, self._gate),
                 *call_automation_routes(services, self._gate),
                 *event_grid_routes(event_grid),
+                *WebPubSubApi(
+                    web_pubsub, self._gate, access_key=web_pubsub_key, entra_token=settings.entra_token
+                ).routes(),
+                *ClientEndpoint(web_pubsub, self._gate, access_key=web_pubsub_key).routes(),
+                *pubsub_routes(web_pubsub),
                 *own_routes(calls),
                 *outside_routes(calls.outside),
                 *fault_routes(self.faults, self._gate),
@@ -251,7 +273,10 @@ class Emulator:
         )
         # Ended calls close their phones, so that the server need not wait for them.
         self._closing.push_async_callback(calls.close)
-        return _Running(base_url, key_vault_url, ca_file, calls, event_grid, identity, storage_ports)
+        self._closing.push_async_callback(web_pubsub.close)
+        return _Running(
+            base_url, key_vault_url, ca_file, calls, event_grid, web_pubsub, identity, storage_ports
+        )
 
     def _listen(self, port: int) -> tuple[socket.socket, str]:
         """Take a port; known before the server runs, since the routes tell their own address."""

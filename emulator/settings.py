@@ -23,10 +23,14 @@ DEFAULT_RESOURCE_ID: Final = "11111111-1111-1111-1111-111111111111"
 WELL_KNOWN_ACCESS_KEY: Final = base64.b64encode(b"acs-emulator: public, not a secret").decode()
 """The access key unless another is set; everybody knows it, as they know Azurite's."""
 
+MIN_WEB_PUBSUB_KEY_BYTES: Final = 32
+"""Keys of HMAC-SHA256 that are shorter are weaker than the hash; PyJWT warns of them."""
+
 DEFAULT_TOKEN_ISSUER: Final = "https://acscallautomation.communication.azure.com"  # noqa: S105 - an issuer's name
 
 MAX_PORT: Final = 65_535
 
+_CONNECTION_STRING_VALUE = re.compile(r"[^;\s]*")
 _PHONE_NUMBER = re.compile(r"\+\d{2,15}")
 
 
@@ -53,14 +57,14 @@ class EmulatorSettings:
 
     Attributes:
         host: address to listen on.
-        port: of ACS, Event Grid, the phone socket and the emulator's own API; 0 takes a free one.
+        port: of ACS, Event Grid, Web PubSub, the phone socket and the emulator's own API; 0 takes a free one.
         key_vault_port: of Key Vault (HTTPS); 0 takes a free one.
         key_vault_ca_file: where to write the PEM of the certificate authority that signs Key Vault's certificate;
             a temporary file that goes away at the end when None.
         resource_id: GUID of the ACS resource, the audience of its tokens.
         access_key: base64 text, as shown in the portal.
-        entra_token: bearer token that stands in for Entra's. Call Automation accepts bearer tokens only when it is
-            set; Key Vault accepts any token when it is not.
+        entra_token: bearer token that stands in for Entra's. Call Automation and Web PubSub accept bearer tokens only
+            when it is set; Key Vault accepts any token when it is not.
         token_issuer: `iss` of the tokens that the emulator signs.
         phone_numbers: E.164 numbers of the resource.
         identities: raw ids of the resource's ACS users.
@@ -68,6 +72,8 @@ class EmulatorSettings:
         ring_seconds: how long a call rings before it ends unanswered.
         connect_seconds: from answering to the connected call.
         request_timeout_seconds: how long webhooks and callbacks may take to answer.
+        web_pubsub_access_key: of Web PubSub, used as text; signs requests and clients' tokens.
+        web_pubsub_recovery_seconds: how long a reliable client that lost its socket may take to come back.
         media_reconnect_tries: how often a lost media socket is opened anew before streaming fails.
         media_impairment: what is wrong with every call's media sockets, unless a call is placed with its own.
         time_scale: factor on the protocol's waits and lifetimes.
@@ -95,6 +101,8 @@ class EmulatorSettings:
     ring_seconds: float = 30.0
     connect_seconds: float = 0.1
     request_timeout_seconds: float = 30.0
+    web_pubsub_access_key: str = field(default=WELL_KNOWN_ACCESS_KEY, repr=False)
+    web_pubsub_recovery_seconds: float = 30.0
     media_reconnect_tries: int = 3
     media_impairment: Impairment = SOUND
     time_scale: float = 1.0
@@ -164,6 +172,10 @@ class EmulatorSettings:
             usable = False
         if not usable:
             found.append("access_key is not base64 text")
+        if len(self.web_pubsub_access_key.encode()) < MIN_WEB_PUBSUB_KEY_BYTES:
+            found.append(f"web_pubsub_access_key has less than {MIN_WEB_PUBSUB_KEY_BYTES} bytes")
+        if not _CONNECTION_STRING_VALUE.fullmatch(self.web_pubsub_access_key):
+            found.append("web_pubsub_access_key has spaces or semicolons")
         found += [
             f"phone_numbers: number {index} is not E.164 with a plus sign"
             for index, number in enumerate(self.phone_numbers, 1)
@@ -177,7 +189,7 @@ class EmulatorSettings:
         return found
 
     def _number_faults(self) -> list[str]:
-        positive = ("ring_seconds", "request_timeout_seconds", "time_scale")
+        positive = ("ring_seconds", "request_timeout_seconds", "web_pubsub_recovery_seconds", "time_scale")
         ports = (
             "port",
             "key_vault_port",

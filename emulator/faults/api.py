@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 from aiohttp import web
+from yarl import URL
 
 from emulator.faults.gate import Gate, SeenRequest
 from emulator.faults.registry import Faults, Held, Injected
@@ -16,6 +17,7 @@ from emulator.wire.json_text import NotJson, decode_json, without_nulls
 MAX_WAIT_SECONDS: Final = 60.0
 
 _SECRET_HEADERS: Final = frozenset({"authorization"})
+_SECRET_QUERY: Final = ("access_token", "awps_reconnection_token")
 
 
 def fault_routes(faults: Faults, gate: Gate) -> list[web.RouteDef]:
@@ -113,7 +115,8 @@ def _shown_held(held: Held) -> dict[str, Any]:
 
 def _shown_request(seen: SeenRequest) -> dict[str, Any]:
     headers = {name: value for name, value in seen.headers.items() if name.lower() not in _SECRET_HEADERS}
-    return {"operation": seen.operation, "method": seen.method, "path": seen.path, "headers": headers}
+    path = str(URL(seen.path, encoded=True).without_query_params(*_SECRET_QUERY))
+    return {"operation": seen.operation, "method": seen.method, "path": path, "headers": headers}
 
 
 def _refused(status: int, code: str, message: str, details: tuple[str, ...] = ()) -> web.Response:

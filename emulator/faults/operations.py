@@ -5,9 +5,14 @@ from typing import Final
 
 from emulator.call_automation import operations
 from emulator.key_vault.operations import OPERATIONS as KEY_VAULT_OPERATIONS
+from emulator.web_pubsub.operations import DELIVER
+from emulator.web_pubsub.operations import OPERATIONS as WEB_PUBSUB_OPERATIONS
 
 CALL_AUTOMATION: Final = frozenset(operation.name for operation in operations.ALL)
 KEY_VAULT: Final = frozenset(f"key_vault.{operation}" for operation in KEY_VAULT_OPERATIONS)
+
+WEB_PUBSUB_PREFIX: Final = "web_pubsub."
+WEB_PUBSUB: Final = frozenset(WEB_PUBSUB_PREFIX + operation for operation in WEB_PUBSUB_OPERATIONS)
 
 OPENID_METADATA: Final = "identity.openidMetadata"
 KEYS: Final = "identity.keys"
@@ -42,21 +47,22 @@ STORAGE: Final = frozenset(
     }
 )
 
-REQUESTS: Final = CALL_AUTOMATION | KEY_VAULT | IDENTITY | STORAGE
+REQUESTS: Final = CALL_AUTOMATION | KEY_VAULT | IDENTITY | STORAGE | WEB_PUBSUB
 """Requests of the application to a service: whole answers can be replaced, lost or held."""
 
 EVENT_GRID: Final = "event_grid.deliver"
 CALLBACK: Final = "callback.deliver"
-MESSAGES: Final = frozenset({EVENT_GRID, CALLBACK})
+WEB_PUBSUB_DELIVER: Final = WEB_PUBSUB_PREFIX + DELIVER
+MESSAGES: Final = frozenset({EVENT_GRID, CALLBACK, WEB_PUBSUB_DELIVER})
 """Attempts to send something to the application."""
 
 ALL: Final = REQUESTS | MESSAGES
 
-OF_CALLS: Final = CALL_AUTOMATION | MESSAGES
+OF_CALLS: Final = CALL_AUTOMATION | {EVENT_GRID, CALLBACK}
 """Operations that tell of which call they are."""
 
-WITH_PARTS: Final = frozenset({"key_vault", "storage", "event_grid", "callback"})
-"""Beginnings of the names after which a colon and a secret, table, container or event's name may follow."""
+WITH_PARTS: Final = frozenset({"key_vault", "storage", "event_grid", "callback", "web_pubsub"})
+"""Beginnings of the names after which a colon and a secret, table, container, event or group's name may follow."""
 
 
 def named_by(pattern: str) -> frozenset[str]:

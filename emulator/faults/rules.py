@@ -7,7 +7,15 @@ from typing import Annotated, Any, ClassVar, Final, get_args
 
 import msgspec
 
-from emulator.faults.operations import ALL, CALLBACK, OF_CALLS, REQUESTS, WITH_PARTS, named_by
+from emulator.faults.operations import (
+    ALL,
+    CALLBACK,
+    OF_CALLS,
+    REQUESTS,
+    WEB_PUBSUB_DELIVER,
+    WITH_PARTS,
+    named_by,
+)
 
 MAX_RULES: Final = 1_000
 """Rules at a time; those that are used up make room."""
@@ -182,6 +190,8 @@ def fits(action: Action, operation: str) -> bool:
         return isinstance(action, RequestAction)
     if isinstance(action, Delay | Pause):
         return action.when is When.BEFORE
+    if operation == WEB_PUBSUB_DELIVER:
+        return isinstance(action, Duplicate | Reorder | Drop)
     return isinstance(action, MessageAction) and (operation == CALLBACK or not isinstance(action, Token))
 
 

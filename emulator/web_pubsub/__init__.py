@@ -1,0 +1,1 @@
+"""The emulated Azure Web PubSub: its data plane for servers and for clients."""
