@@ -14,6 +14,7 @@ from yarl import URL
 
 from emulator.caller.report import Outcome
 from emulator.caller.script import Action, HangUp, Plan, Press, Remark, Say, Script
+from emulator.caller.transfers import TransferWatch
 from emulator.media.pcm import FRAME_MS, is_audible
 
 CONNECT_TIMEOUT_S: Final = 5.0
@@ -141,7 +142,8 @@ class _Caller:
         self._script = Script(plan)
         self._timeline = timeline
         self._record = record
-        self._outcome = Outcome()
+        self._transfers = TransferWatch()
+        self._outcome = Outcome(transfers=self._transfers.seen)
 
     async def run(self) -> Outcome:
         """Return when the call has ended, or the socket has."""
@@ -171,9 +173,11 @@ class _Caller:
         if self._record is not None:
             self._record(tracks)
         audible = is_audible(heard.tobytes())
+        actions = self._script.tick(said=is_audible(said.tobytes()), heard=audible)
         if audible:
             self._outcome.heard_ms += FRAME_MS
-        return self._script.tick(said=is_audible(said.tobytes()), heard=audible)
+            self._transfers.heard(self._script.now_ms)
+        return actions
 
     def _learn(self, text: str) -> bool:
         """Take a message about the call; True when it was the last."""
@@ -186,6 +190,7 @@ class _Caller:
             raise _NoPhone from error
         self._outcome.states.append((name, at_ms))
         self._script.state(name)
+        self._transfers.state(name, at_ms, str(message.get("outcome", "accepted")))
         if name != "ended":
             self._timeline(at_ms, name, message)
             return False

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from typing import Any
 
+from emulator.caller.transfers import TransferSeen
+
 
 class ExitCode(IntEnum):
     """What the command returns; scripts may rely on it."""
@@ -50,6 +52,7 @@ class Outcome:
         states: (name, ms since the call was placed) in order.
         heard_ms: agent audio that was not silence, in whole frames of 20 ms.
         measured: the emulator's own report of the line: gaps, pacing, overflows.
+        transfers: tries to send the caller on that were settled.
     """
 
     end: str | None = None
@@ -57,6 +60,7 @@ class Outcome:
     states: list[tuple[str, float]] = field(default_factory=list)
     heard_ms: int = 0
     measured: dict[str, Any] = field(default_factory=dict)
+    transfers: list[TransferSeen] = field(default_factory=list)
 
     def at_ms(self, state: str) -> float | None:
         """Return when the call first got into a state."""
@@ -113,6 +117,7 @@ def as_json(outcome: Outcome, gates: list[Gate], code: ExitCode, recording: str 
         "time_to_first_audio_ms": outcome.first_audio_ms,
         "heard_ms": outcome.heard_ms,
         **outcome.measured,
+        "transfers": [asdict(transfer) for transfer in outcome.transfers],
         "timeline": [{"state": name, "at_ms": at_ms} for name, at_ms in outcome.states],
         "recording": recording,
         "gates": [asdict(gate) for gate in gates],
@@ -128,6 +133,7 @@ def as_text(outcome: Outcome, gates: list[Gate], code: ExitCode, recording: str 
         ("time to first audio", f"{_ms(outcome.first_audio_ms)} after the answer"),
         ("heard", f"{outcome.heard_ms} ms of agent audio other than silence"),
     ]
+    rows += [("transfer", _transfer(transfer)) for transfer in outcome.transfers]
     if gaps := outcome.measured.get("gaps"):
         figures = f"mean {gaps['mean_ms']}, p95 {gaps['p95_ms']}, max {gaps['max_ms']} ms"
         rows.append(("gaps in it", f"{gaps['count']} ({figures})"))
@@ -156,6 +162,12 @@ def as_text(outcome: Outcome, gates: list[Gate], code: ExitCode, recording: str 
     ]
     rows.append(("result", code.name.lower().replace("_", " ")))
     return "\n".join(f"{name:<20} {text}" for name, text in rows)
+
+
+def _transfer(transfer: TransferSeen) -> str:
+    took_ms = round(transfer.settled_at_ms - transfer.asked_at_ms, 1)
+    silence = f"nothing heard for {_ms(transfer.silent_ms)}{'' if transfer.heard_again else ', to the end'}"
+    return f"{transfer.outcome.replace('_', ' ')} after {_ms(took_ms)}; {silence}"
 
 
 def _counts(counted: int | Mapping[str, int]) -> str:

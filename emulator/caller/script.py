@@ -87,6 +87,7 @@ class Script:
         self._pressed = 0
         self._next_digit_at = 0
         self._done_at: int | None = None
+        self._transfers = 0
         self._said_at = -1
         self._heard_at = -1
         self._hung_up = False
@@ -102,6 +103,14 @@ class Script:
             self._answered_at = self._now
         elif name == "media_connected" and self._media_at is None:
             self._media_at = self._now
+        elif name == "transferring":
+            self._transfers += 1
+        elif name in ("transfer_accepted", "transfer_failed"):
+            self._transfers -= 1
+            # Whoever has the caller now is waited for, as for an answer to the last word.
+            self._said_at = self._now
+            if self._done_at is not None:
+                self._done_at = self._now
 
     def tick(self, *, said: bool, heard: bool) -> list[Action]:
         """Take the next 20 ms: whether the caller's words, or the agent's, were audible in it."""
@@ -160,7 +169,7 @@ class Script:
             return "as told" if over else None
         if self._media_at is None:
             return "no media" if self._now >= self._answered_at + MEDIA_WAIT_FRAMES else None
-        if self._done_at is None:
+        if self._done_at is None or self._transfers:
             return None
         if self._heard_at > self._said_at:
             quiet = self._now - max(self._done_at, self._heard_at)

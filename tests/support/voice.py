@@ -14,6 +14,8 @@ from emulator.call import Call, CallEnd
 from emulator.calls import CALLS, Calls
 from emulator.media.pacing import FRAME_S, Ticker
 from emulator.phone import TICKER, phone
+from emulator.transfers import Transfer, TransferOutcome
+from emulator.wire.identifiers import from_dialled
 
 WAIT_S = 5.0
 
@@ -155,7 +157,7 @@ def sounds(pcm: bytes) -> bytes:
 class Agent:
     """An application and its agent within the emulator's process: it answers, echoes, and obeys some keys.
 
-    0 stops what is played, 8 says a tone, 9 hangs up.
+    0 stops what is played, 5 transfers to +14255550177, 8 says a tone, 9 hangs up.
     """
 
     def __init__(self, exchange: "Exchange", call: Call) -> None:
@@ -171,10 +173,27 @@ class Agent:
         self.digits.append(digit)
         if digit == "0":
             self._call.line.stop_playing()
+        elif digit == "5":
+            self._exchange.calls.transfer(
+                self._call,
+                Transfer(
+                    target=from_dialled("+14255550177"),
+                    origin=self._call.to,
+                    caller_id=None,
+                    custom_context=None,
+                    operation_context=None,
+                    asked_at=self._call.age_s,
+                    on_settled=self._settled,
+                ),
+            )
         elif digit == "8":
             self._call.line.play(tone(5000, self._call.line.rate_hz))
         elif digit == "9":
             self._exchange.calls.finish(self._call, CallEnd.GATEWAY_HUNG_UP)
+
+    def _settled(self, outcome):
+        if outcome is TransferOutcome.ACCEPTED:
+            self._call.line.detach(self)
 
     async def disconnect(self, end):
         self._call.line.detach(self)

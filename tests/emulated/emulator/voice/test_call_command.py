@@ -17,6 +17,7 @@ from emulator.media.impairment import Impairment, Jitter
 from emulator.media.network import ImpairmentStats
 from emulator.media.pcm import is_audible
 from emulator.media.stream import StreamStats
+from emulator.outside import Manner, OutsideParty
 from emulator.wav import WavWriter
 from tests.support.voice import ramp, sounds
 
@@ -90,6 +91,25 @@ async def test_keys_reach_the_agent_and_its_hanging_up_ends_the_command(call, ex
     assert exchange.agents[0].digits == ["1", "9"]
     assert json.loads(capsys.readouterr().out)["outcome"] == "gateway_hung_up"
     assert code == 0
+
+
+async def test_a_transfer_is_reported_with_the_silence_that_it_made(call, exchange, words, capsys):
+    exchange.calls.outside.put("+14255550177", OutsideParty(after_ms=300, wav=words))
+    code = await call("--json", "--wav", words, "--dtmf", "5", "--say-after", "0")
+    output = capsys.readouterr()
+    [transfer] = json.loads(output.out)["transfers"]
+    assert (code, transfer["outcome"], transfer["heard_again"]) == (0, "accepted", True)
+    assert 290 <= transfer["settled_at_ms"] - transfer["asked_at_ms"] <= transfer["silent_ms"] + 20
+    assert "agent quiet" in output.err
+
+
+async def test_a_transfer_that_fails_is_reported_and_the_call_goes_on(call, exchange, words, capsys):
+    exchange.calls.outside.put("+14255550177", OutsideParty(does=Manner.BUSY, after_ms=1))
+    await call("--wav", words, "--dtmf", "58", "--say-after", "0", "--hangup-after", "2")
+    output = capsys.readouterr().out
+    assert "transfer_failed  outcome=busy" in output
+    assert "transfer             busy after" in output
+    assert "result               ok" in output
 
 
 @pytest.mark.parametrize("manner", ["reject", "ring"])
@@ -291,7 +311,7 @@ async def test_a_call_may_be_impaired_and_the_report_says_what_was_done(call, ex
     await call("--impair", '{"jitter": {"maxMs": 5}}', "--hangup-after", "0.1")
     assert exchange.call.network.impairment == Impairment(jitter=Jitter(max_ms=5))
     output = capsys.readouterr().out
-    assert "0.000  impaired         what=jitter" in output
+    assert "impaired         what=jitter" in output
     figures = "frames lost 3, loss bursts 2, frames delayed 4, mean delay ms 2.5, max delay ms 5"
     assert f"done on purpose      {figures}" in output
 

@@ -3,6 +3,7 @@
 import pytest
 
 from emulator.caller.report import ExitCode, Limits, Outcome, as_json, as_text, judge
+from emulator.caller.transfers import TransferSeen, TransferWatch
 
 PACING = {"frames": 400, "late_frames": 1, "mean_late_ms": 0.4, "max_late_ms": 6.1, "drift_ms": 0.2}
 
@@ -106,3 +107,63 @@ def test_the_text_form_of_a_call_that_never_was():
     text = as_text(seen, *judge(seen, Limits()), None)
     assert "unknown_number: this number" in text
     assert "never" in text
+
+
+def watched(*events) -> list[TransferSeen]:
+    """What a watch sees of states `(name, at_ms)`, with an outcome where one failed, and of sounds `at_ms`."""
+    watch = TransferWatch()
+    for event in events:
+        if isinstance(event, int):
+            watch.heard(event)
+        else:
+            name, at_ms, *outcome = event
+            watch.state(name, at_ms, *outcome or ["accepted"])
+    return watch.seen
+
+
+def test_silence_of_a_transfer_is_from_the_last_sound_before_it_to_the_first_after_it():
+    seen = watched(980, ("transferring", 1500), ("transfer_accepted", 3000), 4000, 5000, ("ended", 6000))
+    assert seen == [TransferSeen("accepted", 1500, 3000, silent_ms=3000, heard_again=True)]
+
+
+def test_silence_of_a_transfer_that_nobody_speaks_after_is_to_the_end():
+    seen = watched(980, ("transferring", 1500), ("transfer_accepted", 3000), ("ended", 6000))
+    assert seen == [TransferSeen("accepted", 1500, 3000, silent_ms=5000)]
+
+
+def test_caller_who_hears_the_agent_throughout_a_failed_transfer_has_no_silence():
+    seen = watched(
+        1480, ("transferring", 1500), 1500, ("transfer_failed", 1510, "busy"), 1520, ("ended", 9000)
+    )
+    assert seen == [TransferSeen("busy", 1500, 1510, silent_ms=0, heard_again=True)]
+
+
+def test_transfer_that_is_refused_meanwhile_is_told_from_the_one_under_way():
+    seen = watched(
+        ("transferring", 1000), ("transferring", 2000), ("transfer_failed", 2000, "conflict"),
+        ("transfer_accepted", 3000), 3500,
+    )  # fmt: skip
+    assert [(each.outcome, each.asked_at_ms, each.silent_ms) for each in seen] == [
+        ("conflict", 2000, 1500),
+        ("accepted", 1000, 2500),
+    ]
+
+
+def test_transfers_are_in_both_forms():
+    seen = outcome(
+        transfers=[
+            TransferSeen("not_answered", 1000, 31_000, silent_ms=2500, heard_again=True),
+            TransferSeen("accepted", 40_000, 42_310.5, silent_ms=3120),
+        ]
+    )
+    judged = judge(seen, Limits())
+    text = as_text(seen, *judged, None)
+    assert "transfer             not answered after 30000 ms; nothing heard for 2500 ms\n" in text
+    assert "transfer             accepted after 2310.5 ms; nothing heard for 3120 ms, to the end\n" in text
+    assert as_json(seen, *judged, None)["transfers"][1] == {
+        "outcome": "accepted",
+        "asked_at_ms": 40_000,
+        "settled_at_ms": 42_310.5,
+        "silent_ms": 3120,
+        "heard_again": False,
+    }

@@ -2,6 +2,8 @@
 
 import itertools
 
+import pytest
+
 from emulator.caller.script import HangUp, Plan, Press, Remark, Say, Script
 from tests.support.voice import ramp
 
@@ -106,3 +108,33 @@ def test_after_hanging_up_nothing_more_is_done():
         Phone(max_s=1, speech=ramp(0, 99_000), say_after_ms=0).state("answered", "media_connected").run(200)
     )
     assert phone.done[-1] == (50, HangUp("maximum duration"))
+
+
+def test_a_caller_who_is_being_transferred_waits():
+    phone = Phone(say_after_ms=0).state("answered", "media_connected").run(10).run(10, heard=True)
+    phone.state("transferring").run(1000)
+    assert phone.hung_up() is None
+
+
+@pytest.mark.parametrize("settled", ["transfer_accepted", "transfer_failed"])
+def test_whoever_has_the_caller_after_a_transfer_is_waited_for_eight_seconds(settled):
+    phone = Phone(say_after_ms=0).state("answered", "media_connected").run(10).run(10, heard=True)
+    phone.state("transferring").run(100).state(settled).run(500)
+    assert phone.hung_up() == (520, "agent silent")
+
+
+def test_after_a_transfer_two_seconds_of_quiet_end_the_call_again():
+    phone = Phone(say_after_ms=0).state("answered", "media_connected").run(10)
+    phone.state("transferring").run(100).state("transfer_accepted").run(200).run(20, heard=True).run(200)
+    assert phone.hung_up() == (430, "agent quiet")
+
+
+def test_a_transfer_that_is_refused_does_not_end_the_wait_for_the_one_under_way():
+    phone = Phone(say_after_ms=0).state("answered", "media_connected").run(10)
+    phone.state("transferring", "transferring", "transfer_failed").run(1000)
+    assert phone.hung_up() is None
+
+
+def test_the_maximum_duration_holds_for_transfers_too():
+    phone = Phone(max_s=5).state("answered", "media_connected", "transferring").run(300)
+    assert phone.hung_up() == (250, "maximum duration")
