@@ -100,6 +100,7 @@ async def stack(profile: Path | None = None, **changes: str) -> AsyncIterator[St
             "KEY_VAULT_CA_FILE": str(emulator.key_vault_ca_file),
             "AZURE_CREDENTIAL": "local",
             "STORAGE_CONNECTION_STRING": storage,
+            "WEB_PUBSUB_CONNECTION_STRING": emulator.web_pubsub_connection_string,
             "CALLBACK_BASE_URL": f"http://127.0.0.1:{PORT}",
             "MEDIA_BASE_URL": "ws://127.0.0.1:9",
             **changes,

@@ -30,7 +30,14 @@ from shared.adapters.blobs import load_sdk
 from shared.adapters.call_store import StoredEvent
 from shared.adapters.connect import LocalCredential
 from shared.adapters.recording_store import BlobRecordings
-from shared.config import CommonSettings, MediaSettings, StorageSettings, TokenKeyTimes, VaultSettings
+from shared.config import (
+    CommonSettings,
+    MediaSettings,
+    StorageSettings,
+    TokenKeyTimes,
+    VaultSettings,
+    WebPubSubSettings,
+)
 from shared.core.admission import PodLoad
 from shared.core.call import CallRecord, CallTimes, advance
 from shared.core.call_state import CallEvent
@@ -149,6 +156,7 @@ def _settings(calls: int, volume: Path, append_ms: int) -> MediaSettings:
         vault=VaultSettings("", None, local_credential=True),
         token_keys=TokenKeyTimes(),
         storage=StorageSettings(None, None),
+        web_pubsub=WebPubSubSettings(None, None),
     )
     return MediaSettings(
         common=common,

@@ -29,9 +29,11 @@ def gateway_environment(ports: Ports, key_vault_ca_file: Path, recordings: Path)
         "KEY_VAULT_CA_FILE": str(key_vault_ca_file),
         "AZURE_CREDENTIAL": "local",
         "STORAGE_CONNECTION_STRING": storage,
-        # Empty is unset: a value from the surrounding environment would contradict the one above.
+        # Empty is unset: a value from the surrounding environment would contradict a connection string.
         "STORAGE_TABLE_ENDPOINT": "",
         "STORAGE_BLOB_ENDPOINT": "",
+        "WEB_PUBSUB_CONNECTION_STRING": f"Endpoint={acs};AccessKey={WELL_KNOWN_ACCESS_KEY};Version=1.0;",
+        "WEB_PUBSUB_ENDPOINT": "",
         "CALLBACK_BASE_URL": f"http://{LOOPBACK}:{ports.functions}",
         "MEDIA_BASE_URL": f"ws://{LOOPBACK}:{ports.media}",
         "MEDIA_HOST": LOOPBACK,

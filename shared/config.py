@@ -61,6 +61,14 @@ class StorageSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WebPubSubSettings:
+    """Where signals go through: an endpoint, entered by identity, or a connection string. One of the two is None."""
+
+    endpoint: str | None
+    connection_string: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class VaultSettings:
     """Which vault holds the token keys, and how it is entered."""
 
@@ -93,6 +101,7 @@ class CommonSettings:
     vault: VaultSettings
     token_keys: TokenKeyTimes
     storage: StorageSettings
+    web_pubsub: WebPubSubSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +235,12 @@ def _split(url: str) -> SplitResult | None:
     return parts
 
 
+def _members(connection_string: str) -> dict[str, str]:
+    """Return the members of a connection string by their names."""
+    pairs = (pair.partition("=") for pair in connection_string.split(";") if "=" in pair)
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
 def _is_loopback(url: str | None) -> bool:
     parts = _split(url) if url is not None else None
     return parts is None or parts.hostname in LOOPBACK_HOSTS
@@ -284,10 +299,27 @@ def _read_storage(reader: _Reader) -> StorageSettings:
             "set either STORAGE_TABLE_ENDPOINT and STORAGE_BLOB_ENDPOINT, or STORAGE_CONNECTION_STRING"
         )
     if connection_string is not None:
-        names = {pair.partition("=")[0].strip() for pair in connection_string.split(";") if "=" in pair}
-        if "AccountName" not in names or not names & {"AccountKey", "SharedAccessSignature"}:
+        names = _members(connection_string)
+        if "AccountName" not in names or names.keys().isdisjoint({"AccountKey", "SharedAccessSignature"}):
             reader.faults.append("STORAGE_CONNECTION_STRING must hold AccountName and AccountKey")
     return StorageSettings(table_endpoint, connection_string, blob_endpoint)
+
+
+def _read_web_pubsub(reader: _Reader) -> WebPubSubSettings:
+    endpoint = reader.url("WEB_PUBSUB_ENDPOINT", ("https", "http"), required=False)
+    connection_string = reader.optional("WEB_PUBSUB_CONNECTION_STRING")
+    if (endpoint is None) == (connection_string is None):
+        reader.faults.append("set either WEB_PUBSUB_ENDPOINT or WEB_PUBSUB_CONNECTION_STRING")
+    if connection_string is not None:
+        members = _members(connection_string)
+        parts = _split(members.get("Endpoint", ""))
+        if parts is None or not parts.hostname or not members.get("AccessKey"):
+            reader.faults.append("WEB_PUBSUB_CONNECTION_STRING must hold Endpoint and AccessKey")
+        elif parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS):
+            reader.faults.append(
+                "WEB_PUBSUB_CONNECTION_STRING must have an Endpoint of https://, or of http:// on loopback"
+            )
+    return WebPubSubSettings(endpoint, connection_string)
 
 
 def _read_vault(reader: _Reader) -> VaultSettings:
@@ -336,7 +368,8 @@ def _read_common(reader: _Reader) -> CommonSettings:
         reader.faults.append("ACS_ACCESS_KEY is not set, and ACS_ENDPOINT is http: Entra tokens need https")
     vault = _read_vault(reader)
     storage = _read_storage(reader)
-    endpoints = (acs_endpoint, storage.table_endpoint, storage.blob_endpoint)
+    web_pubsub = _read_web_pubsub(reader)
+    endpoints = (acs_endpoint, storage.table_endpoint, storage.blob_endpoint, web_pubsub.endpoint)
     if vault.local_credential and not all(map(_is_loopback, endpoints)):
         reader.faults.append(LOCAL_CREDENTIAL_FAULT)
     return CommonSettings(
@@ -346,6 +379,7 @@ def _read_common(reader: _Reader) -> CommonSettings:
         vault=vault,
         token_keys=_read_token_keys(reader),
         storage=storage,
+        web_pubsub=web_pubsub,
     )
 
 

@@ -59,6 +59,10 @@ class IdentityUnavailable(TemporaryFault):
     """Entra gave no token of this process's identity."""
 
 
+class SignalsUnavailable(TemporaryFault):
+    """Web PubSub did not take a signal, or gave no address to receive them at; the store has all that they tell."""
+
+
 class AcsUnavailable(TemporaryFault):
     """Call Automation did not answer, throttled us, or refused for a reason that is ours to mend."""
 
@@ -103,6 +107,10 @@ MEANINGS: tuple[tuple[type[GatewayError], Meaning], ...] = (
     (
         IdentityUnavailable,
         Meaning(HTTPStatus.SERVICE_UNAVAILABLE, retry=True, metric="identity_unavailable"),
+    ),
+    (
+        SignalsUnavailable,
+        Meaning(HTTPStatus.SERVICE_UNAVAILABLE, retry=True, metric="signals_unavailable"),
     ),
     (AcsRefused, Meaning(HTTPStatus.SERVICE_UNAVAILABLE, retry=True, metric="acs_refused")),
     (AcsUnavailable, Meaning(HTTPStatus.SERVICE_UNAVAILABLE, retry=True, metric="acs_unavailable")),

@@ -45,3 +45,7 @@ class Metrics:
         self.tokens_refused = meter.create_counter(
             "gateway.tokens.refused", description="Callbacks whose token is not good, by `reason`"
         )
+        self.signals = meter.create_counter(
+            "gateway.signals",
+            description="Signals to pods, by `outcome`: a failed one costs the pod a moment",
+        )

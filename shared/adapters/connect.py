@@ -30,6 +30,7 @@ from shared.adapters.recording_store import BlobRecordings
 from shared.adapters.slot_store import TableSlotStore
 from shared.adapters.tables import open_tables
 from shared.adapters.transport import transport_options
+from shared.adapters.web_pubsub import Signals
 from shared.config import CommonSettings, VaultSettings
 from shared.security.acs_jwt import AcsTokenVerifier
 
@@ -61,6 +62,7 @@ class Connections:
     sounds: BlobSoundStore
     recordings: BlobRecordings
     dead_letters: BlobDeadLetters
+    signals: Signals
     tables: TableServiceClient
     config_blobs: BlobContainer
 
@@ -106,6 +108,8 @@ async def connect(settings: CommonSettings) -> AsyncIterator[Connections]:
         stack.push_async_callback(config_blobs.close)
         recordings = BlobRecordings(settings.storage, credential)
         stack.push_async_callback(recordings.close)
+        signals = Signals(settings.web_pubsub, credential)
+        stack.push_async_callback(signals.close)
         dead_letters = BlobContainer(settings.storage, credential, DEAD_LETTERS)
         stack.push_async_callback(dead_letters.close)
         calls = CallAutomationClient(
@@ -136,6 +140,7 @@ async def connect(settings: CommonSettings) -> AsyncIterator[Connections]:
             sounds=BlobSoundStore(config_blobs),
             recordings=recordings,
             dead_letters=BlobDeadLetters(dead_letters),
+            signals=signals,
             tables=tables,
             config_blobs=config_blobs,
         )

@@ -10,6 +10,7 @@ from shared.calls.pods import PodLoads
 from shared.core.call import CallRecord, WrongConnection, advance, bind_connection
 from shared.core.call_state import CallEvent, CallState
 from shared.core.callbacks import EVENT_OF_CALLBACK
+from shared.core.signals import EventsStored
 from shared.errors import BadRequest, CallGone, Forbidden, NotFound
 from shared.metrics import Metrics
 from shared.security.acs_jwt import AcsTokenVerifier
@@ -33,6 +34,7 @@ class CallbackReceiver:
     ) -> None:
         self._calls = connections.calls
         self._acs = connections.call_control
+        self._signals = connections.signals
         self._keys = keys
         self._acs_tokens = acs_tokens
         self._pods = pods
@@ -60,7 +62,9 @@ class CallbackReceiver:
         return claims
 
     async def receive(self, proven: TokenClaims, body: bytes) -> None:
-        """Append and apply every event of a callback; a repeated one changes nothing.
+        """Append and apply every event of a callback, then tell the pod that holds the call, once.
+
+        A repeated event changes nothing, but is told again: the signal of the first may not have been sent.
 
         Args:
             proven: what `authorize` returned.
@@ -76,14 +80,18 @@ class CallbackReceiver:
             events = parse_callback(body)
         except MalformedMessage as fault:
             raise BadRequest(str(fault)) from None
+        owner: str | None = None
         for event in events:
             if isinstance(event, CallbackEvent):
-                await self._take(proven, event)
+                owner = await self._take(proven, event)
+        if owner is not None:
+            await self._signal(owner, proven.call_id)
         faults = [str(event) for event in events if isinstance(event, MalformedMessage)]
         if faults:
             raise BadRequest("; ".join(faults))
 
-    async def _take(self, proven: TokenClaims, event: CallbackEvent) -> None:
+    async def _take(self, proven: TokenClaims, event: CallbackEvent) -> str | None:
+        """Apply and append one event; return the pod that is to hear of it."""
         call_id = proven.call_id
         row = await self._calls.read(call_id)
         if row is None:
@@ -104,6 +112,19 @@ class CallbackReceiver:
             logger.info("a callback came again", extra={"call_id": call_id, "callback": event.name})
         if is_deserted(record, event):
             await self._hang_up(record)
+        return None if record.owner == dead_owner or record.state.is_final else record.owner
+
+    async def _signal(self, pod: str, call_id: str) -> None:
+        """Tell the pod of what is stored by now; at worst it finds out when it next reads the store."""
+        outcome = "sent"
+        try:
+            await self._signals.send(pod, EventsStored(call_id))
+        except Exception as error:  # noqa: BLE001 - the callback is kept, whatever becomes of the signal
+            outcome = "failed"
+            logger.warning(
+                "a signal could not be sent", extra={"call_id": call_id, "error": type(error).__name__}
+            )
+        self._metrics.signals.add(1, {"outcome": outcome})
 
     async def _dead_owner(self, record: CallRecord) -> str | None:
         """Return the pod that holds the call, if it has gone silent."""

@@ -61,6 +61,7 @@ SETTINGS = functions_settings(
         "KEY_VAULT_URL": "https://vault.example",
         "STORAGE_TABLE_ENDPOINT": "https://tables.example",
         "STORAGE_BLOB_ENDPOINT": "https://blobs.example",
+        "WEB_PUBSUB_ENDPOINT": "https://push.example",
         "CALLBACK_BASE_URL": "https://app.example",
         "MEDIA_BASE_URL": "wss://media.example",
         "ACS_JWT_VERIFIED_ON": "none",
@@ -185,13 +186,16 @@ class MemoryVault:
 
 
 class YesMan:
-    """ACS: every answer is taken."""
+    """ACS and Web PubSub: everything is taken."""
 
     async def answer(self, *, incoming_call_context: str, callback_url: str, media_url: str, **_: Any) -> str:
         assert incoming_call_context
         assert callback_url.isascii()
         assert media_url.isascii()
         return str(uuid.uuid4())
+
+    async def send(self, *_: Any) -> None:
+        return None
 
     async def reject(self, **_: Any) -> None:
         return None
@@ -230,6 +234,7 @@ async def open_world(*, acs_tokens: bool = False) -> Gateway:
         slots=slots,
         vault=MemoryVault(),
         call_control=YesMan(),
+        signals=YesMan(),
         acs_tokens=KnownAcsTokens(ACS_TOKENS),
         profiles=OneVersion(),
         sounds=None,

@@ -118,6 +118,7 @@ def local_settings(emulator: Emulator, storage: str) -> dict[str, str]:
         "KEY_VAULT_CA_FILE": str(emulator.key_vault_ca_file),
         "AZURE_CREDENTIAL": "local",
         "STORAGE_CONNECTION_STRING": storage,
+        "WEB_PUBSUB_CONNECTION_STRING": emulator.web_pubsub_connection_string,
         "MEDIA_BASE_URL": "ws://127.0.0.1:9",
     }
 

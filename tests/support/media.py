@@ -25,6 +25,7 @@ from shared.config import (
     StorageSettings,
     TokenKeyTimes,
     VaultSettings,
+    WebPubSubSettings,
 )
 from shared.core.call import CallRecord, CallTimes, advance
 from shared.core.call_state import CallEvent, CallState
@@ -590,6 +591,7 @@ def media_test_settings(**changes):
         vault=VaultSettings("https://127.0.0.1:1", None, local_credential=True),
         token_keys=changes.pop("token_keys", TokenKeyTimes()),
         storage=StorageSettings(None, "UseDevelopmentStorage=true"),
+        web_pubsub=WebPubSubSettings("http://127.0.0.1:1", None),
     )
     fields = {
         "common": common,

@@ -18,6 +18,7 @@ NOWHERE = {
     "STORAGE_CONNECTION_STRING": (
         "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=a2V5;TableEndpoint=http://127.0.0.1:9/a;"
     ),
+    "WEB_PUBSUB_CONNECTION_STRING": "Endpoint=http://127.0.0.1:9;AccessKey=cHVibGljLCBhbmQgbG9uZyBlbm91Z2ggZm9yIEhTMjU2;",
     "MEDIA_HOST": "127.0.0.1",
     "MEDIA_PORT": "0",
     "POD_NAME": "pod-a",

@@ -13,6 +13,7 @@ LOCAL = {
     "KEY_VAULT_CA_FILE": __file__,
     "AZURE_CREDENTIAL": "local",
     "STORAGE_CONNECTION_STRING": "AccountName=devstoreaccount1;AccountKey=c2VjcmV0;TableEndpoint=http://127.0.0.1",
+    "WEB_PUBSUB_CONNECTION_STRING": "Endpoint=http://127.0.0.1;Port=8061;AccessKey=cHVzaC1rZXk=;Version=1.0;",
     "CALLBACK_BASE_URL": "http://127.0.0.1:7071",
     "MEDIA_BASE_URL": "ws://127.0.0.1:8063",
 }
@@ -22,6 +23,7 @@ AZURE = {
     "KEY_VAULT_URL": "https://vault1.vault.azure.net",
     "STORAGE_TABLE_ENDPOINT": "https://st1.table.core.windows.net",
     "STORAGE_BLOB_ENDPOINT": "https://st1.blob.core.windows.net",
+    "WEB_PUBSUB_ENDPOINT": "https://push1.webpubsub.azure.com",
     "CALLBACK_BASE_URL": "https://gateway.example.com",
     "MEDIA_BASE_URL": "wss://media.example.com",
 }
@@ -49,6 +51,7 @@ def test_every_fault_is_named_at_once():
         "ACS_ENDPOINT is not set",
         "KEY_VAULT_URL is not set",
         "set either STORAGE_TABLE_ENDPOINT and STORAGE_BLOB_ENDPOINT, or STORAGE_CONNECTION_STRING",
+        "set either WEB_PUBSUB_ENDPOINT or WEB_PUBSUB_CONNECTION_STRING",
         "CALLBACK_BASE_URL must be a URL that starts with https://",
         "MEDIA_BASE_URL is not set",
         "RING_DEADLINE_S must be a number of seconds",
@@ -114,11 +117,34 @@ def test_every_fault_is_named_at_once():
             {"STORAGE_CONNECTION_STRING": "x=y"},
             "STORAGE_CONNECTION_STRING must hold AccountName and AccountKey",
         ),
+        (
+            {"WEB_PUBSUB_ENDPOINT": "http://push1.webpubsub.azure.com"},
+            "WEB_PUBSUB_ENDPOINT may use http:// only for a loopback host",
+        ),
+        ({"WEB_PUBSUB_ENDPOINT": ""}, "set either WEB_PUBSUB_ENDPOINT or WEB_PUBSUB_CONNECTION_STRING"),
+        (
+            {"WEB_PUBSUB_CONNECTION_STRING": "Endpoint=https://push1;AccessKey=x"},
+            "set either WEB_PUBSUB_ENDPOINT or WEB_PUBSUB_CONNECTION_STRING",
+        ),
+        (
+            {"WEB_PUBSUB_ENDPOINT": "", "WEB_PUBSUB_CONNECTION_STRING": "Endpoint=https://push1"},
+            "WEB_PUBSUB_CONNECTION_STRING must hold Endpoint and AccessKey",
+        ),
+        (
+            {"WEB_PUBSUB_ENDPOINT": "", "WEB_PUBSUB_CONNECTION_STRING": "Endpoint=http://push1;AccessKey=x"},
+            "WEB_PUBSUB_CONNECTION_STRING must have an Endpoint of https://, or of http:// on loopback",
+        ),
     ],
 )
 def test_a_fault_is_named_plainly(changes, fault):
     with pytest.raises(SettingsInvalid, match=fault.replace("(", r"\(")):
         functions_settings({**AZURE, **changes})
+
+
+def test_signals_go_through_an_endpoint_or_a_connection_string():
+    local, azure = (functions_settings(env).common.web_pubsub for env in (LOCAL, AZURE))
+    assert (local.endpoint, local.connection_string) == (None, LOCAL["WEB_PUBSUB_CONNECTION_STRING"])
+    assert (azure.endpoint, azure.connection_string) == ("https://push1.webpubsub.azure.com", None)
 
 
 def test_a_pod_is_named_by_its_replica_and_a_restart_is_another_pod():
@@ -175,3 +201,4 @@ def test_secrets_stay_out_of_what_is_printed():
     printed = repr(functions_settings(LOCAL))
     assert LOCAL["ACS_ACCESS_KEY"] not in printed
     assert LOCAL["STORAGE_CONNECTION_STRING"] not in printed
+    assert LOCAL["WEB_PUBSUB_CONNECTION_STRING"] not in printed
