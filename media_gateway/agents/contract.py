@@ -15,6 +15,25 @@ from typing import Protocol
 
 from shared.core.call_state import Cause
 
+MAX_CONVERSATION_LINES = 60
+MAX_CONVERSATION_CHARS = 8_000
+"""Of all lines together, some nine minutes of speech: what an agent that takes over is told of the conversation."""
+
+
+class Role(StrEnum):
+    """Who says something."""
+
+    CALLER = "caller"
+    AGENT = "agent"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Something that was said."""
+
+    role: Role
+    text: str = field(repr=False)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallInfo:
@@ -32,13 +51,11 @@ class CallInfo:
     rate_hz: int
     is_recorded: bool = False
     """Whether what is said is kept: then its words are wanted too."""
-
-
-class Role(StrEnum):
-    """Who says something."""
-
-    CALLER = "caller"
-    AGENT = "agent"
+    is_resumed: bool = False
+    """Whether the caller has talked with an agent in this call already, which was lost: nobody is greeted again."""
+    conversation: tuple[Said, ...] = field(default=(), repr=False)
+    """Of a resumed call, what was said so far as far as its words are known: oldest first, the newest that fit into
+    `MAX_CONVERSATION_LINES` and `MAX_CONVERSATION_CHARS`. Data, never instructions."""
 
 
 class AgentFailed(Exception):
@@ -47,6 +64,34 @@ class AgentFailed(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+_LOST_WITH_ITS_SESSION = frozenset(
+    {
+        "agent_bad_framing",
+        "agent_does_not_read",
+        "agent_not_text",
+        "agent_silent",
+        "agent_too_large",
+        "bad_messages",
+        "connection_lost",
+        "response_failed",
+        "session_expired",
+    }
+)
+
+
+def may_reconnect(reason: str) -> bool:
+    """Whether another agent of the same profile may do better: only this one's connection or session went wrong.
+
+    Not where the account or the profile stands in the way (`quota`, `rate_limited`, `unauthorized`,
+    `session_refused`, ...), nor where connecting was tried again already (`unreachable`, `unavailable`). Any other
+    reason, an exception's type for one, is a fault of ours that would come again.
+
+    Args:
+        reason: Of an `AgentFailed`, or the type of another error.
+    """
+    return reason in _LOST_WITH_ITS_SESSION
 
 
 class AgentSink(Protocol):
@@ -86,8 +131,13 @@ class AgentSink(Protocol):
                 `caller_speaks` told it, the words count for when that was, and else for when they come.
         """
 
-    def set_variables(self, values: Mapping[str, str]) -> None:
-        """Set output variables: what leaves with the call. A later value of a name goes before an earlier one."""
+    def set_variables(self, values: Mapping[str, str]) -> frozenset[str]:
+        """Set output variables: what leaves with the call. A later value of a name goes before an earlier one.
+
+        Returns:
+            The names of `values` that were not kept: a call carries so many variables, and no more
+            (`shared/core/variables.py`).
+        """
 
     def press_keys(self, digits: str) -> None:
         """Press keys towards the caller's side: `0123456789*#ABCD`."""
@@ -111,7 +161,10 @@ class AgentSink(Protocol):
         """Put an event of the agent's service on the call's timeline. Both are names of ours, safe to log."""
 
     def failed(self, error: Exception) -> None:
-        """End the call: the agent cannot go on. Of the error, the type is logged, or an `AgentFailed`'s reason."""
+        """Take that the agent cannot go on. Of the error, the type is logged, or an `AgentFailed`'s reason.
+
+        Where `may_reconnect` says so another agent may take over in the same call; otherwise the call ends.
+        """
 
 
 class Agent(Protocol):

@@ -377,7 +377,10 @@ class Conversation:
                 self._begin_to_leave(_Leaving(call_id, read_destination(arguments, self.settings)))
                 return
             case BuiltIn.SET_VARIABLES:
-                self.sink.set_variables(read_variables(arguments))
+                if dropped := self.sink.set_variables(read_variables(arguments)):
+                    text = "these were not kept, for a call carries no more"
+                    self._answer_tool(call_id, _text(error=text, names=sorted(dropped)))
+                    return
             case BuiltIn.SEND_DTMF:
                 self.sink.press_keys(read_digits(arguments))
             case BuiltIn.PAUSE_RECORDING:

@@ -41,6 +41,8 @@ class Talk:
         self.started = []
         self.heard_ms = 0
         """Of each item, how much the caller has heard when the next interruption comes."""
+        self.dropped_variables = frozenset()
+        """Names of variables that the call has no room for."""
         self._items = {}
         self._cut = set()
         self._calls = 0
@@ -186,6 +188,7 @@ class Talk:
 
     def set_variables(self, values):
         self.wants.append(("variables", dict(values)))
+        return self.dropped_variables & values.keys()
 
     def press_keys(self, digits):
         self.wants.append(("keys", digits))

@@ -156,6 +156,14 @@ class TestBuiltInTools:
         assert talk.wants == []
         assert "call me" not in error_of(talk.outputs[call_id])
 
+    def test_variables_that_the_call_has_no_room_for_are_named(self, talk):
+        talk.dropped_variables = frozenset({"b", "c", "d"})
+        talk.created()
+        call_id = talk.call_tool("set_variables", {"variables": {"a": "1", "c": "2", "b": "3"}})
+        assert talk.wants == [("variables", {"a": "1", "c": "2", "b": "3"})]
+        assert json.loads(talk.outputs[call_id])["names"] == ["b", "c"]
+        assert "not kept" in error_of(talk.outputs[call_id])
+
     def test_arguments_cut_short_are_told(self, talk):
         talk.created()
         talk.done(status="incomplete", output=[function_call("c9", "send_dtmf", '{"digi')])
