@@ -43,7 +43,7 @@ def pubsub_routes(pubsub: WebPubSub) -> list[web.RouteDef]:
         return web.json_response(
             {
                 "value": [sent.shown() for sent in pubsub.messages(request.query.get("hub"))],
-                "forgotten": pubsub.forgotten,
+                "forgotten": pubsub.forgotten_messages,
                 "droppedDeliveries": pubsub.dropped_deliveries,
             }
         )

@@ -3,9 +3,7 @@
 import asyncio
 import secrets
 import uuid
-from collections import deque
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from emulator.faults.messages import send_as_often_as_told, wait_as_told
 from emulator.faults.operations import WEB_PUBSUB_DELIVER
@@ -15,6 +13,7 @@ from emulator.web_pubsub import frames
 from emulator.web_pubsub.connections import Connection, Connections, Overflow, Permission, Target
 from emulator.web_pubsub.content import Content, Message
 from emulator.web_pubsub.frames import AckError, ClientFrame, Subprotocol
+from emulator.web_pubsub.sent import Sent, SentMessages
 from emulator.web_pubsub.tokens import Claims
 from emulator.web_pubsub.wire import Close, Wire
 
@@ -22,42 +21,8 @@ GOING_AWAY: Final = 1001
 POLICY_VIOLATION: Final = 1008
 """To a client: the connection is gone, do not try to recover it."""
 
-MAX_SENT: Final = 1_000
-"""Sent messages that can still be looked at; beyond that the oldest are forgotten and counted."""
-
 MAX_STRUCK_DELIVERIES: Final = 10_000
 """Deliveries that a fault keeps waiting at a time; further ones are dropped and counted."""
-
-
-@dataclass(frozen=True)
-class Sent:
-    """A message that was sent, whether somebody got it or not.
-
-    Attributes:
-        to: `all`, `group`, `user` or `connection`; `event` for what a client sent to the server behind the service.
-        name: of the group, user, connection or event.
-        from_user_id: the client that sent it, if one did and has a user id.
-        receivers: how many clients it was for.
-    """
-
-    hub: str
-    to: str
-    name: str | None
-    content: Content
-    from_user_id: str | None
-    receivers: int
-
-    def shown(self) -> dict[str, Any]:
-        """As JSON."""
-        return {
-            "hub": self.hub,
-            "to": self.to,
-            "name": self.name,
-            "dataType": str(self.content.type),
-            "data": self.content.shown(),
-            "fromUserId": self.from_user_id,
-            "receivers": self.receivers,
-        }
 
 
 class WebPubSub:
@@ -68,14 +33,12 @@ class WebPubSub:
         recovery_seconds: how long a reliable client that lost its socket may take to come back.
 
     Attributes:
-        forgotten: sent messages that cannot be looked at any more.
         dropped_deliveries: lost because a fault kept too many others waiting.
         overflowed: clients that were cut or closed because they did not read or confirm what they were sent.
         is_closed: whether it takes nobody in any more.
     """
 
     def __init__(self, faults: Faults, *, recovery_seconds: float) -> None:
-        self.forgotten = 0
         self.dropped_deliveries = 0
         self.overflowed = 0
         self.is_closed = False
@@ -84,10 +47,8 @@ class WebPubSub:
         self._connections = Connections()
         self._wires: dict[str, Wire] = {}
         self._expiries: dict[str, asyncio.TimerHandle] = {}
-        self._sent: deque[Sent] = deque(maxlen=MAX_SENT)
+        self._sent = SentMessages()
         self._tasks = Tasks()
-
-    # What tests ask.
 
     def connections(self, hub: str | None = None, *, group: str | None = None) -> list[Connection]:
         """The clients of a hub and group, or all; those without a socket that may still come back included."""
@@ -104,6 +65,11 @@ class WebPubSub:
     def messages(self, hub: str | None = None) -> list[Sent]:
         """The latest messages, the oldest first."""
         return [sent for sent in self._sent if hub is None or sent.hub == hub.lower()]
+
+    @property
+    def forgotten_messages(self) -> int:
+        """How many older messages there were."""
+        return self._sent.forgotten
 
     def is_connected(self, connection: Connection) -> bool:
         """Whether a client has a socket now."""
@@ -138,8 +104,6 @@ class WebPubSub:
             if not recoverable:
                 self._forget(connection)
         return broken
-
-    # What clients do.
 
     def connect(self, hub: str, subprotocol: Subprotocol, claims: Claims, wire: Wire) -> Connection:
         """Take in a new client."""
@@ -215,9 +179,7 @@ class WebPubSub:
 
     def receive_event(self, connection: Connection, event: str, content: Content) -> None:
         """Note what a client sends to the server behind the service; there is none."""
-        self._note(Sent(connection.hub, "event", event, content, connection.user_id, 0))
-
-    # What servers do.
+        self._sent.add(Sent(connection.hub, "event", event, content, connection.user_id, 0))
 
     def of(self, target: Target) -> list[Connection]:
         """The clients that are meant, by age."""
@@ -233,7 +195,7 @@ class WebPubSub:
             from_user_id: of the client that sends it, if one does and has a user id.
         """
         receivers = self.of(target)
-        self._note(Sent(hub.lower(), target.kind, target.name, content, from_user_id, len(receivers)))
+        self._sent.add(Sent(hub.lower(), target.kind, target.name, content, from_user_id, len(receivers)))
         message = Message(content, target.group, from_user_id)
         for connection in receivers:
             self._deliver(connection, message, target)
@@ -292,10 +254,6 @@ class WebPubSub:
                 target = Target(connection.hub, frame.group, excluded=excluded)
                 self.send(connection.hub, target, frame.content(), from_user_id=connection.user_id)
         return None
-
-    def _note(self, sent: Sent) -> None:
-        self.forgotten += len(self._sent) == MAX_SENT
-        self._sent.append(sent)
 
     def _answer(self, connection: Connection, frame: frames.Frame) -> None:
         wire = self._wires.get(connection.id)

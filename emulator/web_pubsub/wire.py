@@ -15,6 +15,9 @@ MAX_QUEUED_FRAMES: Final = 2_000
 More than a reliable client can have unconfirmed, since another socket starts with all of those.
 """
 
+SEND_SECONDS: Final = 30.0
+"""How long a client may take to read what is in the way of one frame, before its socket is cut."""
+
 
 @dataclass(frozen=True)
 class Close:
@@ -59,6 +62,8 @@ class Wire:
                 item = await self._queue.get()
                 if isinstance(item, Close):
                     return item
-                await (socket.send_str(item) if isinstance(item, str) else socket.send_bytes(item))
-        except ConnectionError:
+                async with asyncio.timeout(SEND_SECONDS):
+                    await (socket.send_str(item) if isinstance(item, str) else socket.send_bytes(item))
+        except (ConnectionError, TimeoutError):
+            self.cut()
             return None

@@ -4,12 +4,8 @@ import asyncio
 
 import pytest
 
-from emulator.faults import Faults
 from emulator.service import Emulator
 from emulator.settings import EmulatorSettings, SettingsError
-from emulator.web_pubsub.connections import Target
-from emulator.web_pubsub.content import Content, DataType
-from emulator.web_pubsub.pubsub import MAX_SENT, WebPubSub
 from tests.emulated.emulator.web_pubsub.conftest import GROUP, HUB, PLAIN, RELIABLE, until
 from tests.support.acs_emulator import fast_settings
 
@@ -73,16 +69,6 @@ async def test_messages_are_listed(ask, server):
     assert (answer["value"][1]["to"], answer["value"][1]["data"]) == ("all", "/w==")
     assert (answer["forgotten"], answer["droppedDeliveries"]) == (0, 0)
     assert (await ask("messages?hub=other"))["value"] == []
-
-
-def test_only_so_many_messages_are_remembered():
-    service = WebPubSub(Faults(), recovery_seconds=30.0)
-
-    for number in range(MAX_SENT + 2):
-        service.send(HUB, Target(HUB), Content(DataType.TEXT, str(number).encode()))
-
-    assert service.forgotten == 2
-    assert [sent.content.data for sent in service.messages()][:1] == [b"2"]
 
 
 async def test_sockets_are_cut(ask, pod, acs_emulator):
