@@ -78,18 +78,26 @@ def is_free(port: int) -> bool:
 def free_ports() -> Ports:
     """Return a table of ports that nothing listens on.
 
+    Raises:
+        RuntimeError: not enough free ports were found.
+    """
+    return Ports(*free_port_numbers(len(fields(Ports))))
+
+
+def free_port_numbers(count: int) -> set[int]:
+    """Return so many ports that nothing listens on.
+
     They come from below the range that systems take ephemeral ports from, so that no client or test takes one
     in the moment before its server listens.
 
     Raises:
         RuntimeError: not enough free ports were found.
     """
-    wanted = len(fields(Ports))
     found: set[int] = set()
     for _ in range(_FREE_TRIES):
         port = random.randrange(_FREE_FROM, _FREE_TO)  # noqa: S311 - spreads stacks over the range, hides nothing
         if is_free(port):
             found.add(port)
-        if len(found) == wanted:
-            return Ports(*found)
+        if len(found) == count:
+            return found
     raise RuntimeError(f"found only {len(found)} free ports between {_FREE_FROM} and {_FREE_TO}")

@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ import aiohttp
 from emulator.azurite import AzuriteMissingError, azurite_command
 from emulator.environment import gateway_environment
 from emulator.gateway_file import PushedFile
+from emulator.ingress import Ingress, IngressSettings
+from emulator.pods import PodError, PodPool
 from emulator.ports import LOOPBACK, Ports
 from emulator.processes import Process
 from emulator.realtime.settings import WELL_KNOWN_KEY, Behaviour
@@ -37,6 +39,7 @@ REQUEST_S = 5.0
 AZURITE = "azurite"
 EMULATOR = "emulator"
 FUNCTIONS = "functions"
+INGRESS = "ingress"
 MEDIA = "media"
 REALTIME = "realtime"
 STOPPED = ((FUNCTIONS, MEDIA), (EMULATOR, REALTIME), (AZURITE,))
@@ -71,6 +74,8 @@ class StackOptions:
         gateway_file: who answers, from the gateway's folder.
         realtime: what a stand-in of a realtime voice service does; None starts none.
         secrets: further ones for Key Vault, by name.
+        pods: how many media gateways there are; several are on ports of their own, and an ingress has theirs.
+        ingress: how it behaves; where it listens is the stack's.
     """
 
     root: Path
@@ -82,6 +87,8 @@ class StackOptions:
     gateway_file: str | Path = GATEWAY_FILE
     realtime: Behaviour | None = None
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    pods: int = 1
+    ingress: IngressSettings = field(default_factory=IngressSettings)
 
 
 @dataclass(frozen=True)
@@ -114,6 +121,8 @@ class Stack:
         self._settings: dict[str, str] = {}
         self._environment: dict[str, str] = {}
         self._gateway_file = PushedFile(options.root, self._environment)
+        self.pods: PodPool | None = None
+        """The media gateways, where several are asked for, once `start` was called."""
 
     @property
     def settings(self) -> Mapping[str, str]:
@@ -144,7 +153,7 @@ class Stack:
         try:
             # What is missing is found here, before anything starts.
             azurite, functions = self._azurite(), self._functions()
-            emulator, media = self._emulator(Path(folder), ca_file), self._media()
+            emulator = self._emulator(Path(folder), ca_file)
             await _together(self._bring_up(azurite, session), self._bring_up(emulator, session))
             _, _, credentials, _ = await _together(
                 put_signing_keys(session, ports, ca_file),
@@ -152,14 +161,18 @@ class Stack:
                 create_account(options.root, self._environment, self._storage),
                 self._gateway_file.push(),
             )
-            last = [functions, media, *self._realtime()]
-            await _together(*(self._bring_up(part, session) for part in last))
+            last = [functions, *self._media(), *self._realtime()]
+            await _together(*(self._bring_up(part, session) for part in last), self._start_pods())
             await subscribe(session, ports, credentials, options.addresses)
+        except PodError as error:
+            raise StackError(str(error), error.tail) from error
         except (AzuriteMissingError, SeedingError, aiohttp.ClientError, TimeoutError) as error:
             raise StackError(str(error) or type(error).__name__) from error
 
     async def watch(self) -> None:
         """Wait until a part ends, which none should; put the gateway file in force whenever it changes.
+
+        Of several pods, one that ends is restarted.
 
         Raises:
             StackError: always; it names the part.
@@ -168,18 +181,25 @@ class Stack:
         changes = asyncio.create_task(
             self._gateway_file.push_changes(lambda line: self._on_line(PROFILES, line))
         )
+        pods = asyncio.create_task(self._keep_pods())
         try:
-            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            raise _ended(waits[done.pop()])
+            await asyncio.wait([pods, *waits], return_when=asyncio.FIRST_COMPLETED)
+            for wait, process in waits.items():
+                if wait.done():
+                    raise _ended(process)
+            await pods
+        except PodError as error:
+            raise StackError(str(error), error.tail) from error
         finally:
-            await cancel_and_wait(changes, *waits)
+            await cancel_and_wait(changes, pods, *waits)
 
     async def stop(self) -> None:
         """Stop every part and leave nothing behind: no process, no temporary file."""
         for names in STOPPED:
-            await asyncio.gather(
-                *(process.stop(GRACE_S) for process in self._started if process.name in names)
-            )
+            stops = [process.stop(GRACE_S) for process in self._started if process.name in names]
+            if self.pods is not None and MEDIA in names:
+                stops.append(self.pods.close(GRACE_S))
+            await asyncio.gather(*stops)
         await self._closing.aclose()
 
     async def _bring_up(self, part: _Part, session: aiohttp.ClientSession) -> None:
@@ -264,9 +284,37 @@ class Stack:
         self._environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         return _Part(FUNCTIONS, [func, "start", "--port", port], health, False, status, CORE_TOOLS_START_S)
 
-    def _media(self) -> _Part:
+    def _media(self) -> list[_Part]:
+        if self._options.pods > 1:
+            return []
         health = f"http://{LOOPBACK}:{self._options.ports.media}/readyz"
-        return _Part(MEDIA, [sys.executable, "-m", "media_gateway"], health)
+        return [_Part(MEDIA, [sys.executable, "-m", "media_gateway"], health)]
+
+    async def _start_pods(self) -> None:
+        """Start several media gateways, and before them, on the port of the one that there usually is, an ingress."""
+        options = self._options
+        if options.pods == 1:
+            return
+        ingress = Ingress(
+            replace(options.ingress, host=LOOPBACK, port=options.ports.media),
+            on_change=lambda backend: self._on_line(INGRESS, f"{backend.url} is {backend.state}"),
+        )
+        self._closing.push_async_callback(ingress.stop)
+        await ingress.start()
+        self.pods = PodPool(
+            ingress,
+            environment=self._environment,
+            folder=options.root,
+            volumes=Path(self._environment["RECORDING_SPILL_DIR"]),
+            on_line=self._on_line,
+        )
+        await self.pods.start(options.pods)
+
+    async def _keep_pods(self) -> None:
+        if self.pods is None:
+            await asyncio.Event().wait()
+        else:
+            await self.pods.keep()
 
     def _realtime(self) -> list[_Part]:
         behaviour, port = self._options.realtime, self._options.ports.realtime

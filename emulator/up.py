@@ -39,6 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     add_stack_arguments(parser)
     parser.add_argument(
+        "--pods",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="run so many media gateways, on free ports, behind an ingress (default: one, without)",
+    )
+    parser.add_argument(
         "--env", action="store_true", help="print the gateway's settings, in a form that a shell reads"
     )
     parser.add_argument(
@@ -100,7 +107,7 @@ def stack_options(arguments: argparse.Namespace, ports: Ports) -> StackOptions:
 def run(arguments: argparse.Namespace) -> int:
     """Bring the stack up and keep it up; return the exit code."""
     ports = free_ports() if arguments.free_ports else Ports().shifted(arguments.port_offset)
-    options = stack_options(arguments, ports)
+    options = replace(stack_options(arguments, ports), pods=arguments.pods)
     if arguments.realtime is not None:
         secrets = {REALTIME_SECRET: WELL_KNOWN_KEY}
         options = replace(options, realtime=Behaviour(arguments.realtime), secrets=secrets)
@@ -117,6 +124,10 @@ async def _run(options: StackOptions, *, show_settings: bool) -> int:
             if show_settings:
                 say(as_exports(stack.settings))
             say(ports_table(options))
+            for pod in stack.pods.pods if stack.pods is not None else ():
+                say(
+                    f"  {pod.name:<13} {pod.url:<26} a media gateway behind the ingress that has the port of media"
+                )
             call = f"python -m emulator call{_where(options)} --say 'Hello there'"
             say(f"{READY} `{call}` places a call; Ctrl-C stops all")
             await unless(stopping, stack.watch())
@@ -172,6 +183,12 @@ def _where(options: StackOptions) -> str:
     to = default_to(options.addresses)
     url = "" if options.ports == Ports() else f" --url ws://{LOOPBACK}:{options.ports.emulator}/phone"
     return url + ("" if to == CALLED else f" --to {to}")
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError("must be a number from 1 on")
+    return int(text)
 
 
 def _offset(text: str) -> int:

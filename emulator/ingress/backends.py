@@ -35,6 +35,11 @@ class Backend:
             raise ValueError(f"a backend must be http://HOST:PORT, not {self.url}")
         self.host, self.port = parts.hostname, parts.port
 
+    @property
+    def state(self) -> str:
+        """Whether it is ready, and if not, what it says."""
+        return "ready" if self.is_ready else f"not ready: {self.answer}"
+
     def probed(self, answer: str, *, succeeded: bool, failures: int) -> bool:
         """Take a probe's result; so many failures in a row count. Return whether its readiness has changed."""
         before = self.is_ready

@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _serve(settings: IngressSettings, backends: list[str]) -> None:
     with interrupted() as stopping:
-        ingress = Ingress(settings, on_change=lambda backend: say(f"  {readiness(backend)}"))
+        ingress = Ingress(settings, on_change=lambda backend: say(f"  {backend.url} is {backend.state}"))
         await ingress.start()
         try:
             for url in backends:
@@ -85,11 +85,6 @@ async def _serve(settings: IngressSettings, backends: list[str]) -> None:
             await stopping.wait()
         finally:
             await ingress.stop()
-
-
-def readiness(backend: Backend) -> str:
-    """Say whether a backend is ready, and if not what it says."""
-    return f"{backend.url} is " + ("ready" if backend.is_ready else f"not ready: {backend.answer}")
 
 
 def _backend(text: str) -> str:

@@ -20,7 +20,7 @@ from picows import (
 from emulator.ingress import Ingress, IngressSettings
 
 WITHIN_S = 5.0
-PROBE_S = 0.01
+QUICK_PROBES = {"probe_s": 0.01, "probe_timeout_s": 0.5, "probe_failures": 1}
 
 
 class Echo(WSListener):
@@ -144,7 +144,7 @@ async def start_ingress() -> AsyncIterator[StartIngress]:
     started: list[Ingress] = []
 
     async def start(**changes: float) -> Ingress:
-        ingress = Ingress(IngressSettings(**{"probe_s": PROBE_S, "probe_failures": 1} | changes))
+        ingress = Ingress(IngressSettings(**QUICK_PROBES | changes))
         await ingress.start()
         started.append(ingress)
         return ingress

@@ -180,6 +180,53 @@ async def test_a_part_that_dies_is_named_and_takes_the_stack_along(command):
     assert command.left() == []
 
 
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the pods' processes by /proc")
+async def test_several_pods_are_behind_one_port_and_one_that_dies_is_restarted(command, http):
+    await command.start("up", "--free-ports", "--pods", "2")
+    await command.until(READY)
+    ports = {
+        name: port
+        for line in command.lines
+        for name, port in re.findall(r"^  ([\w-]+) +\w+://\S+:(\d+)", line)
+    }
+    assert {"pod-1", "pod-2"} < set(ports)
+
+    async def answering():
+        async with http.get(f"http://{LOOPBACK}:{ports['media']}/readyz") as response:
+            return (await response.json())["pod"]
+
+    first, second = await answering(), await answering()
+    assert [name.rpartition("-")[0] for name in sorted([first, second])] == ["pod-1", "pod-2"]
+    assert await answering() == first
+    query = {"to": "+18005550199", "from": "+14255550100"}
+    async with (
+        asyncio.timeout(END_S),
+        http.ws_connect(f"http://{LOOPBACK}:{ports['emulator']}/phone", params=query) as phone,
+    ):
+        while "media_connected" not in str((await phone.receive()).data):
+            pass
+
+    pod, *_ = [pid for pid, line in command.left() if "media_gateway" in line]
+    os.kill(pod, signal.SIGKILL)
+    await command.until("ended with exit code -9; it is restarted")
+    await command.until(" is ready")
+    names = {await answering(), await answering()}
+    assert len(names) == 2
+    assert names != {first, second}
+
+    assert await command.end(signal.SIGINT) == 0
+    assert command.left() == []
+    assert "Traceback" not in "\n".join(command.lines)
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "two"])
+def test_a_stack_has_at_least_one_pod(count, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["up", f"--pods={count}"])
+    assert exit_.value.code == 2
+    assert "argument --pods: must be a number from 1 on" in capsys.readouterr().err
+
+
 async def test_ctrl_c_while_it_starts_leaves_nothing(command):
     await command.start("up", "--free-ports")
     await command.until("azurite")
