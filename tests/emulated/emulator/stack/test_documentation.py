@@ -161,7 +161,7 @@ async def test_python_runs(page, start_emulator, azurite):
                 imported |= {each.asname or each.name: names[each.asname or each.name] for each in node.names}
 
 
-@pytest.mark.parametrize("command", ["call", "media-urls", "realtime", "serve"])
+@pytest.mark.parametrize("command", ["call", "ingress", "media-urls", "realtime", "serve"])
 def test_every_option_is_documented(command):
     text = "".join(page.read_text() for page in PAGES)
     options = {option for action in parser_of(command)._actions for option in action.option_strings}
