@@ -18,10 +18,12 @@ from typing import Any
 import azure.functions as func
 from azure.functions.decorators.function_app import Function as LibraryFunction
 from azure.functions.decorators.http import HttpTrigger
+from azure.functions.decorators.timer import TimerTrigger
 
 MODULE = "function_app"
 HTTP_TRIGGER = "httpTrigger"
 HTTP_OUTPUT = "http"
+TIMER_TRIGGER = "timerTrigger"
 
 Handler = Callable[..., Any]
 
@@ -34,7 +36,8 @@ class IndexingError(Exception):
 class Function:
     """One indexed function.
 
-    `route`, `methods` (None: all) and `auth_level` are those of its HTTP trigger; other triggers have none.
+    `route`, `methods` (None: all) and `auth_level` are those of its HTTP trigger, `schedule` and `is_monitored` those
+    of its timer; other triggers have none.
     """
 
     name: str
@@ -42,11 +45,13 @@ class Function:
     folder: str
     trigger: str
     bindings: tuple[dict[str, object], ...]
-    request_parameter: str = ""
+    trigger_parameter: str = ""
     wants_context: bool = False
     route: str = ""
     methods: frozenset[str] | None = None
     auth_level: str = "function"
+    schedule: str = ""
+    is_monitored: bool = True
 
     @property
     def is_async(self) -> bool:
@@ -57,6 +62,11 @@ class Function:
     def is_http(self) -> bool:
         """Whether the function answers HTTP requests."""
         return self.trigger == HTTP_TRIGGER
+
+    @property
+    def is_timer(self) -> bool:
+        """Whether the function runs on a schedule."""
+        return self.trigger == TIMER_TRIGGER
 
 
 def load_app(root: Path) -> list[Function]:
@@ -128,17 +138,22 @@ def index_function(function: LibraryFunction) -> Function:
         "trigger": str(trigger.type),
         "bindings": tuple(json.loads(text) for text in function.get_raw_bindings()),
     }
-    if not isinstance(trigger, HttpTrigger):
+    if not isinstance(trigger, HttpTrigger | TimerTrigger):
         return Function(**common)
-    unknown = sorted({str(binding.type) for binding in bindings.values()} - {HTTP_TRIGGER, HTTP_OUTPUT})
+    known = {HTTP_TRIGGER, HTTP_OUTPUT, TIMER_TRIGGER}
+    unknown = sorted({str(binding.type) for binding in bindings.values()} - known)
     if unknown:
         raise TypeError(f"cannot load the {name} function: this host has no {', '.join(unknown)} bindings")
+    common |= {"trigger_parameter": trigger.name, "wants_context": wants_context}
+    if isinstance(trigger, TimerTrigger):
+        _check_type(name, trigger.name, annotations.get(trigger.name), (func.TimerRequest,))
+        return Function(
+            **common, schedule=str(trigger.schedule), is_monitored=trigger.use_monitor is not False
+        )
     _check_type(name, trigger.name, annotations.get(trigger.name), (func.HttpRequest,))
     _check_type(name, "return", annotations.get("return"), (func.HttpResponse, str))
     return Function(
         **common,
-        request_parameter=trigger.name,
-        wants_context=wants_context,
         route=trigger.route or name,
         methods=_methods(trigger.methods),
         auth_level=str(getattr(trigger.auth_level, "value", trigger.auth_level) or "function").lower(),

@@ -91,5 +91,11 @@ def _print_functions(host: FunctionsHost, added: list[str]) -> None:
         methods = ",".join(sorted(route.function.methods or {"all methods"}))
         lines.append(f"  {route.function.name}: [{methods}] {host.url}/{route.template.text.lstrip('/')}")
     lines += [f"  {name}: not served: {problem}" for name, problem in host.errors.items()]
-    lines += [f"  {f.name}: {f.trigger}: not run here" for f in host.functions if not f.is_http]
+    others = [
+        function for function in host.functions if not function.is_http and function.name not in host.errors
+    ]
+    lines += [
+        f"  {f.name}: {f.trigger} {f.schedule}" if f.is_timer else f"  {f.name}: {f.trigger}: not run here"
+        for f in others
+    ]
     print("\n".join([*lines, f"{READY_LINE} {host.url}"]), flush=True)  # noqa: T201 - the command's own message

@@ -1,6 +1,8 @@
 """The host's HTTP side: routes, keys, the admin endpoints, start and graceful stop."""
 
+import asyncio
 import hmac
+import json
 import logging
 import os
 import re
@@ -15,7 +17,9 @@ from aiohttp import web
 from emulator.functions_host.app import Function, IndexingError, load_app
 from emulator.functions_host.invocation import Invoker
 from emulator.functions_host.routes import BadTemplateError, Template, parse_template
+from emulator.functions_host.schedule import BadScheduleError
 from emulator.functions_host.settings import HostSettings, read_host_settings
+from emulator.functions_host.timers import Timers
 from emulator.servers import close_server, listen
 
 MAX_BODY_BYTES = 100 * 1024 * 1024
@@ -23,6 +27,7 @@ DRAIN_S = 5.0
 """Below the time that the local stack gives its parts to end, so that the end is always orderly."""
 
 _RESERVED = ("admin", "runtime")
+_RUN = "/admin/functions/"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,127}")
 
 logger = logging.getLogger(__name__)
@@ -49,14 +54,14 @@ class Route:
 
 
 class FunctionsHost:
-    """Serves the HTTP functions of one app folder until it is stopped.
+    """Serves the HTTP functions of one app folder, and runs those with a timer, until it is stopped.
 
     An app that cannot be indexed is served as in Azure: with no functions, every route 404.
 
     Args:
         root: the app folder, with host.json and function_app.py.
         keys: asked for where a function's auth level demands it; None asks for nothing.
-        drain_s: how long `stop` waits for requests in progress before it cancels them.
+        drain_s: how long `stop` waits for requests and timers in progress before it cancels them.
     """
 
     def __init__(self, root: Path, *, keys: Keys | None = None, drain_s: float = DRAIN_S) -> None:
@@ -69,6 +74,7 @@ class FunctionsHost:
         self._errors: dict[str, str] = {}
         self._indexing_error: IndexingError | None = None
         self._invoker = Invoker()
+        self._timers = Timers(self._invoker, os.environ)
         self._runner: web.AppRunner | None = None
         self._listener: socket.socket | None = None
         self._url = ""
@@ -90,7 +96,7 @@ class FunctionsHost:
 
     @property
     def errors(self) -> dict[str, str]:
-        """Functions that are indexed but not served, and why."""
+        """Functions that are indexed but not served or not run, and why."""
         return self._errors
 
     @property
@@ -112,6 +118,7 @@ class FunctionsHost:
             self._indexing_error = error
             logger.exception("The app could not be indexed: no functions are served")
         self._map_routes()
+        self._take_timers()
         application = web.Application(client_max_size=MAX_BODY_BYTES)
         application.router.add_route("*", "/{path:.*}", self._handle)
         # Compressed bodies are the function's business, and the query (tokens) stays out of every log.
@@ -122,12 +129,13 @@ class FunctionsHost:
         self._listener = listen(host, port)
         await web.SockSite(self._runner, self._listener).start()
         self._url = f"http://{host}:{self._runner.addresses[0][1]}"
+        self._timers.start()
 
     async def stop(self) -> None:
-        """Stop listening, let requests in progress end within the drain time, then cancel them."""
+        """Stop listening, let requests and timers in progress end within the drain time, then cancel them."""
         runner, self._runner = self._runner, None
         if runner is not None and self._listener is not None:
-            await close_server(runner, self._listener)
+            await asyncio.gather(close_server(runner, self._listener), self._timers.close(self._drain_s))
         self._invoker.close()
 
     def _map_routes(self) -> None:
@@ -144,6 +152,16 @@ class FunctionsHost:
                     problem = str(error)
             self._errors[function.name] = problem
             logger.error("The function %s is not served: %s", function.name, problem)
+
+    def _take_timers(self) -> None:
+        for function in self._functions:
+            if not function.is_timer:
+                continue
+            try:
+                self._timers.add(function)
+            except BadScheduleError as error:
+                self._errors[function.name] = str(error)
+                logger.error("The function %s is not run: %s", function.name, error)  # noqa: TRY400 - says it all
 
     def _problem(self, function: Function) -> str | None:
         """Why the host would refuse the function, if it would."""
@@ -163,7 +181,7 @@ class FunctionsHost:
             return web.Response(status=HTTPStatus.BAD_REQUEST)
         path = request.raw_path.partition("?")[0]
         if path.lower().startswith("/admin/"):
-            return self._admin(request, path.lower())
+            return await self._admin(request, path.lower())
         for route in self._routes:
             values = route.template.match(path)
             if values is None or (route.function.methods and request.method not in route.function.methods):
@@ -182,9 +200,11 @@ class FunctionsHost:
         accepted = [self._keys.master] if level == "admin" else [self._keys.master, self._keys.function]
         return any(hmac.compare_digest(given.encode(), key.encode()) for key in accepted)
 
-    def _admin(self, request: web.Request, path: str) -> web.Response:
+    async def _admin(self, request: web.Request, path: str) -> web.Response:
         if not self._may_call(request, "admin"):
             return web.Response(status=HTTPStatus.UNAUTHORIZED)
+        if request.method == "POST" and path.startswith(_RUN):
+            return web.Response(status=await self._run_now(request, path.removeprefix(_RUN)))
         if request.method != "GET" or path not in ("/admin/functions", "/admin/host/status"):
             return web.Response(status=HTTPStatus.NOT_FOUND)
         if path == "/admin/functions":
@@ -193,12 +213,24 @@ class FunctionsHost:
         errors += [f"The {name!r} function is in error: {problem}" for name, problem in self._errors.items()]
         return web.json_response({"state": "Running", "version": "4.0.0", "errors": errors})
 
+    async def _run_now(self, request: web.Request, name: str) -> HTTPStatus:
+        """Begin to run a timer function. Its input, which the real host demands, means nothing to a timer."""
+        if request.content_type != "application/json":
+            return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+        try:
+            invocation = json.loads(await request.read())
+        except ValueError:
+            invocation = None
+        if not isinstance(invocation, dict):
+            return HTTPStatus.BAD_REQUEST
+        return HTTPStatus.ACCEPTED if self._timers.run_now(name) else HTTPStatus.NOT_FOUND
+
     def _describe(self, function: Function) -> dict[str, object]:
         prefix = f"/{self._settings.route_prefix}" if self._settings.route_prefix else ""
         return {
             "name": function.name,
             "language": "python",
-            "isDisabled": False,
+            "isDisabled": self._timers.is_disabled(function.name),
             "config": {"bindings": list(function.bindings)},
             "invoke_url_template": f"{self._url}{prefix}/{function.route}" if function.is_http else None,
         }

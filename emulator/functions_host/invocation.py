@@ -1,6 +1,7 @@
-"""Runs one function for one request: async handlers on the loop, sync ones in the worker's thread pool."""
+"""Runs a function, for a request or when its timer is due: async handlers on the loop, sync ones in threads."""
 
 import asyncio
+import json
 import logging
 import os
 import sys
@@ -12,10 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 
 from aiohttp import web
+from azure.functions.meta import Datum
+from azure.functions.timer import TimerRequestConverter
 
 from emulator.functions_host.app import Function
 from emulator.functions_host.context import Context, new_trace_context
-from emulator.functions_host.messages import to_function_request, to_http_response
+from emulator.functions_host.messages import BadReturnError, to_function_request, to_http_response
 
 _THREADS_SETTING = "PYTHON_THREADPOOL_THREAD_COUNT"
 
@@ -51,9 +54,10 @@ class Invoker:
         """Answer the request with the function; an error in it becomes an empty 500 and a logged trace."""
         invocation_id = str(uuid.uuid4())
         function_request = await to_function_request(request, route_values)
-        arguments: dict[str, object] = {function.request_parameter: function_request}
+        arguments: dict[str, object] = {function.trigger_parameter: function_request}
         if function.wants_context:
-            arguments["context"] = self._context(function, invocation_id, request)
+            traces = request.headers.get("traceparent"), request.headers.get("tracestate")
+            arguments["context"] = self._context(function, invocation_id, *traces)
         started = time.perf_counter()
         try:
             response = to_http_response(await self._call(function, invocation_id, arguments))
@@ -66,6 +70,25 @@ class Invoker:
             function.name, invocation_id, response.status, took_ms,
         )  # fmt: skip
         return response
+
+    async def invoke_timer(self, function: Function, info: Mapping[str, object]) -> None:
+        """Run a timer function; what it raises is logged. One that returns something fails, as in the worker.
+
+        Args:
+            function: has a timer.
+            info: what the host tells of the run, as its TimerInfo is written in JSON.
+        """
+        invocation_id = str(uuid.uuid4())
+        timer = TimerRequestConverter.decode(Datum(json.dumps(info), "json"), trigger_metadata=None)
+        arguments: dict[str, object] = {function.trigger_parameter: timer}
+        if function.wants_context:
+            arguments["context"] = self._context(function, invocation_id, None, None)
+        try:
+            _expect_nothing(await self._call(function, invocation_id, arguments))
+        except Exception:
+            logger.exception("Executed function %s (Failed, Id=%s)", function.name, invocation_id)
+        else:
+            logger.info("Executed function %s (Succeeded, Id=%s)", function.name, invocation_id)
 
     async def _call(self, function: Function, invocation_id: str, arguments: dict[str, object]) -> object:
         if function.is_async:
@@ -83,6 +106,13 @@ class Invoker:
         finally:
             self._thread_local.invocation_id = None
 
-    def _context(self, function: Function, invocation_id: str, request: web.Request) -> Context:
-        trace = new_trace_context(request.headers.get("traceparent"), request.headers.get("tracestate"))
+    def _context(
+        self, function: Function, invocation_id: str, traceparent: str | None, tracestate: str | None
+    ) -> Context:
+        trace = new_trace_context(traceparent, tracestate)
         return Context(invocation_id, function.name, function.folder, trace, self._thread_local)
+
+
+def _expect_nothing(returned: object) -> None:
+    if returned is not None:
+        raise BadReturnError("a function without a $return binding returned something")

@@ -20,7 +20,7 @@ _SAME_SITES = ("lax", "strict", "none")
 
 
 class BadReturnError(TypeError):
-    """The handler returned something that the worker cannot encode; it answers 500."""
+    """The handler returned something that the worker cannot encode; a request is answered by a 500."""
 
 
 async def to_function_request(request: web.Request, route_values: Mapping[str, str]) -> func.HttpRequest:

@@ -13,6 +13,10 @@ def _also(text: str) -> str:
     return f"{PLAIN_APP}\n@app.route(route='x')\n{text}"
 
 
+def _timer(text: str) -> str:
+    return f"{PLAIN_APP}\n@app.timer_trigger(schedule='0 0 4 29 2 *', arg_name='timer')\n{text}"
+
+
 FAULTY_APPS = (
     ("import no_such_module_here\n" + PLAIN_APP, "ModuleNotFoundError"),
     (PLAIN_APP + "\nraise KeyError('MISSING_SETTING')", "MISSING_SETTING"),
@@ -43,6 +47,10 @@ FAULTY_APPS = (
     (_also("def f(req, context: None): ..."), "context"),
     (_also("def f(req, context: 'func.Context | None'): ..."), "context"),
     (_also("def f(req: 'Unknown'): ..."), "Unknown"),
+    (_timer("def f(timer: func.HttpRequest): ..."), "timer is annotated"),
+    (_timer("def f(timer: 'func.TimerRequest | None'): ..."), "timer is annotated"),
+    (_timer("def f(tick): ..."), "do not fit bindings"),
+    (_timer("def f(timer, context: str): ..."), "context"),
     ("def broken(:", "SyntaxError"),
 )
 ODD_APPS = (
@@ -62,6 +70,11 @@ ODD_APPS = (
     PLAIN_APP + "\n@app.route(route='x', trigger_arg_name='r')\ndef f(r): ...",
     PLAIN_APP + "\n@app.route(route='x', methods=['get', func.HttpMethod.POST])\ndef f(req): ...",
     _also("@app.queue_output('out', 'q', 'C')\ndef f(req, out: func.Out[str]): ..."),
+    _timer("def f(timer): ..."),
+    _timer("def f(timer: func.TimerRequest, context: func.Context) -> None: ..."),
+    _timer("def f(timer: func.TimerRequest) -> str: ..."),
+    _timer("def f(timer: func.timer.TimerRequest): ..."),
+    _timer("def f(timer): ...").replace("0 0 4 29 2 *", "no schedule"),
     PLAIN_APP + "\n@app.route(route='admin/x')\ndef f(req): ...",
     PLAIN_APP + "\n@app.route(route='{a:nonsense}')\ndef f(req): ...",
 )  # fmt: skip

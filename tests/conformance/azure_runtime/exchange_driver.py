@@ -2,10 +2,10 @@
 
 Usage: python -P -B exchange_driver.py <app folder> <placeholder folder> < questions.json
 
-The questions are `settings`, `exchanges` (each a function's name, and a request with its body in hex), `apps` (sources
-of `function_app.py`) and `thread_counts` (settings). The answer on stdout has the bindings of every function, an answer
-for each exchange (None where the invocation fails: the host's answer to that is an empty 500), for each source None
-or a fault, and for each setting the number of threads or None.
+The questions are `settings`, `exchanges` (each a function's name, and a request with its body in hex, or a `timer`),
+`apps` (sources of `function_app.py`) and `thread_counts` (settings). The answer on stdout has the bindings of every
+function, an answer for each exchange (None where the invocation fails: the host's answer to that is an empty 500), for
+each source None or a fault, and for each setting the number of threads or None.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from pathlib import Path
 
 # What runs with -P has no folder of its own on the path, and the app's path must stay as Azure makes it.
 sys.path.insert(0, str(Path(__file__).parent))
-from worker_protocol import Protocol, invoke, start
+from worker_protocol import Protocol, invoke, invoke_timer, start
 
 del sys.path[0]
 
@@ -38,7 +38,10 @@ def cookie_of(cookie):
 
 
 async def ask(functions, exchange):
-    """Send one request."""
+    """Send one request, or let a timer run."""
+    if "timer" in exchange:
+        response = await invoke_timer(functions[exchange["function"]], json.dumps(exchange["timer"]))
+        return {"ran": response.result.status == Protocol.StatusResult.Success}
     exchange["body"] = bytes.fromhex(exchange["body"])
     response = await invoke(functions[exchange.pop("function")], **exchange)
     if response.result.status != Protocol.StatusResult.Success:

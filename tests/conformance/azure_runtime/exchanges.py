@@ -49,6 +49,26 @@ class Exchange:
         }
 
 
+@dataclass(frozen=True)
+class TimerRun:
+    """One run of a timer function. `info` is what the .NET host tells its worker, but for the times."""
+
+    function: str
+    info: dict[str, object]
+
+    def as_the_worker_gets_it(self) -> dict[str, object]:
+        """The members of the invocation."""
+        return {"function": self.function, "timer": self.info}
+
+
+SCHEDULE = {"AdjustForDST": True}
+SCHEDULE_STATUS = {
+    "Last": "0001-01-01T00:00:00",
+    "LastUpdated": "0001-01-01T00:00:00",
+    "Next": "2028-02-29T04:00:00+00:00",
+}
+
+
 def mirrored(method="GET", target="/v1/mirror/plain", *, kind="plain", number=None, **options):
     """A request to the function that shows what reached it."""
     params = {"kind": kind} | ({} if number is None else {"number": number})
@@ -110,6 +130,11 @@ SAMPLE = [
     Exchange("unawaited", "GET", "/v1/unawaited"),
     Exchange("meet", "GET", "/v1/meet?seconds=0.01", query={"seconds": "0.01"}),
     Exchange("slow_count", "GET", "/v1/slow/count"),
+    TimerRun("sweep", {"Schedule": SCHEDULE, "ScheduleStatus": SCHEDULE_STATUS, "IsPastDue": False}),
+    TimerRun("sweep_unmonitored", {"Schedule": SCHEDULE, "ScheduleStatus": None, "IsPastDue": False}),
+    TimerRun("sweep_raises", {"Schedule": SCHEDULE, "ScheduleStatus": SCHEDULE_STATUS, "IsPastDue": False}),
+    TimerRun("sweep_returns", {"Schedule": SCHEDULE, "ScheduleStatus": SCHEDULE_STATUS, "IsPastDue": False}),
+    Exchange("swept_so_far", "GET", "/v1/swept"),
 ]  # fmt: skip
 
 OURS = [

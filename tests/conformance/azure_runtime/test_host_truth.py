@@ -10,18 +10,22 @@ import http.client
 import importlib
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
+import tempfile
+import time
 from email.utils import parsedate_to_datetime
 from http.cookies import SimpleCookie
+from pathlib import Path
 
 import pytest
 
 from emulator.functions_host.app import MODULE, IndexingError, load_app
 from emulator.functions_host.command import READY_LINE
 from emulator.functions_host.invocation import thread_count
-from tests.conformance.azure_runtime.exchanges import HOST, OURS, SAMPLE, awkward
+from tests.conformance.azure_runtime.exchanges import HOST, OURS, SAMPLE, TimerRun, awkward
 from tests.support.deployed_package import REPOSITORY, deployed_python, find_interpreter
 from tests.support.faulty_apps import FAULTY_APPS, ODD_APPS
 from tests.support.functions_host import SAMPLE_APPS
@@ -30,7 +34,7 @@ VERSION = "3.13"
 """The first Python whose worker is the runtime that can be had from PyPI."""
 DRIVER = REPOSITORY / "tests/conformance/azure_runtime/exchange_driver.py"
 THREAD_COUNTS = ["1", "50", " 4 ", "+4", "0", "-1", "1.5", "many", "", "9" * 30]
-SETTINGS = {"BEHAVIOUR_SETTING": "set"}
+SETTINGS = {"BEHAVIOUR_SETTING": "set", "SWEEP_SCHEDULE": "0 0 4 29 2 *"}
 FRAMING = {"content-length", "date", "server", "connection", "keep-alive", "transfer-encoding"}
 """Headers of the connection, which the app does not decide."""
 
@@ -81,17 +85,21 @@ def ask_runtime(runtime_python, tmp_path_factory):
 def ask_emulator(app, exchanges):
     """Run the emulator's host on an app, and ask it the same."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    log = tempfile.NamedTemporaryFile()  # noqa: SIM115 - closed below
     process = subprocess.Popen(
         [sys.executable, "-m", "emulator", "functions", "--root", app, "--port", "0"],
-        cwd=REPOSITORY, env=kept | SETTINGS, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        cwd=REPOSITORY, env=kept | SETTINGS, stdout=subprocess.PIPE, stderr=log, text=True,
     )  # fmt: skip
-    with process:
+    with log, process:
         try:
             ready = next(line for line in process.stdout if line.startswith(READY_LINE))
             connection = http.client.HTTPConnection(ready.split("//")[1].strip(), timeout=20)
             functions = json.loads(send(connection, "GET", "/admin/functions")[2])
             bindings = {function["name"]: function["config"]["bindings"] for function in functions}
-            return {"bindings": bindings, "answers": [answer_of(connection, each) for each in exchanges]}
+            return {
+                "bindings": bindings,
+                "answers": [answer_of(connection, each, Path(log.name)) for each in exchanges],
+            }
         finally:
             connection.close()
             process.terminate()
@@ -107,8 +115,10 @@ def send(connection, method, target, headers=(), body=b"", *, chunked=False):
     return response.status, response.getheaders(), response.read()
 
 
-def answer_of(connection, exchange):
+def answer_of(connection, exchange, log):
     """The emulator's answer, in the same form as the runtime's."""
+    if isinstance(exchange, TimerRun):
+        return {"ran": run_timer(connection, exchange.function, log)}
     body = [exchange.body] if exchange.chunked else exchange.body
     status, headers, content = send(
         connection, exchange.method, exchange.target, (*exchange.headers, *exchange.framing), body,
@@ -122,6 +132,19 @@ def answer_of(connection, exchange):
         "cookies": [cookie_of(value) for name, value in headers if name.lower() == "set-cookie"],
         "body": content.hex(),
     }
+
+
+def run_timer(connection, function, log):
+    """Let a timer run by the host's own API; tell from its log whether it succeeded."""
+    json_header = [("Content-Type", "application/json"), ("Content-Length", "2")]
+    status, _, _ = send(connection, "POST", f"/admin/functions/{function}", json_header, b"{}")
+    assert status == http.client.ACCEPTED
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if found := re.search(rf"Executed function {function} \((\w+)", log.read_text()):
+            return found[1] == "Succeeded"
+        time.sleep(0.01)
+    raise AssertionError(f"{function} did not run")
 
 
 def cookie_of(header):
@@ -145,6 +168,8 @@ def expected(answer):
     """What the .NET host sends for the runtime's answer."""
     if answer is None:
         return {"status": 500, "headers": {}, "cookies": [], "body": ""}
+    if "ran" in answer:
+        return answer
     if "text" in answer:
         body = answer["text"].encode().hex()
         return {
@@ -182,7 +207,7 @@ def test_every_request_is_answered_alike(request, app):
     truth, emulated = request.getfixturevalue(app)
     pairs = zip(EXCHANGES[app], emulated["answers"], map(expected, truth["answers"]), strict=True)
     different = [
-        f"{exchange.function}: {exchange.method} {exchange.target}\n  emulated {ours}\n  truth    {theirs}"
+        f"{exchange}\n  emulated {ours}\n  truth    {theirs}"
         for exchange, ours, theirs in pairs
         if ours != theirs
     ]

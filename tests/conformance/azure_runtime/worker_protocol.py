@@ -95,7 +95,16 @@ async def invoke(function, *, method, url, headers=None, query=None, params=None
         method=method, url=url, headers=headers or {}, query=query or {}, params=params or {},
         body=Message(bytes=body),
     )  # fmt: skip
-    binding = Message(data=Message(http=http))
+    return await _invoke(function, Message(http=http))
+
+
+async def invoke_timer(function, info):
+    """Let a timer function run, as its host does when it is due; `info` is its TimerInfo in JSON."""
+    return await _invoke(function, Message(json=info))
+
+
+async def _invoke(function, data):
+    binding = Message(data=data)
     binding.name = next(iter(function.bindings))
     binding.WhichOneof = lambda _: "data"
     invocation = Message(

@@ -88,7 +88,7 @@ async def test_a_taken_port_is_said_plainly(functions_process):
 async def test_the_banner_lists_routes_timers_and_refusals(functions_process):
     host = await functions_process(BEHAVIOUR)
     assert f"  A_remove: [DELETE,OPTIONS] {host.url}/v1/items/{{id}}" in host.banner
-    assert "  sweep: timerTrigger: not run here" in host.banner
+    assert "  sweep: timerTrigger 0 0 4 29 2 *" in host.banner
     assert [line for line in host.banner if line.startswith("  reserved: not served")]
 
 

@@ -13,6 +13,7 @@ from awkward import CASES
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 more = func.Blueprint()
 under_way = []
+swept = []
 meeting = threading.Barrier(4)
 
 
@@ -191,9 +192,40 @@ async def reserved(req: func.HttpRequest) -> func.HttpResponse:
     return answer("reserved")
 
 
-@app.timer_trigger(schedule="0 */5 * * * *", arg_name="timer")
+def seen(timer, **more):
+    """All that there is to see of a timer's run, but for the times, which differ."""
+    return {
+        "past_due": timer.past_due,
+        "schedule": timer.schedule,
+        "status": {name: type(value).__name__ for name, value in timer.schedule_status.items()},
+        **more,
+    }
+
+
+@app.timer_trigger(schedule="0 0 4 29 2 *", arg_name="timer")
 async def sweep(timer: func.TimerRequest) -> None:
-    raise AssertionError("timers are not run")
+    swept.append(seen(timer))
+
+
+@app.timer_trigger(schedule="%SWEEP_SCHEDULE%", arg_name="mytimer", use_monitor=False)
+def sweep_unmonitored(mytimer, context: func.Context):
+    thread = threading.current_thread() is threading.main_thread()
+    swept.append(seen(mytimer, function=context.function_name, main_thread=thread))
+
+
+@app.timer_trigger(schedule="0 0 4 29 2 Sun", arg_name="timer", run_on_startup=False, use_monitor=True)
+async def sweep_raises(timer: func.TimerRequest) -> None:
+    raise RuntimeError("the timer failed")
+
+
+@app.timer_trigger(schedule="0 0 4 29 2 *", arg_name="timer")
+async def sweep_returns(timer: func.TimerRequest):
+    return "nobody's"
+
+
+@app.route(route="swept", methods=["GET"])
+async def swept_so_far(req: func.HttpRequest) -> func.HttpResponse:
+    return answer("swept_so_far", swept=swept)
 
 
 app.register_functions(more)
