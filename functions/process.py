@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 from shared.calls.gateway import Gateway, open_gateway
-from shared.config import FunctionsSettings, SettingsInvalid, functions_settings
+from shared.config import UPKEEP_SCHEDULE, FunctionsSettings, SettingsInvalid, functions_settings
 from shared.errors import NotConfigured
 from shared.logs import show_fields
 
@@ -42,6 +42,11 @@ class Process:
             self.faults = (f"internal: {type(error).__name__}",)
         for fault in self.faults:
             logger.critical("the configuration is not good: %s", fault)
+
+    @property
+    def upkeep_schedule(self) -> str:
+        """When upkeep runs, as NCRONTAB; the default where the settings are not good, for a trigger must have one."""
+        return UPKEEP_SCHEDULE if self._settings is None else self._settings.upkeep.schedule
 
     async def gateway(self) -> Gateway:
         """Return the gateway, made at the first call.

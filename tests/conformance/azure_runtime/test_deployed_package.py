@@ -70,6 +70,11 @@ def test_every_function_is_indexed_with_its_route_and_methods(seen):
     }
 
 
+def test_upkeep_has_a_timer_that_the_host_keeps_account_of(seen):
+    (timer,) = seen["bindings"]["upkeep"]
+    assert (timer["type"], timer["schedule"], timer["useMonitor"]) == ("timerTrigger", "0 */5 * * * *", True)
+
+
 def test_health_is_answered_without_settings(seen):
     assert seen["healthz"]["status"] == 200
     assert seen["readyz"]["status"] == 503
