@@ -157,7 +157,7 @@ class Calls:
     def answer(self, call: Call, *, call_connection_id: str, leg: Leg) -> None:
         """Note that a call that was taken is answered by this leg; one that had it until now leaves."""
         if call.transfer is not None:
-            self._settle(call, TransferOutcome.ACCEPTED)
+            self._settle(call, call.transfer, TransferOutcome.ACCEPTED)
         call.leg = leg
         call.call_connection_id = call_connection_id
         call.phase = CallPhase.CONNECTING
@@ -174,7 +174,7 @@ class Calls:
         if call.transfer is None:
             self.finish(call, CallEnd.REJECTED)
         else:
-            self._settle(call, TransferOutcome.BUSY if is_busy else TransferOutcome.DECLINED)
+            self._settle(call, call.transfer, TransferOutcome.BUSY if is_busy else TransferOutcome.DECLINED)
 
     def transfer(self, call: Call, transfer: Transfer) -> None:
         """Let the target of a transfer ring; until it has answered, the call stays with its leg.
@@ -202,7 +202,7 @@ class Calls:
         if call.incoming_call_context in self._ringing:
             self.take(call.incoming_call_context)
         if call.transfer is not None:
-            self._settle(call, TransferOutcome.CALL_ENDED)
+            self._settle(call, call.transfer, TransferOutcome.CALL_ENDED)
         if call.call_connection_id is not None:
             self._answered.pop(call.call_connection_id, None)
         call.end = end
@@ -238,7 +238,7 @@ class Calls:
         if call.transfer is None:
             self.finish(call, CallEnd.NOT_ANSWERED)
         else:
-            self._settle(call, TransferOutcome.NOT_ANSWERED)
+            self._settle(call, call.transfer, TransferOutcome.NOT_ANSWERED)
 
     def _send_on(self, call: Call, target: Identifier) -> None:
         if self.owns(target):
@@ -259,18 +259,16 @@ class Calls:
             after_s = self._ring_seconds if party.does is Manner.RINGS else DEFAULT_AFTER_MS / 1000
 
         def decide() -> None:
-            self._settle(call, _OUTCOMES[party.does])
+            self._settle(call, transfer, _OUTCOMES[party.does])
             if party.does is Manner.ANSWERS:
                 call.phase = CallPhase.TRANSFERRED
                 call.leg = OutsideLeg(call, voice, self.finish)
 
         transfer.timer = asyncio.get_running_loop().call_later(after_s, decide)
 
-    def _settle(self, call: Call, outcome: TransferOutcome) -> None:
+    def _settle(self, call: Call, transfer: Transfer, outcome: TransferOutcome) -> None:
         """End the transfer that is under way: the caller leaves the leg that had them, or stays."""
-        transfer, call.transfer = call.transfer, None
-        if transfer is None:
-            return
+        call.transfer = None
         if call.incoming_call_context in self._ringing:
             self.take(call.incoming_call_context)
         if outcome is not TransferOutcome.ACCEPTED:

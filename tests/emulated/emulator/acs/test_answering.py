@@ -176,6 +176,19 @@ async def test_caller_gives_up_while_the_answer_connects(start_emulator, make_cl
     assert application.event_types() == ["AnswerFailed"]
 
 
+async def test_service_fails_while_the_answer_connects(start_emulator, make_client, application):
+    emulator = await start_emulator(connect_seconds=60.0)
+    client = await make_client(emulator)
+    call = await emulator.calls.place(to="+18005550199", from_="+14255550100", line=Line(rate_hz=16_000))
+    await client.answer(call, application)
+
+    await emulator.calls.close()
+
+    result = (await application.event("AnswerFailed"))["data"]["resultInformation"]
+    assert (result["code"], result["subCode"]) == (500, 9999)
+    assert application.event_types() == ["AnswerFailed"]
+
+
 async def test_call_that_nobody_answers_ends(start_emulator, make_client, application):
     emulator = await start_emulator(ring_seconds=0.02)
     client = await make_client(emulator)

@@ -165,7 +165,7 @@ async def test_rejection_fails_the_transfer(
 
 
 async def test_nobody_answers(start_emulator, make_client, application, happened):
-    emulator = await start_emulator(ring_seconds=0.03)
+    emulator = await start_emulator(ring_seconds=1.0)
     client = await make_client(emulator)
     call = await emulator.calls.place(to=NUMBER.raw_id, from_="+14255550100", line=Line(rate_hz=16_000))
     answered = await client.answer(call, application)
@@ -242,7 +242,7 @@ async def test_caller_hangs_up_in_the_moment_of_the_answer(
 
 
 async def test_caller_hangs_up_while_the_new_leg_connects(start_emulator, make_client, application, happened):
-    emulator = await start_emulator(connect_seconds=0.3)
+    emulator = await start_emulator(connect_seconds=1.0)
     client = await make_client(emulator)
     call = await emulator.calls.place(to=NUMBER.raw_id, from_="+14255550100", line=Line(rate_hz=16_000))
     first = await client.answer(call, application)

@@ -110,7 +110,7 @@ async def test_who_only_rings_is_given_up_when_any_call_is(
     start_emulator, make_client, application, happened
 ):
     emulator = await start_emulator(
-        ring_seconds=0.03, outside_parties={"+14255550177": OutsideParty(does=Manner.RINGS)}
+        ring_seconds=1.0, outside_parties={"+14255550177": OutsideParty(does=Manner.RINGS)}
     )
     client = await make_client(emulator)
     call = await emulator.calls.place(to=NUMBER, from_=CALLER, line=Line(rate_hz=16_000))
