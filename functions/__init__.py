@@ -1,1 +1,1 @@
-"""HTTP edges of the Functions app, one blueprint a file: parse, call shared, answer."""
+"""Edges of the Functions app, HTTP and a timer, one blueprint a file: parse, call shared, answer."""

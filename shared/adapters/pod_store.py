@@ -1,6 +1,7 @@
 """Pods' heartbeats in Table storage: one partition, one row a pod."""
 
 from collections.abc import AsyncIterator, Mapping
+from math import inf
 from typing import Any
 
 from azure.data.tables import UpdateMode
@@ -42,11 +43,27 @@ class TablePodStore:
             query = self._table.query_entities("PartitionKey eq @p and at ge @at", parameters=parameters)
             return [load for entity in [e async for e in query] if (load := _to_load(entity)) is not None]
 
+    async def beats(self) -> dict[str, float]:
+        """Return when every pod last beat, in Unix seconds.
+
+        A row of another make counts as a beat that never grows old: its pod may be alive.
+        """
+        async with store_faults():
+            query = self._table.query_entities("PartitionKey eq @p", parameters={"p": PARTITION})
+            return {entity["RowKey"]: _beat(entity) async for entity in query}
+
     def expire(self, before: float) -> AsyncIterator[int]:
         """Forget the pods that last beat before `before` (Unix seconds); yield how many, page by page."""
         return delete_found(
             self._table, "PartitionKey eq @p and at lt @before", {"p": PARTITION, "before": before}
         )
+
+
+def _beat(entity: Mapping[str, Any]) -> float:
+    try:
+        return float(entity["at"])
+    except (KeyError, TypeError, ValueError):
+        return inf
 
 
 def _to_load(entity: Mapping[str, Any]) -> PodLoad | None:

@@ -56,7 +56,7 @@ class LostCalls:
         Raises:
             StoreUnavailable: the pods' heartbeats, or which calls are open, cannot be read; nothing is closed then.
         """
-        beats = {pod.name: pod.at for pod in await self._pods.since(0)}
+        beats = await self._pods.beats()
         found = await self.open_calls()
         # In any order: a run that has no time for all of them should not leave out the same ones each time.
         random.shuffle(found)

@@ -36,7 +36,8 @@ class CountedMetrics:
                 if scope.scope.name != METER_NAME:
                     continue
                 for metric in scope.metrics:
-                    assert isinstance(metric.data, Sum)
+                    if not isinstance(metric.data, Sum):
+                        continue  # a gauge
                     for point in metric.data.data_points:
                         labels = " ".join(f"{k}={v}" for k, v in sorted((point.attributes or {}).items()))
                         found[metric.name, labels] += int(point.value)

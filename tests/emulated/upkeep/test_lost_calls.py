@@ -189,15 +189,25 @@ async def test_a_row_that_cannot_be_read_keeps_no_other_from_its_end(connections
     assert (await connections.calls.get(record.call_id)).state is CallState.ENDED
 
 
+async def test_a_pod_of_another_release_whose_row_cannot_be_read_counts_as_alive(
+    connections, lost_calls, lay
+):
+    record = await lay()
+    row = {"PartitionKey": "pod", "RowKey": "pod-1", "beat_at": "another word for it"}
+    await connections.tables.get_table_client("pods").create_entity(row)
+    assert await close(lost_calls) == {}
+    assert await connections.calls.get(record.call_id) == record
+
+
 async def test_when_nobody_can_say_which_pods_live_nothing_is_closed(
     connections, lost_calls, lay, monkeypatch
 ):
     record = await lay()
 
-    async def away(_at):
+    async def away():
         raise StoreUnavailable("table storage did not answer")
 
-    monkeypatch.setattr(connections.pods, "since", away)
+    monkeypatch.setattr(connections.pods, "beats", away)
     with pytest.raises(StoreUnavailable):
         await close(lost_calls)
     assert await connections.calls.get(record.call_id) == record
