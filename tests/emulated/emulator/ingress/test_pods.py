@@ -68,6 +68,9 @@ async def pool(ingress, tmp_path):
 class Socket:
     """A connection through the ingress."""
 
+    def __init__(self):
+        self.writer = None
+
     async def open(self, ingress):
         self.reader, self.writer = await asyncio.open_connection("127.0.0.1", ingress.port)
         self.writer.write(UPGRADE)
@@ -85,7 +88,8 @@ class Socket:
                 return False
 
     def close(self):
-        self.writer.transport.abort()
+        if self.writer is not None:
+            self.writer.transport.abort()
 
 
 @pytest.fixture
