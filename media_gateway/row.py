@@ -14,7 +14,14 @@ from media_gateway.timing import Timing
 from shared.core.call import CallRecord, advance
 from shared.core.call_state import CallEvent
 from shared.core.callbacks import EVENT_OF_CALLBACK
-from shared.core.ownership import OwnershipLost, require_epoch, take_ownership
+from shared.core.ownership import (
+    MediaClaim,
+    MediaRefused,
+    OwnershipLost,
+    Refusal,
+    require_epoch,
+    take_ownership,
+)
 from shared.errors import NotFound, StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -153,26 +160,48 @@ async def take_row(
     call_connection_id: str | None,
     pod: str,
     timing: Timing,
+    is_acs_verified: bool = False,
+    is_expired: bool = False,
+    is_owner_dead: Callable[[str], bool] = lambda _: False,
+    clock: Callable[[], float] = time.time,
 ) -> CallRecord:
     """Make this pod the owner of a call, by one conditional update of its row.
 
     While storage is away it is tried again, without end: the caller decides when to cancel. It has to be this
     one that goes on, for only it knows an update of its own whose reply was lost.
 
+    Args:
+        rows: Where the row is.
+        call_id: The call.
+        account_id: Of the token.
+        jti: Of the token.
+        call_connection_id: That the socket names.
+        pod: This one's name.
+        timing: Durations.
+        is_acs_verified: Whether ACS's own JWT came with the socket.
+        is_expired: Whether the token has.
+        is_owner_dead: Tells of a pod, by its name, whether it is known to beat no more.
+        clock: Tells Unix seconds.
+
     Raises:
-        MediaRefused: the token was used before, is not the call's, or the call is over.
+        MediaRefused: the token is not the call's, was used and may not be again, or the call is over.
         NotFound: there is no such call.
     """
+    claim = MediaClaim(account_id, jti, call_connection_id, is_acs_verified, is_expired)
     taken_epoch: int | None = None
 
     def take(record: CallRecord) -> CallRecord:
         nonlocal taken_epoch
-        # An update whose reply was lost comes back as a conflict with ourselves.
-        if taken_epoch == record.epoch and record.owner == pod:
-            return record
-        taken = take_ownership(
-            record, account_id=account_id, jti=jti, call_connection_id=call_connection_id, pod=pod
-        )
+        if taken_epoch is not None and record.epoch >= taken_epoch:
+            # An update whose reply was lost comes back as a conflict with ourselves.
+            if record.epoch == taken_epoch and record.owner == pod:
+                return record
+            # Not to be taken back from another socket: neither would keep it. A pod that has only asked for one is
+            # glad of this one.
+            if record.media_grant_until is None:
+                raise MediaRefused(Refusal.TAKEN_SINCE)
+        is_dead = record.owner is not None and is_owner_dead(record.owner)
+        taken = take_ownership(record, claim, pod=pod, now=clock(), is_owner_dead=is_dead)
         taken_epoch = taken.epoch
         return taken
 

@@ -192,11 +192,12 @@ def _to_entity(record: CallRecord) -> dict[str, Any]:
         "traceparent": record.traceparent,
         "history_dropped": record.history_dropped,
     }
-    optional: dict[str, str | int | None] = {
+    optional: dict[str, str | int | float | None] = {
         "cause": record.cause and record.cause.value,
         "call_connection_id": record.call_connection_id,
         "owner": record.owner,
         "slot": record.slot,
+        "media_grant_until": record.media_grant_until,
     }
     if record.acs_result is not None:
         optional |= {f"acs_{name}": value for name, value in asdict(record.acs_result).items()}
@@ -233,6 +234,7 @@ def _to_record(entity: Mapping[str, Any]) -> CallRecord:
             slot=entity.get("slot"),
             output=get_json(entity, "pii_output", dict[str, str]),
             epoch=entity["epoch"],
+            media_grant_until=entity.get("media_grant_until"),
             history=get_json(entity, "history", tuple[HistoryEntry, ...]),
             history_dropped=entity["history_dropped"],
         )

@@ -51,7 +51,7 @@ class CallRecord:
     server_call_id: str
     variables: Mapping[str, str] = field(repr=False)
     media_jti: str
-    """Id of the one media token minted for the call; good for one socket."""
+    """Id of the one media token minted for the call; when it is good for a second socket, `ownership.py` says."""
     traceparent: str
     times: CallTimes
     state: CallState = CallState.RINGING
@@ -68,6 +68,8 @@ class CallRecord:
     """Output variables: what the agent has set, and leaves with the call."""
     epoch: int = 0
     """Raised by each change of owner; a write with an older epoch is refused."""
+    media_grant_until: float | None = None
+    """Unix seconds: until then a media socket may come again, for somebody has asked ACS to open it."""
     history: tuple[HistoryEntry, ...] = ()
     history_dropped: int = 0
 

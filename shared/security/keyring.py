@@ -136,8 +136,8 @@ class Keyring:
             raise VaultUnavailable("no usable signing key")
         return SigningKey(version.version, self._keys[version.version])
 
-    def verify(self, token: str, *, audience: Audience) -> TokenClaims:
-        """Check a token from memory alone.
+    def verify(self, token: str, *, audience: Audience, may_be_expired: bool = False) -> TokenClaims:
+        """Check a token from memory alone. `may_be_expired` is that of `tokens.verify`.
 
         Raises:
             TokenRejected: the token is not good. `UnknownKey`: the vault was read after the token says it was
@@ -145,7 +145,9 @@ class Keyring:
             VaultUnavailable: its key may be newer than what was read of the vault.
         """
         try:
-            return verify(token, audience=audience, keys=self.verification_keys())
+            return verify(
+                token, audience=audience, keys=self.verification_keys(), may_be_expired=may_be_expired
+            )
         except UnknownKey as unknown:
             if self.refresher.is_newer_than(unknown.made_by):
                 raise

@@ -85,6 +85,8 @@ class TokenClaims:
     account_id: str
     jti: str
     expires_at: int
+    is_expired: bool = False
+    """Only where `verify` was to let that pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,7 @@ _CLAIMS_ONLY: Final = Options(
     strict_aud=True,
 )
 """PyJWT leaves out every check with the signature's, unless told."""
+_CLAIMS_ONLY_EXPIRED_TOO: Final = Options(**{**_CLAIMS_ONLY, "verify_exp": False})
 _SIGNATURE_ONLY: Final = Options(verify_exp=False, verify_iat=False, verify_aud=False, verify_iss=False)
 
 
@@ -130,11 +133,20 @@ def mint(audience: Audience, *, call_id: str, account_id: str, jti: str, signing
     return _encode(claims, signing.kid, signing.key)
 
 
-def verify(token: str, *, audience: Audience, keys: Mapping[str, bytes]) -> TokenClaims:
+def verify(
+    token: str, *, audience: Audience, keys: Mapping[str, bytes], may_be_expired: bool = False
+) -> TokenClaims:
     """Accept what `mint` made for this audience, byte for byte and in its time. Synchronous, from memory alone.
 
     Whatever else is wrong is found before the key is looked up, so that only a token that would be good if its
     key were known is worth reading the keys again.
+
+    Args:
+        token: As it came.
+        audience: What it has to be for.
+        keys: Every key that is good, by its name.
+        may_be_expired: Whether one that is past its own time passes, if it is no older than the longest that any
+            token lives: nothing can be about a call any more after that.
 
     Raises:
         UnknownKey: no key of that name.
@@ -151,11 +163,14 @@ def verify(token: str, *, audience: Audience, keys: Mapping[str, bytes]) -> Toke
             audience=audience.value,
             issuer=ISSUER,
             leeway=CLOCK_LEEWAY_S,
-            options=_CLAIMS_ONLY,
+            options=_CLAIMS_ONLY_EXPIRED_TOO if may_be_expired else _CLAIMS_ONLY,
         )
         claims = msgspec.convert(said, _Claims)
         if not isinstance(kid, str) or not _is_complete(claims, LIFETIME_S[audience]):
             raise TokenRejected(Rejection.MALFORMED)
+        now = time.time() - CLOCK_LEEWAY_S
+        if now - claims.iat >= LONGEST_LIFETIME_S:
+            raise TokenRejected(Rejection.EXPIRED)
         key = keys.get(kid)
         if key is None:
             raise UnknownKey(Rejection.UNKNOWN_KEY, claims.iat)
@@ -173,7 +188,9 @@ def verify(token: str, *, audience: Audience, keys: Mapping[str, bytes]) -> Toke
     # One token has one spelling. Lenient base64, doubled claims and headers that nobody asked for end here.
     if not hmac.compare_digest(_encode(claims, kid, key), token):
         raise TokenRejected(Rejection.MALFORMED)
-    return TokenClaims(claims.call_id, claims.account_id, claims.jti, claims.exp)
+    return TokenClaims(
+        claims.call_id, claims.account_id, claims.jti, claims.exp, is_expired=claims.exp <= now
+    )
 
 
 def _is_complete(claims: _Claims, lifetime_s: int) -> bool:

@@ -16,7 +16,7 @@ from shared.core.call import advance, bind_connection
 from shared.core.call_state import CallEvent, CallState
 from shared.core.callbacks import AcsResult
 from shared.core.ids import new_call_id
-from shared.core.ownership import take_ownership
+from shared.core.ownership import MediaClaim, take_ownership
 from shared.core.profiles import AgentProfile, AudioFormat, ScriptAgent, ScriptStep
 from shared.core.variables import within_limits
 from shared.errors import BodyTooLarge, NotFound, StoreUnavailable
@@ -33,6 +33,7 @@ async def test_a_call_comes_back_as_it_was_written(store):
     record = call_record(
         profile=AgentProfile(name="menu", agent=menu, audio_format=AudioFormat.PCM16K),
         variables={"sessionRef": "\u00e9" * 20_000, "empty": ""},
+        media_grant_until=1016.5,
     )
     record = advance(bind_connection(record, CONNECTION_ID), CallEvent.MEDIA_STARTED, 1001.0)
     record = advance(record, CallEvent.CALL_DISCONNECTED, 1002.0, AcsResult(500, 560503, 503))
@@ -55,15 +56,13 @@ async def test_no_change_is_lost_among_many_writers(store):
 
 
 async def test_of_many_sockets_at_once_one_takes_the_call(store):
-    record = call_record()
+    record, claim = call_record(), MediaClaim("demo", "jti-1", CONNECTION_ID)
     await store.create(record)
 
     async def take(pod):
         return await store.change(
             record.call_id,
-            lambda found: take_ownership(
-                found, account_id="demo", jti="jti-1", call_connection_id=CONNECTION_ID, pod=pod
-            ),
+            lambda found: take_ownership(found, claim, pod=pod, now=1001.0, is_owner_dead=False),
         )
 
     taken = await asyncio.gather(*(take(f"pod-{n}") for n in range(6)), return_exceptions=True)

@@ -36,6 +36,13 @@ def test_no_attack_is_accepted(name, target):
     assert refused.value.reason is attack.reason
 
 
+@pytest.mark.parametrize("name", sorted(set(ATTACKS) - {"expired just past the leeway"}))
+def test_no_other_attack_is_accepted_where_a_token_may_be_expired(name):
+    target = Target(Audience.MEDIA, KEY, "call-1", "jti-1")
+    with pytest.raises(TokenRejected):
+        verify(ATTACKS[name].make(target), audience=Audience.MEDIA, keys=keys_of(target), may_be_expired=True)
+
+
 def test_the_token_that_the_attacks_are_made_from_is_good(target):
     for token in (target.good(), target.token(), target.token(age_s=LIFETIME_S[target.audience] + 3)):
         assert verify(token, audience=target.audience, keys=keys_of(target)).call_id == "call-1"

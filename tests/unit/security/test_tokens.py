@@ -12,7 +12,9 @@ from shared.security.tokens import (
     LIFETIME_S,
     MAX_TOKEN_CHARS,
     Audience,
+    Rejection,
     SigningKey,
+    TokenRejected,
     UnknownKey,
     _Claims,
     _encode,
@@ -53,6 +55,22 @@ def test_a_clock_a_little_ahead_is_forgiven():
     ended = int(time.time()) - CLOCK_LEEWAY_S + 2
     token = signed(claims(iat=ended - 30, exp=ended))
     assert verify(token, audience=Audience.MEDIA, keys=KEYS).jti == "jti-1"
+
+
+@pytest.mark.parametrize(("age_s", "is_expired"), [(0, False), (30, False), (40, True), (10_800, True)])
+def test_a_token_past_its_time_is_told_apart_where_it_may_be_expired(age_s, is_expired):
+    made = int(time.time()) - age_s
+    token = signed(claims(iat=made, exp=made + 30))
+    read = verify(token, audience=Audience.MEDIA, keys=KEYS, may_be_expired=True)
+    assert (read.jti, read.is_expired) == ("jti-1", is_expired)
+
+
+def test_no_token_is_good_once_no_call_can_last_any_more():
+    made = int(time.time()) - 10_800 - CLOCK_LEEWAY_S
+    token = signed(claims(iat=made, exp=made + 30))
+    with pytest.raises(TokenRejected) as refused:
+        verify(token, audience=Audience.MEDIA, keys=KEYS, may_be_expired=True)
+    assert refused.value.reason is Rejection.EXPIRED
 
 
 def test_a_token_of_an_unknown_key_is_told_apart_with_the_time_it_was_made_by():
