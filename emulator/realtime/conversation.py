@@ -57,13 +57,16 @@ class Conversation:
         """Put a client's item behind another, or at the end.
 
         Raises:
-            Refused: there is no such other item, or one of the same id, or no call that the item is the output of.
+            Refused: there is no such other item, or one of the same id, or no call that the item is the output of,
+                or a part of it is not for who says it.
         """
         shown = item.document
         if item.id in self._items:
             raise Refused("invalid_value", "There is an item of this id already.", "item.id")
         if shown["type"] == "function_call_output" and shown["call_id"] not in self._calls():
             raise Refused("invalid_tool_call_id", "There is no function call of this id.", "item.call_id")
+        if shown["type"] == "message":
+            _check_parts(shown)
         if after is None:
             self.append(item)
             return
@@ -113,3 +116,11 @@ class Conversation:
     def _calls(self) -> set[str]:
         shown = (item.document for item in self._items.values())
         return {each["call_id"] for each in shown if each["type"] == "function_call"}
+
+
+def _check_parts(message: Mapping[str, Any]) -> None:
+    """See to it that only what an assistant says is output."""
+    for place, part in enumerate(message["content"]):
+        if part["type"].startswith("input_") == (message["role"] == "assistant"):
+            text = f"Invalid value: '{part['type']}' is not for the role {message['role']}."
+            raise Refused("invalid_value", text, f"item.content[{place}].type")

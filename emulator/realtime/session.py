@@ -88,6 +88,11 @@ class RealtimeSession(WSListener):
         """What the client's `session.update` events have named, in order."""
         return [event["session"] for event in self.received("session.update")]
 
+    @property
+    def items(self) -> list[Mapping[str, Any]]:
+        """The conversation as it stands, in order, with what the client has put into it."""
+        return self.core.conversation.items
+
     def received(self, kind: str | None = None) -> list[Mapping[str, Any]]:
         """Return the client's events of this type, or all; without appends, which are only counted."""
         return [event for event in self.core.received if kind in (None, event["type"])]

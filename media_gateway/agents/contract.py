@@ -20,6 +20,10 @@ MAX_CONVERSATION_CHARS = 8_000
 """Of all lines together, some nine minutes of speech: what an agent that takes over is told of the conversation."""
 
 
+CALLER_STOPS = "caller_stops"
+"""What an agent notes when the caller has stopped to speak, whose beginning it told of by `caller_speaks`."""
+
+
 class Role(StrEnum):
     """Who says something."""
 

@@ -19,7 +19,7 @@ class Script:
         self._sink: AgentSink | None = None
 
     async def open(self, call: CallInfo, sink: AgentSink) -> None:
-        """Get the files, and say the greeting if there is one.
+        """Get the files, and say the greeting if there is one, and the caller has not been greeted.
 
         Raises:
             SoundUnusable: a file cannot be had or does not fit.
@@ -28,7 +28,7 @@ class Script:
         names = (settings.greeting, *(step.play for step in settings.on_digit.values()))
         self._sounds = await self._files.load({name for name in names if name is not None}, call.rate_hz)
         self._sink = sink
-        if self._settings.greeting is not None:
+        if self._settings.greeting is not None and not call.is_resumed:
             self._play(sink, self._settings.greeting)
 
     def send_audio(self, pcm: bytes) -> None:

@@ -78,7 +78,7 @@ class Realtime:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self, call: CallInfo, sink: AgentSink) -> None:
-        """Connect, configure the session, and let the agent greet.
+        """Connect, configure the session, and let the agent greet, or go on where another was lost.
 
         Raises:
             AgentFailed: it cannot be reached, or refuses the session.

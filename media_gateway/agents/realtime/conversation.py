@@ -18,11 +18,12 @@ from typing import Any
 
 import msgspec
 
-from media_gateway.agents.contract import AgentFailed, AgentSink, CallInfo, Role
+from media_gateway.agents.contract import CALLER_STOPS, AgentFailed, AgentSink, CallInfo, Role
 from media_gateway.agents.digits import DigitGroups
 from media_gateway.agents.realtime import messages
+from media_gateway.agents.realtime.dialects import AGENT_TEXT_PARTS
 from media_gateway.agents.realtime.events import AudioDelta, ErrorBody, Event, Kind, ResponseBody
-from media_gateway.agents.realtime.said import Item, Said, remember
+from media_gateway.agents.realtime.said import Item, SaidItems, remember
 from media_gateway.agents.realtime.tools import (
     ArgumentsInvalid,
     read_arguments,
@@ -39,6 +40,7 @@ MAX_FAILED_RESPONSES = 3
 MAX_TOOLS_AT_ONCE = 8
 GOODBYE = "Say goodbye to the caller, in one short sentence."
 GOING_ON = "Tell the caller in one short sentence that you send them on."
+RESUMED = "The line was interrupted for a moment. Go on with the conversation where it stopped."
 PLAIN_CODE = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 
 StartTool = Callable[[HttpTool, Mapping[str, Any], str], None]
@@ -92,7 +94,7 @@ class Conversation:
     """Of `saying`, when audio time passed last."""
     _digits: DigitGroups = field(init=False)
     _tools: dict[str, HttpTool] = field(init=False)
-    _said: Said = field(init=False)
+    _said: SaidItems = field(init=False)
     _dead: OrderedDict[str, None] = field(default_factory=OrderedDict, init=False)
     _active: str | None = field(default=None, init=False)
     """The response in the making."""
@@ -118,11 +120,11 @@ class Conversation:
 
     def __post_init__(self) -> None:
         self._digits = DigitGroups(self.settings.digits_pause_ms)
-        self._said = Said(self.rate_hz, self.sink)
+        self._said = SaidItems(self.rate_hz, self.sink)
         self._tools = {tool.name: tool for tool in self.settings.tools}
 
     def begin(self, call: CallInfo) -> None:
-        """Tell the agent of its call, and let it speak first if the profile says so."""
+        """Tell the agent of its call, and let it speak: first if the profile says so, or on where one was lost."""
         facts: dict[str, object] = {"caller": call.caller, "called": call.called}
         if call.variables:
             facts["variables"] = call.variables
@@ -130,7 +132,14 @@ class Conversation:
         self.send(
             messages.caller_text(f"Facts about this call from the telephone system, no request: {text}")
         )
-        if self.settings.greeting is not None:
+        part = AGENT_TEXT_PARTS[self.settings.dialect]
+        for said in call.conversation:
+            is_caller = said.role is Role.CALLER
+            self.send(messages.caller_text(said.text) if is_caller else messages.agent_text(said.text, part))
+        if call.is_resumed:
+            # Instructions of a response take the place of the session's, without which it could not go on.
+            self._ask("\n\n".join(filter(None, (self.settings.instructions, RESUMED))))
+        elif self.settings.greeting is not None:
             self._ask(self.settings.greeting)
 
     def item_of(self, delta: AudioDelta) -> Item | None:
@@ -250,7 +259,7 @@ class Conversation:
 
     def _on_speech_stopped(self) -> None:
         self._caller_speaks = False
-        self.sink.note("caller_stops")
+        self.sink.note(CALLER_STOPS)
         if self.replies:
             self._waits_ms, self._reply_is_due = 0.0, True
         else:
@@ -288,6 +297,10 @@ class Conversation:
         if response.status == "failed" and not is_cut:
             self._on_failed_response(response_id, response.error_code, asked)
             return
+        if not is_cut and self._is_mute(response, response_id):
+            # What a resumed agent is told it has said are texts, and some models then go on in writing.
+            self._on_failed_response(response_id, "text_only", asked)
+            return
         if not is_cut:
             self._failed_responses = 0
         if self._leaving is not None:
@@ -296,6 +309,11 @@ class Conversation:
             self._ask(self._next.instructions)
         else:
             self._reply_to_tools()
+
+    def _is_mute(self, response: ResponseBody, response_id: str | None) -> bool:
+        """Whether a response has words and no sound."""
+        has_message = any(item.type == "message" for item in response.output)
+        return has_message and not self._said.is_heard_of(response_id)
 
     def _on_failed_response(self, response_id: str | None, code: str, asked: _Ask | None) -> None:
         self._failed_responses += 1

@@ -6,6 +6,7 @@ Sources: the vendors' public documentation and SDKs (openai 3.5x, azure-ai-voice
 |---|---|---|
 | session | nested, `type: realtime` | flat, with the beta's names |
 | audio | 24 kHz only | the call's rate, 16 or 24 kHz |
+| what an agent has said, as a text | part `output_text` | part `text` |
 | key goes in | `Authorization: Bearer`; Azure: `api-key` | `api-key` |
 """
 
@@ -27,6 +28,12 @@ CALLER_MODELS: Mapping[Dialect, str] = {
     Dialect.VOICE_LIVE: "azure-speech",
 }
 """Write down what the caller says, in a call that is recorded and whose profile names no other."""
+AGENT_TEXT_PARTS: Mapping[Dialect, str] = {
+    Dialect.OPENAI: "output_text",
+    Dialect.AZURE_OPENAI: "output_text",
+    Dialect.VOICE_LIVE: "text",
+}
+"""The type of the part that holds a text of the agent's, in an item of a conversation."""
 AZURE_VOICE_ENDS = ("Neural", "HD", "Latest")
 
 

@@ -28,10 +28,12 @@ def session_update(session: Mapping[str, Any], event_id: str) -> bytes:
 
 def caller_text(text: str) -> bytes:
     """Return the message that puts a text into the conversation, as from the caller: data, never instructions."""
-    content = [{"type": "input_text", "text": text}]
-    return _encode(
-        {"type": "conversation.item.create", "item": {"type": "message", "role": "user", "content": content}}
-    )
+    return _message_item("user", "input_text", text)
+
+
+def agent_text(text: str, part: str) -> bytes:
+    """Return the message that puts a text into the conversation that an agent has said; `part` is the dialect's."""
+    return _message_item("assistant", part, text)
 
 
 def tool_output(call_id: str, output: str) -> bytes:
@@ -63,3 +65,8 @@ def response_create(instructions: str | None = None) -> bytes:
 def response_cancel(response_id: str) -> bytes:
     """Return the message that stops a response; where it is over the service answers with a harmless error."""
     return _encode({"type": "response.cancel", "response_id": response_id})
+
+
+def _message_item(role: str, part: str, text: str) -> bytes:
+    item = {"type": "message", "role": role, "content": [{"type": part, "text": text}]}
+    return _encode({"type": "conversation.item.create", "item": item})

@@ -34,7 +34,7 @@ class Item:
     """Whether its words went to the transcript."""
 
 
-class Said:
+class SaidItems:
     """The items of one conversation, the latest `MAX_REMEMBERED` of them.
 
     Args:

@@ -3,7 +3,9 @@
 import asyncio
 import time
 import typing
+from dataclasses import replace
 
+from media_gateway.agents.contract import Role, Said
 from shared.core.call_state import Cause
 from shared.core.profiles import AgentSettings
 from tests.conformance.agents.conftest import SETTINGS, StrictSink
@@ -24,6 +26,19 @@ async def test_takes_a_whole_call(opened, rate_hz):
         agent.send_audio(frame)
     for digit in DIGITS:
         agent.send_dtmf(digit)
+    await agent.close(Cause.CALLER_HUNG_UP)
+
+    assert sink.error is None
+
+
+async def test_takes_a_call_over_and_greets_nobody(new_agent, call_info, rate_hz):
+    said = (Said(Role.AGENT, "Good morning."), Said(Role.CALLER, "Where is my order?"))
+    agent, sink = new_agent(), StrictSink()
+    sink.agent = agent
+    await agent.open(replace(call_info, is_resumed=True, conversation=said), sink)
+    assert sink.said == []
+    for frame in frames_of_a_call(rate_hz):
+        agent.send_audio(frame)
     await agent.close(Cause.CALLER_HUNG_UP)
 
     assert sink.error is None

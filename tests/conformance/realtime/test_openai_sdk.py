@@ -189,6 +189,22 @@ async def test_a_barge_in_cancels_and_is_followed_by_truncation(talking):
         assert truncated.audio_end_ms == 80
 
 
+async def test_what_was_said_before_is_told_again(talking):
+    async with talking() as (talk, service):
+        items = [
+            {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello?"}]},
+            {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hi."}]},
+        ]
+        for item in items:
+            await talk.connection.conversation.item.create(item=item)
+            shown = (await talk.until("conversation.item.done"))[-1].item
+            assert shown.model_dump(include={"role", "content"}, exclude_none=True) == {
+                "role": item["role"],
+                "content": item["content"],
+            }
+        assert [item["role"] for item in service.sessions[0].items] == ["user", "assistant"]
+
+
 async def test_a_function_is_called_and_its_output_taken(talking):
     def answer(question):
         if question.tool_outputs:

@@ -13,6 +13,7 @@ from typing import get_args
 import pytest
 from azure.ai.voicelive.aio import ConnectionClosed, connect
 from azure.ai.voicelive.models import (
+    AssistantMessageItem,
     AudioInputTranscriptionOptions,
     AudioNoiseReduction,
     AzureSemanticVad,
@@ -21,10 +22,12 @@ from azure.ai.voicelive.models import (
     FunctionCallOutputItem,
     FunctionTool,
     InputTextContentPart,
+    OutputTextContentPart,
     RequestAudioContentPart,
     RequestSession,
     ServerEvent,
     SystemMessageItem,
+    UserMessageItem,
 )
 from azure.core.credentials import AccessToken, AzureKeyCredential
 
@@ -167,6 +170,19 @@ async def test_a_barge_in_cancels_and_is_followed_by_truncation():
         (item,) = events[-1].response.output
         await talk.connection.conversation.item.truncate(item_id=item.id, content_index=0, audio_end_ms=80)
         assert (await talk.until("conversation.item.truncated"))[-1].audio_end_ms == 80
+
+
+async def test_what_was_said_before_is_told_again():
+    async with talking() as (talk, service):
+        items = [
+            UserMessageItem(content=[InputTextContentPart(text="Hello?")]),
+            AssistantMessageItem(content=[OutputTextContentPart(text="Hi.")]),
+        ]
+        for item in items:
+            await talk.connection.conversation.item.create(item=item)
+            shown = (await talk.until("conversation.item.created"))[-1].item
+            assert (shown.role, shown.content) == (item.role, item.content)
+        assert [item["role"] for item in service.sessions[0].items] == ["user", "assistant"]
 
 
 async def test_a_function_is_called_and_its_output_taken():

@@ -1,10 +1,11 @@
 """A realtime conversation with a service, a caller and a call that are all made up: no socket, no loop, no clock."""
 
 import json
+from dataclasses import replace
 
 import pybase64
 
-from media_gateway.agents.contract import CallInfo
+from media_gateway.agents.contract import CallInfo, Role, Said
 from media_gateway.agents.realtime.conversation import Conversation
 from media_gateway.agents.realtime.events import AudioDelta, decode
 from shared.core.profiles import Dialect, HttpTool, RealtimeAgent
@@ -20,6 +21,15 @@ CALL = CallInfo(
     called="4:+14255550199",
     variables={"order": "1234"},
     rate_hz=RATE_HZ,
+)
+RESUMED_CALL = replace(
+    CALL,
+    is_resumed=True,
+    conversation=(
+        Said(Role.AGENT, "Good morning."),
+        Said(Role.CALLER, "Where is my order?"),
+        Said(Role.AGENT, "Let me see."),
+    ),
 )
 
 
@@ -149,9 +159,14 @@ class Talk:
         return dict(pairs)
 
     @property
-    def texts(self):
+    def conversation_items(self):
+        """Who said what, of the texts that were put into the conversation."""
         items = [m["item"] for m in self.of_type("conversation.item.create")]
-        return [i["content"][0]["text"] for i in items if i["type"] == "message"]
+        return [(i["role"], i["content"][0]["text"]) for i in items if i["type"] == "message"]
+
+    @property
+    def texts(self):
+        return [text for _, text in self.conversation_items]
 
     @property
     def truncated(self):

@@ -1,13 +1,14 @@
 """Who speaks when, and what was heard: the rules of a conversation with a realtime service, in virtual time."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from media_gateway.agents.realtime.conversation import MAX_FAILED_RESPONSES, SILENT_MS
+from media_gateway.agents.realtime.conversation import MAX_FAILED_RESPONSES, RESUMED, SILENT_MS
 from media_gateway.agents.realtime.messages import ASK_ID
 from media_gateway.agents.realtime.said import MAX_REMEMBERED, MAX_WORDS
-from tests.unit.agents.talk import CALL, Talk
+from tests.unit.agents.talk import CALL, RESUMED_CALL, Talk
 
 GREETING = "Greet the caller."
 
@@ -36,6 +37,52 @@ def test_facts_of_the_call_are_a_text_from_the_caller_s_side(talk):
     (text,) = talk.texts
     facts = json.loads(text[text.index("{") :])
     assert facts == {"caller": CALL.caller, "called": CALL.called, "variables": {"order": "1234"}}
+
+
+class TestTakingOver:
+    def test_what_was_said_so_far_is_told_in_order_after_the_facts(self, talk):
+        talk.conversation.begin(RESUMED_CALL)
+        assert talk.conversation_items[1:] == [
+            ("assistant", "Good morning."),
+            ("user", "Where is my order?"),
+            ("assistant", "Let me see."),
+        ]
+
+    def test_nobody_is_greeted_again_and_the_agent_goes_on_by_its_own_instructions(self):
+        talk = Talk(greeting=GREETING, instructions="You answer calls for a bank.")
+        talk.conversation.begin(RESUMED_CALL)
+        assert talk.asks == ["You answer calls for a bank.\n\n" + RESUMED]
+        assert talk.sent[-1]["type"] == "response.create"
+
+    def test_also_an_agent_that_greets_nobody_and_has_no_instructions(self, talk):
+        talk.conversation.begin(replace(RESUMED_CALL, conversation=()))
+        assert talk.asks == [RESUMED]
+        assert len(talk.texts) == 1
+
+    def test_words_are_data_whoever_said_them(self, talk):
+        talk.conversation.begin(RESUMED_CALL)
+        assert {role for role, _ in talk.conversation_items} == {"user", "assistant"}
+        assert "order" not in talk.asks[0]
+
+    def test_the_caller_who_speaks_at_that_moment_is_answered_instead(self, talk):
+        talk.conversation.begin(RESUMED_CALL)
+        talk.speech_started()
+        talk.created()
+        assert talk.cancelled == ["r1"]
+        talk.done(status="cancelled")
+        talk.speech_stopped()
+        talk.says("r2")
+        talk.done("r2")
+        assert talk.asks == [RESUMED]
+
+    def test_one_that_goes_on_in_writing_is_asked_again_and_given_up(self, talk):
+        talk.conversation.begin(RESUMED_CALL)
+        for number in range(MAX_FAILED_RESPONSES):
+            talk.created(f"r{number}")
+            talk.done(f"r{number}", output=[{"type": "message", "id": f"i{number}"}])
+        assert talk.asks == [RESUMED] * MAX_FAILED_RESPONSES
+        assert talk.notes == [("agent_response_failed", "text_only")] * MAX_FAILED_RESPONSES
+        assert talk.wants == [("failed", "response_failed")]
 
 
 class TestInterrupting:

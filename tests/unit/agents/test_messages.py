@@ -37,6 +37,17 @@ ITEM = "conversation.item.create"
             },
         ),
         (
+            messages.agent_text("Good morning.", "output_text"),
+            {
+                "type": ITEM,
+                "item": {
+                    "type": "message",
+                    "role": "assistant",
+                    "content": [{"type": "output_text", "text": "Good morning."}],
+                },
+            },
+        ),
+        (
             messages.tool_output("c1", '{"ok":true}'),
             {
                 "type": ITEM,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media_gateway.agents.realtime.events import AudioDelta
-from media_gateway.agents.realtime.said import MAX_REMEMBERED, Said
+from media_gateway.agents.realtime.said import MAX_REMEMBERED, SaidItems
 
 RATES = st.sampled_from([16_000, 24_000])
 
@@ -18,7 +18,7 @@ def said_of(rate_hz=24_000):
         transcript=lambda role, text, *, item_id: words.append((role.value, text, item_id)),
         note=lambda event, detail="": words.append(event),
     )
-    return Said(rate_hz, sink), words
+    return SaidItems(rate_hz, sink), words
 
 
 def say(said, samples, item="i1", response="r1"):

@@ -1,5 +1,7 @@
 """The script plays what its keys say."""
 
+from dataclasses import replace
+
 from media_gateway.agents.contract import CallInfo
 from media_gateway.agents.script import Script
 from media_gateway.sounds import Sounds
@@ -27,12 +29,12 @@ class Sink:
         self.events.append(("end",))
 
 
-async def script_of(settings):
+async def script_of(settings, info=INFO):
     files = MemorySounds()
     for name in ("welcome", "hours", "bye"):
         files.files[f"{name}.wav"] = wav_bytes(sound(name), rate_hz=RATE_HZ)
     script, sink = Script(settings, Sounds(files, fetch_s=1)), Sink()
-    await script.open(INFO, sink)
+    await script.open(info, sink)
     return script, sink.events
 
 
@@ -50,6 +52,14 @@ async def test_without_a_greeting_it_is_silent():
     script.send_audio(bytes(640))
     script.send_dtmf("1")
     assert events == []
+
+
+async def test_who_has_been_greeted_already_is_not_greeted_again():
+    settings = ScriptAgent(greeting="welcome.wav", on_digit={"1": ScriptStep(play="hours.wav")})
+    script, events = await script_of(settings, replace(INFO, is_resumed=True))
+    assert events == []
+    script.send_dtmf("1")
+    assert events == [("clear",), ("say", "sound-1", sound("hours"))]
 
 
 async def test_key_interrupts_with_its_sound():

@@ -192,6 +192,15 @@ def test_an_assistants_words_have_the_name_of_the_protocols_generation(talk):
     assert error_of(talk.send("conversation.item.create", item=item))["code"] == "invalid_value"
 
 
+@pytest.mark.parametrize(("role", "part"), [("assistant", "input_text"), ("user", None), ("system", None)])
+def test_what_goes_in_is_of_callers_and_what_comes_out_of_assistants(talk, role, part):
+    part = part or ("text" if talk.dialect == "voice-live" else "output_text")
+    item = {"type": "message", "role": role, "content": [{"type": part, "text": "Good morning."}]}
+    error = error_of(talk.send("conversation.item.create", item=item))
+    assert (error["code"], error["param"]) == ("invalid_value", "item.content[0].type")
+    assert talk.core.conversation.items == []
+
+
 @pytest.mark.parametrize(
     ("change", "code", "param"),
     [
