@@ -13,9 +13,24 @@ class Admitted:
     claim: MediaClaim
 
     @property
+    def account_id(self) -> str:
+        """The account that the token names."""
+        return self.claim.account_id
+
+    @property
+    def jti(self) -> str:
+        """The token's id."""
+        return self.claim.jti
+
+    @property
     def call_connection_id(self) -> str | None:
         """The connection that the socket names; None where it names none, and the row does."""
         return self.claim.call_connection_id
+
+    @property
+    def is_acs_verified(self) -> bool:
+        """Whether ACS's own JWT came with the socket."""
+        return self.claim.is_acs_verified
 
     @property
     def is_expired(self) -> bool:
