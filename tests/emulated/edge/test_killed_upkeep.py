@@ -1,20 +1,14 @@
 """A Functions process is killed at each step of closing a call that nobody holds; the next run, by another, ends it."""
 
 import asyncio
-import time
-import uuid
-from dataclasses import replace
 
 import pytest
 
 from emulator.faults import When
 from emulator.media.line import Line
-from shared.adapters.call_automation import Repeatability
-from shared.core.call import CallTimes, HistoryEntry
-from shared.core.call_state import CallEvent, CallState, Cause
+from shared.core.call_state import CallState, Cause
 from tests.support.cluster import running_cluster
-from tests.support.gateway import CALLER, NUMBER
-from tests.support.records import call_record
+from tests.support.lost_calls import aged, lost_call
 
 STEPS = {
     "before the row is fenced": ("storage.updateEntity:calls", When.BEFORE),
@@ -22,36 +16,6 @@ STEPS = {
     "before the hang-up": ("terminate", When.BEFORE),
     "after the hang-up": ("terminate", When.AFTER),
 }
-
-
-def age(record, seconds):
-    """The call as it stands, but for all that was heard of it, which is `seconds` ago."""
-    at = time.time() - seconds
-    history = tuple(replace(entry, at=at) for entry in record.history)
-    return replace(record, times=CallTimes(created=at, answered=at), history=history)
-
-
-async def lost_call(cluster, line):
-    """A call that is up in ACS, of a pod that died."""
-    placed = await cluster.emulator.calls.place(to=NUMBER, from_=CALLER, line=line)
-    connection_id = await cluster.connections.call_control.answer(
-        incoming_call_context=placed.incoming_call_context,
-        callback_url=f"{cluster.front.url}/nobody",
-        media_url="ws://127.0.0.1:9",
-        audio_format=call_record().profile.audio_format,
-        call_id=call_record().call_id,
-        repeatability=Repeatability(str(uuid.uuid4()), time.time()),
-        cognitive_services_endpoint=None,
-    )
-    record = call_record(
-        CallState.STREAMING,
-        owner="pod-gone",
-        epoch=1,
-        call_connection_id=connection_id,
-        history=(HistoryEntry(0.0, CallEvent.MEDIA_STARTED, CallState.STREAMING),),
-    )
-    await cluster.connections.calls.create(age(record, 120))
-    return placed, record.call_id
 
 
 async def forget_calls(connections):
@@ -73,7 +37,7 @@ async def test_a_process_killed_at_any_step_leaves_no_call_that_nobody_ends(azur
         (other,) = cluster.workers
         for step, (operation, when) in STEPS.items():
             line = Line(rate_hz=16_000)
-            placed, call_id = await lost_call(cluster, line)
+            placed, call_id = await lost_call(cluster.emulator, cluster.connections, line)
             victim = await cluster.add_worker()
             cluster.emulator.faults.hold_next(operation, when=when)
             await run_upkeep(cluster, victim)
@@ -82,7 +46,7 @@ async def test_a_process_killed_at_any_step_leaves_no_call_that_nobody_ends(azur
             held.drop()
             found = await cluster.connections.calls.get(call_id)
             assert not found.state.is_final, step
-            await cluster.connections.calls.change(call_id, lambda record: age(record, 120))
+            await cluster.connections.calls.change(call_id, lambda record: aged(record, 120))
             await run_upkeep(cluster, other)
             async with asyncio.timeout(20):
                 while not (record := await cluster.connections.calls.get(call_id)).state.is_final:

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from dataclasses import replace
 
-from shared.core.call import CallTimes, HistoryEntry
-from shared.core.call_state import CallEvent, CallState, Cause
+from emulator.media.line import Line
+from shared.core.call import CallTimes
+from shared.core.call_state import CallState, Cause
 from shared.core.ids import new_call_id
+from tests.support.lost_calls import lost_call
 from tests.support.records import call_record
 
 
@@ -23,28 +24,14 @@ async def until_final(edge, call_id):
 
 
 async def test_the_caller_of_a_pod_that_died_does_not_hear_silence_for_ever(edge):
-    event = await edge.ring()
-    assert (await edge.deliver([event]))[0] == 200
-    (connection_id,) = edge.answered()
-    call = edge.emulator.calls.find(event["data"]["correlationId"])
-    answered = await edge.connections.claims.key_of_event(event["id"])
-    claim, _ = await edge.connections.claims.read(answered)
-    ago = time.time() - 120
-
-    def held_by_a_pod_that_died(record):
-        entry = HistoryEntry(ago, CallEvent.MEDIA_STARTED, CallState.STREAMING)
-        times = CallTimes(created=ago, answered=ago, streaming=ago)
-        return replace(
-            record, state=CallState.STREAMING, owner="pod-gone", epoch=1, times=times, history=(entry,)
-        )
-
-    await edge.connections.calls.change(claim.call_id, held_by_a_pod_that_died)
-    assert call.end is None
+    line = Line(rate_hz=16_000)
+    edge.lines.append(line)
+    placed, call_id = await lost_call(edge.emulator, edge.connections, line)
+    assert placed.end is None
     await run_upkeep(edge)
-    ended = await until_final(edge, claim.call_id)
+    ended = await until_final(edge, call_id)
     assert (ended.state, ended.cause, ended.epoch) == (CallState.ENDED, Cause.OWNER_LOST, 2)
-    assert ended.call_connection_id == connection_id
-    assert call.end is not None
+    assert placed.end is not None
 
 
 async def test_upkeep_leaves_calls_alone_that_just_ring(edge):
