@@ -18,6 +18,8 @@ class PodLoad:
     calls: int
     capacity: int
     at: float
+    held: tuple[str, ...] = ()
+    """Ids of the calls that it owns, for whoever finds it dead; not read with the rest."""
 
 
 class Room(StrEnum):
