@@ -37,10 +37,15 @@ SILENT_MS = 10_000
 """A response in which nothing happens for so long (of audio time) is given up, and the agent with it."""
 MAX_FAILED_RESPONSES = 3
 """In a row; then the agent has failed."""
+RATE_LIMIT_PAUSE_MS = 1_000
+"""Of audio time, before a response that failed for a rate limit is asked for again; and once more after the next."""
 MAX_TOOLS_AT_ONCE = 8
+TOOLS_AT_END_MS = 5_000
+"""So long (of audio time) the end of the call waits for tools that run: a booking, say, is not to be broken off."""
 GOODBYE = "Say goodbye to the caller, in one short sentence."
 GOING_ON = "Tell the caller in one short sentence that you send them on."
 RESUMED = "The line was interrupted for a moment. Go on with the conversation where it stopped."
+RATE_LIMITED = "rate_limit_exceeded"
 PLAIN_CODE = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 
 StartTool = Callable[[HttpTool, Mapping[str, Any], str], None]
@@ -56,6 +61,8 @@ class _Leaving:
     """Raw id to transfer to; None: the call ends."""
     is_answered: bool = False
     """Whether the tool call was answered, because the agent had to be asked for a goodbye."""
+    is_said: bool = False
+    """Whether the goodbye was said, and only tools are waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +115,8 @@ class Conversation:
     _reply_is_due: bool = field(default=False, init=False)
     """Whether what is waited for is an answer to the caller, which the service begins by itself."""
     _failed_responses: int = field(default=0, init=False)
+    _pause_ms: float = field(default=0.0, init=False)
+    """For how long nothing more is to be asked for."""
     _names: OrderedDict[str, str] = field(default_factory=OrderedDict, init=False)
     """Of tool calls in the making, to the tool's name."""
     _running: set[str] = field(default_factory=set, init=False)
@@ -117,6 +126,8 @@ class Conversation:
     """Whether a tool's output was sent, and no response has begun since."""
     _leaving: _Leaving | None = field(default=None, init=False)
     _left: _Leaving | None = field(default=None, init=False)
+    _tools_left_ms: float = field(default=0.0, init=False)
+    """For how long the end of the call still waits for tools."""
 
     def __post_init__(self) -> None:
         self._digits = DigitGroups(self.settings.digits_pause_ms)
@@ -184,6 +195,13 @@ class Conversation:
         """Let audio time pass. At most once in a while: its users are pauses of seconds."""
         if self._digits.is_open:
             self._on_digits(self._digits.elapse(ms))
+        if self._pause_ms > 0:
+            self._pause_ms -= ms
+            if self._pause_ms <= 0 and self._next is not None:
+                self._ask(self._next.instructions)
+        if self._leaving is not None and self._leaving.is_said:
+            self._tools_left_ms -= ms
+            self._leave(self._leaving)
         if self._waits_ms is None:
             return
         self._waits_ms = 0.0 if self._goes_on_saying() else self._waits_ms + ms
@@ -216,7 +234,10 @@ class Conversation:
         if call_id in self._running:
             self._running.discard(call_id)
             self._answer_tool(call_id, output)
-            self._reply_to_tools()
+            if self._leaving is not None and self._leaving.is_said:
+                self._leave(self._leaving)
+            else:
+                self._reply_to_tools()
 
     def transfer_failed(self, reason: str) -> None:
         """Tell the agent that the caller is still here."""
@@ -321,9 +342,11 @@ class Conversation:
         if self._leaving is not None:
             self._leave_if_said(self._leaving, response_id)
         elif code == "insufficient_quota" or self._failed_responses >= MAX_FAILED_RESPONSES:
-            reasons = {"insufficient_quota": "quota", "rate_limit_exceeded": "rate_limited"}
+            reasons = {"insufficient_quota": "quota", RATE_LIMITED: "rate_limited"}
             self.sink.failed(AgentFailed(reasons.get(code, "response_failed")))
         else:
+            if code == RATE_LIMITED:
+                self._pause_ms = RATE_LIMIT_PAUSE_MS * self._failed_responses
             self._ask((self._next or asked or _Ask()).instructions)
 
     def _on_error(self, error: ErrorBody) -> None:
@@ -413,12 +436,12 @@ class Conversation:
         """Wait for the goodbye, unless there is one already. A transfer under way may still be overtaken by the end."""
         if self._leaving is not None or (self._left is not None and leaving.target is not None):
             raise ArgumentsInvalid("the call is being ended or transferred already")
-        self._leaving = leaving
+        self._leaving, self._tools_left_ms = leaving, TOOLS_AT_END_MS
 
     def _leave_if_said(self, leaving: _Leaving, response_id: str | None) -> None:
         """Leave after a response that had words; one without is followed by another that is asked for some."""
         was_asked = leaving.is_answered and self._next is None  # otherwise that is still to come
-        if was_asked or self._said.is_heard_of(response_id):
+        if leaving.is_said or was_asked or self._said.is_heard_of(response_id):
             self._leave(leaving)
             return
         if not leaving.is_answered:
@@ -428,7 +451,9 @@ class Conversation:
 
     def _leave(self, leaving: _Leaving) -> None:
         self._leaving = self._next = None
-        if leaving.target is None:
+        if leaving.target is None and self._running and self._tools_left_ms > 0:
+            self._leaving = replace(leaving, is_said=True)
+        elif leaving.target is None:
             self.sink.end()
         else:
             self._left = leaving
@@ -454,7 +479,7 @@ class Conversation:
         self._owes_reply = False
         if self._caller_speaks:
             self._next = None
-        elif self._active is not None or self._asked is not None:
+        elif self._active is not None or self._asked is not None or self._pause_ms > 0:
             self._next = ask
             if self._waits_ms is None:
                 self._waits_ms = 0.0

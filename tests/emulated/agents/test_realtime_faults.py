@@ -36,6 +36,15 @@ async def assert_fails(gateway, call, detail, caplog):
     assert [line.detail for line in ends if line.call_id == call.call_id] == [detail]
 
 
+async def talk_until_over(gateway, call, frame):
+    """Let audio time pass as fast as it may, until the call has ended."""
+    async with asyncio.timeout(30):
+        while gateway.row(call).state is not CallState.ENDED:
+            if not call.socket.closed.is_set():
+                call.socket.send_audio(frame)
+            await asyncio.sleep(0)
+
+
 @pytest.fixture(autouse=True)
 def logged(caplog):
     caplog.set_level("INFO")
@@ -233,6 +242,7 @@ async def test_responses_that_fail_in_a_row_are_an_outcome_of_their_own(gateway,
         running_realtime_service(troubles=troubles) as service,
         realtime_call(service, gateway, greeting="Greet the caller.") as (call, session),
     ):
+        await talk_until_over(gateway, call, FRAME)
         await assert_fails(gateway, call, "rate_limited", caplog)
     assert len(session.received("response.create")) == conversation.MAX_FAILED_RESPONSES
 
@@ -248,11 +258,7 @@ async def test_a_service_that_does_not_read_costs_bounded_memory_and_then_the_ca
     async with running_realtime_service() as service, realtime_call(service, gateway) as (call, session):
         await session.expect("conversation.item.create")
         session._transport.underlying_transport.pause_reading()
-        async with asyncio.timeout(30):
-            while gateway.row(call).state is not CallState.ENDED:
-                if not call.socket.closed.is_set():
-                    call.socket.send_audio(FRAME * 10)
-                await asyncio.sleep(0)
+        await talk_until_over(gateway, call, FRAME * 10)
         assert gateway.core.pod.counters["agent_frames_dropped"] > 0
         await assert_fails(gateway, call, "agent_does_not_read", caplog)
         session._transport.underlying_transport.resume_reading()

@@ -5,7 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from media_gateway.agents.realtime.conversation import MAX_FAILED_RESPONSES, RESUMED, SILENT_MS
+from media_gateway.agents.realtime.conversation import (
+    MAX_FAILED_RESPONSES,
+    RATE_LIMIT_PAUSE_MS,
+    RESUMED,
+    SILENT_MS,
+)
 from media_gateway.agents.realtime.messages import ASK_ID
 from media_gateway.agents.realtime.said import MAX_REMEMBERED, MAX_WORDS
 from tests.unit.agents.talk import CALL, RESUMED_CALL, Talk
@@ -279,7 +284,52 @@ class TestFailures:
         talk = Talk(greeting=GREETING)
         talk.conversation.begin(CALL)
         talk.created()
-        talk.done(status="failed", error="rate_limit_exceeded")
+        talk.done(status="failed", error="server_error")
+        assert talk.asks == [GREETING, GREETING]
+
+    def test_after_a_rate_limit_with_a_pause_that_grows(self):
+        talk = Talk(greeting=GREETING)
+        talk.conversation.begin(CALL)
+        for number, pause_ms in enumerate((RATE_LIMIT_PAUSE_MS, 2 * RATE_LIMIT_PAUSE_MS)):
+            before = len(talk.asks)
+            talk.created(f"r{number}")
+            talk.done(f"r{number}", "failed", error="rate_limit_exceeded")
+            talk.elapse(pause_ms - 100)
+            assert len(talk.asks) == before
+            talk.elapse(100)
+            assert len(talk.asks) == before + 1
+        talk.error("rate_limit_exceeded", ASK_ID)
+        assert talk.asks == [GREETING] * 3
+        assert talk.wants == [("failed", "rate_limited")]
+
+    def test_the_caller_who_speaks_in_the_pause_is_answered_and_nothing_is_said_over_it(self):
+        talk = Talk(greeting=GREETING)
+        talk.conversation.begin(CALL)
+        talk.error("rate_limit_exceeded", ASK_ID)
+        talk.speech_started()
+        talk.speech_stopped()
+        talk.says("r2")
+        talk.done("r2")
+        talk.elapse(5 * RATE_LIMIT_PAUSE_MS)
+        assert talk.asks == [GREETING]
+
+    def test_who_presses_keys_in_the_pause_is_answered_after_it(self):
+        talk = Talk(greeting=GREETING)
+        talk.conversation.begin(CALL)
+        talk.error("rate_limit_exceeded", ASK_ID)
+        talk.press("1#")
+        assert talk.asks == [GREETING]
+        talk.elapse(RATE_LIMIT_PAUSE_MS)
+        assert talk.asks == [GREETING, None]
+
+    def test_a_pause_that_ends_while_something_is_said_waits_for_its_end(self):
+        talk = Talk(greeting=GREETING)
+        talk.conversation.begin(CALL)
+        talk.error("rate_limit_exceeded", ASK_ID)
+        talk.says("own")
+        talk.elapse(RATE_LIMIT_PAUSE_MS)
+        assert talk.asks == [GREETING]
+        talk.done("own")
         assert talk.asks == [GREETING, GREETING]
 
     @pytest.mark.parametrize(
@@ -290,6 +340,7 @@ class TestFailures:
             assert talk.wants == []
             talk.created(f"r{number}")
             talk.done(f"r{number}", "failed", error=code)
+            talk.elapse(3 * RATE_LIMIT_PAUSE_MS)
         assert talk.wants == [("failed", reason)]
 
     def test_refused_ones_count_too(self):

@@ -50,7 +50,7 @@ class Watched(Talk):
         self.is_heard_of = set()
         self.has_asked_for_words = False
         self.may_leave = False
-        self.ends_now = None
+        self.goodbye_is_said = False
         super().__init__(**settings)
 
     def on_sent(self, message):
@@ -76,13 +76,13 @@ class Watched(Talk):
 
     def clear(self):
         self.dead |= {self.active} - {None}
-        self.may_leave = False
+        self.may_leave = self.goodbye_is_said = False
         super().clear()
 
     def leave(self, *want):
         assert self.may_leave, "nobody asked for it, or the caller has spoken since"
-        assert self.ends_now in self.is_heard_of or self.has_asked_for_words, "without a word"
-        self.may_leave = self.has_asked_for_words = False
+        assert self.goodbye_is_said or self.has_asked_for_words, "without a word"
+        self.may_leave = self.has_asked_for_words = self.goodbye_is_said = False
         self.wants.append(want)
 
     def transfer(self, target):
@@ -184,7 +184,6 @@ class AnyConversation(RuleBasedStateMachine):
         is_ours = event_id == ASK_ID and code != "response_cancel_not_active"
         if is_ours or code == "conversation_already_has_active_response":
             talk.is_asked = False
-        talk.ends_now = None
         talk.error(code, event_id)
 
     @rule(event=ODD)
@@ -195,11 +194,14 @@ class AnyConversation(RuleBasedStateMachine):
     @rule(
         tool=st.sampled_from(["end_call", "transfer_call", "find_branch", "send_dtmf"]),
         has_words=st.booleans(),
+        has_another=st.booleans(),
     )
-    def a_whole_response_calls_a_tool(self, tool, has_words):
+    def a_whole_response_calls_a_tool(self, tool, has_words, has_another):
         self.a_response_begins()
         if has_words:
             self.audio_comes(ACTIVE, f"item-{self.number}", 1000)
+        if has_another:
+            self.a_tool_is_called(ACTIVE, f"c{self.number % 12}", "find_branch", "{}")
         self.a_tool_is_called(ACTIVE, f"call-{self.number}", tool, '{"destination":"sales","digits":"1"}')
         self.ends(self.talk.active, "completed", (), None)
 
@@ -282,13 +284,13 @@ class AnyConversation(RuleBasedStateMachine):
             for call, name, arguments in calls
         ]
         ended = response or talk.active
-        talk.ends_now = ended
         if ended == talk.active:
             if ended in talk.dead or status == "cancelled" or talk.conversation._caller_speaks:
                 talk.may_leave = False
             else:
                 for call, name, _ in calls:
                     self.expect(call, name)
+            talk.goodbye_is_said = talk.may_leave and (talk.goodbye_is_said or ended in talk.is_heard_of)
             talk.active, talk.is_asked = None, False
             talk.whole |= {
                 item_id

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from media_gateway.agents.realtime.conversation import GOING_ON, GOODBYE, MAX_TOOLS_AT_ONCE
+from media_gateway.agents.realtime.conversation import GOING_ON, GOODBYE, MAX_TOOLS_AT_ONCE, TOOLS_AT_END_MS
 from media_gateway.agents.realtime.messages import ASK_ID
 from tests.unit.agents.talk import TARGETS, Talk
 
@@ -300,6 +300,69 @@ class TestTheGoodbye:
         talk.done()
         assert talk.wants == [("transfer", TARGETS["sales"])]
         assert "already" in error_of(talk.outputs[call_id])
+
+
+class TestToolsAtTheEnd:
+    @pytest.fixture
+    def leaving(self, talk):
+        """A conversation whose goodbye was said while a tool runs, which is `leaving.tool`."""
+        talk.says()
+        talk.tool = talk.call_tool("find_branch")
+        talk.end_call = talk.call_tool("end_call")
+        talk.done()
+        assert talk.wants == []
+        return talk
+
+    def test_the_call_ends_when_they_have_returned(self, leaving):
+        leaving.elapse(TOOLS_AT_END_MS - 100)
+        assert leaving.wants == []
+        leaving.conversation.tool_done(leaving.tool, "{}")
+        assert leaving.wants == [("end",)]
+        assert leaving.asks == []
+        leaving.elapse(TOOLS_AT_END_MS)
+        assert leaving.wants == [("end",)]
+
+    def test_or_when_it_has_waited_long_enough(self, leaving):
+        leaving.elapse(TOOLS_AT_END_MS)
+        assert leaving.wants == [("end",)]
+        leaving.conversation.tool_done(leaving.tool, "{}")
+        assert leaving.wants == [("end",)]
+
+    def test_all_of_them_are_waited_for(self, talk):
+        talk.says()
+        tools = [talk.call_tool("find_branch") for _ in range(2)]
+        talk.call_tool("end_call")
+        talk.done()
+        talk.conversation.tool_done(tools[1], "{}")
+        assert talk.wants == []
+        talk.conversation.tool_done(tools[0], "{}")
+        assert talk.wants == [("end",)]
+
+    def test_the_caller_who_speaks_meanwhile_keeps_the_call(self, leaving):
+        leaving.speech_started()
+        leaving.speech_stopped()
+        leaving.says("r2")
+        leaving.conversation.tool_done(leaving.tool, "{}")
+        leaving.done("r2")
+        leaving.elapse(2 * TOOLS_AT_END_MS)
+        assert ("end",) not in leaving.wants
+        assert "goes on" in error_of(leaving.outputs[leaving.end_call])
+        assert leaving.asks == [None], "only to speak to what the tool returned"
+
+    def test_what_the_service_says_meanwhile_by_itself_makes_it_no_longer(self, leaving):
+        leaving.elapse(TOOLS_AT_END_MS / 2)
+        leaving.says("r2")
+        leaving.done("r2")
+        assert leaving.wants == []
+        leaving.elapse(TOOLS_AT_END_MS / 2)
+        assert leaving.wants == [("end",)]
+
+    def test_a_transfer_does_not_wait_for_the_agent_stays_in_the_call(self, talk):
+        talk.says()
+        talk.call_tool("find_branch")
+        talk.call_tool("transfer_call", {"destination": "sales"})
+        talk.done()
+        assert talk.wants == [("transfer", TARGETS["sales"])]
 
 
 class TestTransfers:
