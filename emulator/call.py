@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from emulator.media.impairment import Impairment
 from emulator.media.network import Network
+from emulator.plays import Play
 from emulator.transfers import Transfer
 from emulator.wire.identifiers import PHONE_PREFIX, Identifier
 from emulator.wire.incoming_call import CustomContext, new_incoming_call_context, new_server_call_id
@@ -30,6 +31,9 @@ MAX_STREAMS = 100
 
 MAX_TRANSFERS = 100
 """Transfers that a call remembers; beyond that the oldest are forgotten."""
+
+MAX_PLAYS = 100
+"""Requests to play something that a call remembers; beyond that the oldest are forgotten."""
 
 Detail = str | int | float | bool
 
@@ -65,8 +69,9 @@ class Happening:
         at: seconds since the call was placed.
         name: ringing, delivered, delivery_failed, answered, rejected, redirected, connected, media_connected,
             media_failed, media_lost, media_left, first_audio, stop_audio, dtmf, dtmf_received, transferring,
-            transfer_accepted, transfer_failed, callback, callback_failed or ended; and of what is done on purpose:
-            impaired, socket_dropped, reader_slowed, reader_recovered.
+            transfer_accepted, transfer_failed, play_started, play_completed, play_failed, play_canceled, callback,
+            callback_failed or ended; and of what is done on purpose: impaired, socket_dropped, reader_slowed,
+            reader_recovered.
         detail: what else there is to say about it.
     """
 
@@ -111,6 +116,7 @@ class Call:
         call_connection_id: the application's leg, the latest one; None until answered.
         transfers: all tries to transfer it, the latest last.
         transfer: the one whose target rings now.
+        plays: what it was to hear besides its media sockets, the latest last.
         happenings: what happened so far, in order.
         forgotten_happenings: how many found no room there.
         streams: counters of every media socket that the call has had, the latest last.
@@ -138,6 +144,7 @@ class Call:
     streams: deque["StreamStats"] = field(default_factory=lambda: deque(maxlen=MAX_STREAMS), repr=False)
     transfers: deque[Transfer] = field(default_factory=lambda: deque(maxlen=MAX_TRANSFERS), repr=False)
     transfer: Transfer | None = field(default=None, repr=False)
+    plays: deque[Play] = field(default_factory=lambda: deque(maxlen=MAX_PLAYS), repr=False)
     leg: Leg | None = field(default=None, repr=False)
     dialled: Identifier = field(init=False)
     called: Identifier = field(init=False)

@@ -9,6 +9,7 @@ from emulator.call import Call, MediaAddress
 from emulator.calls import Calls, UnknownNumber
 from emulator.media.impairment import ImpairmentRefused, read_impairment
 from emulator.media.line import Line
+from emulator.plays import Play
 from emulator.request_body import BodyRefused, read_body
 from emulator.transfers import Transfer
 
@@ -107,20 +108,37 @@ def _details(call: Call) -> dict[str, Any]:
         "mediaStreams": streams,
         "mediaAddress": _shown(address) if address is not None else None,
         "transfers": [_transfer(transfer) for transfer in call.transfers],
+        "plays": [_play(play) for play in call.plays],
     }
 
 
 def _transfer(transfer: Transfer) -> dict[str, Any]:
-    settled_at = transfer.settled_at
     return {
         "target": transfer.target.id,
         "sourceCallerIdNumber": transfer.caller_id.value if transfer.caller_id is not None else None,
         "customContext": msgspec.to_builtins(transfer.custom_context),
         "operationContext": transfer.operation_context,
-        "askedAt": round(transfer.asked_at, 6),
-        "settledAt": round(settled_at, 6) if settled_at is not None else None,
+        "askedAt": _at(transfer.asked_at),
+        "settledAt": _at(transfer.settled_at),
         "outcome": str(transfer.outcome) if transfer.outcome is not None else None,
     }
+
+
+def _play(play: Play) -> dict[str, Any]:
+    return {
+        "sources": msgspec.to_builtins(play.sources),
+        "loop": play.loop,
+        "operationContext": play.operation_context,
+        "askedAt": _at(play.asked_at),
+        "startedAt": _at(play.started_at),
+        "endedAt": _at(play.ended_at),
+        "outcome": str(play.outcome) if play.outcome is not None else None,
+        "subCode": play.sub_code,
+    }
+
+
+def _at(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 6)
 
 
 def _shown(address: MediaAddress) -> dict[str, Any]:

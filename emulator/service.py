@@ -18,6 +18,7 @@ from aiohttp import web
 from emulator.azurite import connection_string
 from emulator.call_automation.api import call_automation_routes
 from emulator.call_automation.leg import LegServices
+from emulator.call_automation.play_sources import PlaySources
 from emulator.callbacks import Callbacks
 from emulator.calls import CALLS, Calls
 from emulator.calls_api import own_routes
@@ -252,7 +253,8 @@ class Emulator:
         )
         web_pubsub = WebPubSub(self.faults, recovery_seconds=settings.web_pubsub_recovery_seconds)
         web_pubsub_key = settings.web_pubsub_access_key
-        services = LegServices(settings, calls, callbacks, identity, tasks)
+        play_sources = PlaySources(session, self.faults, timeout_seconds=settings.request_timeout_seconds)
+        services = LegServices(settings, calls, callbacks, identity, tasks, play_sources)
         await self._serve(
             listener,
             [

@@ -16,6 +16,7 @@ from emulator.wire.call_connection import OperationResult, Participants
 from emulator.wire.custom_context import as_received
 from emulator.wire.errors import AcsError, bad_argument, call_not_found, not_emulated, not_supported
 from emulator.wire.identifiers import Identifier, IdentifierKind, from_request
+from emulator.wire.play import PlayRequest, check_sources
 from emulator.wire.requests import (
     AnswerCallRequest,
     MediaStreamingRequest,
@@ -45,6 +46,8 @@ def call_automation_routes(services: LegServices, gate: Gate) -> list[web.RouteD
         operations.LIST_PARTICIPANTS: perform.list_participants,
         operations.GET_PARTICIPANT: perform.get_participant,
         operations.SEND_DTMF_TONES: perform.send_dtmf_tones,
+        operations.PLAY: perform.play,
+        operations.CANCEL_ALL_MEDIA: perform.cancel_all_media,
     }
     refused: dict[Operation, Perform] = dict.fromkeys(operations.NOT_EMULATED, _not_emulated)
     unknown: dict[Operation, Perform] = {Operation("unknown", "*", "/calling/{path:.*}"): _unknown}
@@ -115,6 +118,18 @@ class _Operations:
         target = _identifier(sent.target_participant, "targetParticipant")
         self._leg(request).send_dtmf_tones(target, sent)
         return Answer(202, msgspec.json.encode(OperationResult(sent.operation_context)))
+
+    async def play(self, request: web.Request, body: bytes) -> Answer:
+        sent = decode(body, PlayRequest)
+        _check_operation_callback_uri(sent.operation_callback_uri)
+        check_sources(sent.play_sources)
+        targets = [_identifier(each, f"playTo[{index}]") for index, each in enumerate(sent.play_to)]
+        self._leg(request).play(targets, sent)
+        return Answer(202)
+
+    async def cancel_all_media(self, request: web.Request, _: bytes) -> Answer:
+        self._leg(request).cancel_all_media()
+        return Answer(202)
 
     async def transfer(self, request: web.Request, body: bytes) -> Answer:
         sent = decode(body, TransferToParticipantRequest)

@@ -36,6 +36,8 @@ TRANSFER = Operation("transferToParticipant", "POST", _CALL + ":transferToPartic
 LIST_PARTICIPANTS = Operation("listParticipants", "GET", _PARTICIPANTS)
 GET_PARTICIPANT = Operation("getParticipant", "GET", _PARTICIPANTS + "/{participantRawId}")
 SEND_DTMF_TONES = Operation("sendDtmfTones", "POST", _CALL + ":sendDtmfTones", repeatable=True)
+PLAY = Operation("play", "POST", _CALL + ":play")
+CANCEL_ALL_MEDIA = Operation("cancelAllMediaOperations", "POST", _CALL + ":cancelAllMediaOperations")
 
 NOT_EMULATED = (
     Operation("createCall", "POST", CALL_CONNECTIONS, repeatable=True),
@@ -45,9 +47,7 @@ NOT_EMULATED = (
     Operation("mute", "POST", _PARTICIPANTS + ":mute", repeatable=True),
     Operation("cancelAddParticipant", "POST", _PARTICIPANTS + ":cancelAddParticipant", repeatable=True),
     Operation("moveParticipants", "POST", _PARTICIPANTS + ":moveHere", repeatable=True),
-    Operation("play", "POST", _CALL + ":play"),
     Operation("recognize", "POST", _CALL + ":recognize"),
-    Operation("cancelAllMediaOperations", "POST", _CALL + ":cancelAllMediaOperations"),
     Operation("startContinuousDtmfRecognition", "POST", _CALL + ":startContinuousDtmfRecognition"),
     Operation("stopContinuousDtmfRecognition", "POST", _CALL + ":stopContinuousDtmfRecognition"),
     Operation("hold", "POST", _CALL + ":hold"),
@@ -75,5 +75,7 @@ ALL = (
     LIST_PARTICIPANTS,
     GET_PARTICIPANT,
     SEND_DTMF_TONES,
+    PLAY,
+    CANCEL_ALL_MEDIA,
     *NOT_EMULATED,
 )

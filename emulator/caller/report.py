@@ -50,7 +50,7 @@ class Outcome:
         end: why it ended, as the emulator says; None when the socket was lost before.
         message: what else the emulator had to say about it.
         states: (name, ms since the call was placed) in order.
-        heard_ms: agent audio that was not silence, in whole frames of 20 ms.
+        heard_ms: audio of the agent, or played by ACS, that was not silence, in whole frames of 20 ms.
         measured: the emulator's own report of the line: gaps, pacing, overflows.
         transfers: tries to send the caller on that were settled.
     """
@@ -131,8 +131,10 @@ def as_text(outcome: Outcome, gates: list[Gate], code: ExitCode, recording: str 
         ("outcome", f"{outcome.end or 'lost'}{f': {outcome.message}' if outcome.message else ''}"),
         ("time to answer", _ms(outcome.answer_ms)),
         ("time to first audio", f"{_ms(outcome.first_audio_ms)} after the answer"),
-        ("heard", f"{outcome.heard_ms} ms of agent audio other than silence"),
+        ("heard", f"{outcome.heard_ms} ms of audio other than silence"),
     ]
+    if prompts_ms := outcome.measured.get("prompt_audio_ms"):
+        rows.append(("played by ACS", f"{prompts_ms:g} ms"))
     rows += [("transfer", _transfer(transfer)) for transfer in outcome.transfers]
     if gaps := outcome.measured.get("gaps"):
         figures = f"mean {gaps['mean_ms']}, p95 {gaps['p95_ms']}, max {gaps['max_ms']} ms"

@@ -18,6 +18,9 @@ OPENID_METADATA: Final = "identity.openidMetadata"
 KEYS: Final = "identity.keys"
 IDENTITY: Final = frozenset({OPENID_METADATA, KEYS})
 
+AZURE_AI: Final = "azure_ai.speak"
+"""ACS lets Azure AI speak a text, for a call that is to hear it."""
+
 STORAGE_OTHER: Final = "storage.other"
 STORAGE: Final = frozenset(
     {
@@ -47,8 +50,8 @@ STORAGE: Final = frozenset(
     }
 )
 
-REQUESTS: Final = CALL_AUTOMATION | KEY_VAULT | IDENTITY | STORAGE | WEB_PUBSUB
-"""Requests of the application to a service: whole answers can be replaced, lost or held."""
+REQUESTS: Final = CALL_AUTOMATION | KEY_VAULT | IDENTITY | STORAGE | WEB_PUBSUB | {AZURE_AI}
+"""Requests to a service, by the application or on its behalf: whole answers can be replaced, lost or held."""
 
 EVENT_GRID: Final = "event_grid.deliver"
 CALLBACK: Final = "callback.deliver"
@@ -58,7 +61,7 @@ MESSAGES: Final = frozenset({EVENT_GRID, CALLBACK, WEB_PUBSUB_DELIVER})
 
 ALL: Final = REQUESTS | MESSAGES
 
-OF_CALLS: Final = CALL_AUTOMATION | {EVENT_GRID, CALLBACK}
+OF_CALLS: Final = CALL_AUTOMATION | {AZURE_AI, EVENT_GRID, CALLBACK}
 """Operations that tell of which call they are."""
 
 WITH_PARTS: Final = frozenset({"key_vault", "storage", "event_grid", "callback", "web_pubsub"})

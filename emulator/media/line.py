@@ -11,9 +11,11 @@ from emulator.media.pcm import (
     duration_ms,
     frame_bytes,
     is_audible,
+    mixed,
     size_of,
 )
 from emulator.media.playout import PLAYOUT_LIMIT_MS, Gaps, Playout
+from emulator.media.prompt import Prompt
 from emulator.media.resample import Resampler
 
 SPEECH_LIMIT_MS: Final = 60_000
@@ -35,7 +37,8 @@ class Listener(Protocol):
 class Line:
     """One caller. Callbacks are synchronous and run on the event loop; they must not block.
 
-    It ticks 50 times a second from `start` to `close`, and without `start` while a listener is attached.
+    It ticks 50 times a second from `start` to `close`, and without `start` while a listener is attached or a prompt
+    is played.
 
     Args:
         rate_hz: the phone's rate, one of 8000, 16000, 24000. Other stream rates are converted.
@@ -77,6 +80,8 @@ class Line:
         self._playout_limit_ms = playout_limit_ms
         self._playout = Playout(rate_hz, self.gaps, limit_ms=playout_limit_ms)
         self._played_ms = 0.0
+        self._prompt: Prompt | None = None
+        self._prompts_ms = 0.0
         self._listener: Listener | None = None
         self._to_listener = _Direction(rate_hz, rate_hz)
         self._to_caller = _Direction(rate_hz, rate_hz)
@@ -151,6 +156,24 @@ class Line:
         if self._on_clear is not None:
             self._on_clear()
 
+    def begin_prompt(self, prompt: Prompt) -> None:
+        """Let the caller hear a prompt too, in place of one that is being played; ignored after `close`."""
+        self.end_prompt()
+        self._prompt = None if self._closed else prompt
+        self._set_ticking()
+
+    def end_prompt(self) -> None:
+        """Cut off the prompt that is being played, if there is one."""
+        self._prompts_ms, self._prompt = self.prompts_ms, None
+        self._set_ticking()
+
+    @property
+    def prompts_ms(self) -> float:
+        """How much of prompts, silent or not, has been played to the caller."""
+        if self._prompt is None:
+            return self._prompts_ms
+        return self._prompts_ms + duration_ms(self._prompt.played_bytes, self.rate_hz)
+
     @property
     def played_ms(self) -> float:
         """How much agent audio, silent or not, has been played to the caller."""
@@ -165,6 +188,7 @@ class Line:
         """Return what was measured, as it appears in reports."""
         return {
             "agent_audio_ms": round(self.played_ms, 1),
+            "prompt_audio_ms": round(self.prompts_ms, 1),
             "gaps": self.gaps.summary(),
             "playout_overflow_ms": round(self.playout_overflow_ms, 1),
             "stopped_ms": round(self.stopped_ms, 1),
@@ -173,7 +197,8 @@ class Line:
         }
 
     def _set_ticking(self) -> None:
-        wanted = not self._closed and (self._started or self._listener is not None)
+        is_used = self._started or self._listener is not None or self._prompt is not None
+        wanted = not self._closed and is_used
         if wanted and not self._ticking:
             self._ticker.add(self._tick)
         elif self._ticking and not wanted:
@@ -185,7 +210,7 @@ class Line:
         said = self._padded(self._speech.take(len(self._silence)))
         if self._listener is not None:
             self._listener.caller_frame(self._to_listener.frame(said), now_s, late_s)
-        heard = self._to_caller.frame(self._playout.frame())
+        heard = self._with_prompt(self._to_caller.frame(self._playout.frame()))
         if heard is not None and self._on_first_audio is not None and is_audible(heard):
             on_first_audio, self._on_first_audio = self._on_first_audio, None
             on_first_audio()
@@ -193,6 +218,12 @@ class Line:
             self._on_audio(heard or self._silence)
         if self._on_tracks is not None:
             self._on_tracks(said or self._silence, heard or self._silence)
+
+    def _with_prompt(self, agent: bytes | None) -> bytes | None:
+        prompt = None if self._prompt is None else self._prompt.frame()
+        if agent is None or prompt is None:
+            return agent if prompt is None else prompt
+        return mixed(agent, prompt)
 
     def _padded(self, pcm: bytes) -> bytes | None:
         if not pcm:

@@ -37,6 +37,12 @@ def is_audible(pcm: bytes) -> bool:
     return bool(samples.max() >= AUDIBLE_PEAK or samples.min() <= -AUDIBLE_PEAK)
 
 
+def mixed(one: bytes, other: bytes) -> bytes:
+    """Return two equally long pieces of audio heard at once; what is too loud is clipped."""
+    sums = np.frombuffer(one, "<i2").astype(np.int32) + np.frombuffer(other, "<i2")
+    return bytes(np.clip(sums, -32768, 32767).astype("<i2").tobytes())
+
+
 class PcmQueue:
     """A bounded first-in first-out buffer of samples.
 

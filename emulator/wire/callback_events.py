@@ -63,6 +63,7 @@ class CallbackEvent(msgspec.Struct, frozen=True, kw_only=True):
     media_streaming_update: MediaStreamingUpdate | None = None
     transfer_target: Identifier | None = None
     transferee: Identifier | None = None
+    failed_play_source_index: int | None = None
 
 
 class CallbackData(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
@@ -76,6 +77,7 @@ class CallbackData(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
     media_streaming_update: MediaStreamingUpdate | None = None
     transfer_target: Identifier | None = None
     transferee: Identifier | None = None
+    failed_play_source_index: int | None = None
     call_connection_id: str
     server_call_id: str
     correlation_id: str
@@ -119,6 +121,7 @@ def callback_body(
         media_streaming_update=event.media_streaming_update,
         transfer_target=event.transfer_target,
         transferee=event.transferee,
+        failed_play_source_index=event.failed_play_source_index,
         call_connection_id=call_connection_id,
         server_call_id=server_call_id,
         correlation_id=correlation_id,

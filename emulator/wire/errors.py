@@ -80,6 +80,11 @@ def missing_configuration(message: str) -> AcsError:
     return AcsError(405, "8522", message)
 
 
+def nothing_to_say(target: str) -> AcsError:
+    """A text or SSML to be spoken is empty."""
+    return AcsError(400, "8582", "The text to play is empty.", target=target)
+
+
 def not_supported(message: str) -> AcsError:
     """ACS does not do this."""
     return AcsError(405, "8520", message)

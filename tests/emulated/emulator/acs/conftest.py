@@ -17,6 +17,7 @@ from emulator.call import Call
 from emulator.media.line import Line
 from emulator.outside import OutsideParty
 from emulator.service import Emulator
+from tests.emulated.emulator.acs.playing import Ear, Files
 from tests.support.acs_application import Application
 
 NUMBER = "+18005550199"
@@ -160,3 +161,18 @@ def transfer(aio_client: CallAutomation) -> Callable[..., Awaitable[Any]]:
         return await aio_client.on_call(connection_id, "transfer_call_to_participant", target, **options)
 
     return ask
+
+
+@pytest.fixture
+async def files() -> AsyncIterator[Files]:
+    """Files for ACS to fetch."""
+    files = Files()
+    await files.start()
+    yield files
+    await files.stop()
+
+
+@pytest.fixture
+def ear() -> Ear:
+    """What a caller hears, whose line is made with it."""
+    return Ear()

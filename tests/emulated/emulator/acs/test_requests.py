@@ -6,7 +6,6 @@ import pytest
 from azure.communication.callautomation import (
     PhoneNumberIdentifier,
     RecognizeInputType,
-    TextSource,
     TranscriptionOptions,
 )
 from azure.core.exceptions import HttpResponseError
@@ -171,9 +170,7 @@ def test_every_published_operation_is_known():
     [
         ("add_participant", [PhoneNumberIdentifier("+14255550177")], {}),
         ("remove_participant", [CALLER], {}),
-        ("play_media", [TextSource(text="Hello")], {}),
         ("start_recognizing_media", [RecognizeInputType.DTMF, CALLER], {"dtmf_max_tones_to_collect": 4}),
-        ("cancel_all_media_operations", [], {}),
         ("hold", [CALLER], {}),
         ("start_transcription", [], {}),
     ],

@@ -85,6 +85,16 @@ def test_the_text_form_says_what_matters():
     assert "120.0 ms dropped" in text
 
 
+def test_what_acs_played_has_a_row_where_there_was_any():
+    played, silent = ({**outcome().measured, "prompt_audio_ms": ms} for ms in (2840.0, 0.0))
+    texts = [
+        as_text(each, *judge(each, Limits()), None)
+        for each in (outcome(measured=played), outcome(measured=silent))
+    ]
+    assert "played by ACS        2840 ms" in texts[0]
+    assert "played by ACS" not in texts[1]
+
+
 def test_what_the_gateway_sent_wrongly_is_named():
     faults = {
         "bad_messages": {"odd size": 3, "not JSON": 1},

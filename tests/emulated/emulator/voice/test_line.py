@@ -1,8 +1,10 @@
 """One caller's line, its ticks made by hand."""
 
+import numpy as np
 import pytest
 
 from emulator.media.line import SPEECH_LIMIT_MS, Line
+from emulator.media.prompt import Prompt
 from tests.support.voice import HandTicker, ramp, tone
 
 FRAME = 640
@@ -189,9 +191,85 @@ def test_the_summary_has_what_reports_need(ticker):
     ticker.run(6)
     assert line.summary() == {
         "agent_audio_ms": 100.0,
+        "prompt_audio_ms": 0.0,
         "gaps": {"count": 0, "mean_ms": 0.0, "p95_ms": 0.0, "max_ms": 0.0},
         "playout_overflow_ms": 20.0,
         "stopped_ms": 0.0,
         "speech_overflow_ms": 0.0,
         "pacing": {"frames": 6, "late_frames": 0, "mean_late_ms": 0.0, "max_late_ms": 0.0, "drift_ms": 0.0},
     }
+
+
+def prompt(pcm, played, *, loops=False):
+    return Prompt(pcm, 16000, loops=loops, on_played=lambda: played.append(True))
+
+
+def test_a_prompt_is_heard_beside_the_agent_to_the_sample(ticker):
+    tape, played = Tape(), []
+    line = Line(rate_hz=16000, ticker=ticker, on_tracks=tape)
+    line.start()
+    line.play(ramp(1, 640))
+    ticker.run()
+    line.begin_prompt(prompt(ramp(5000, 400), played))
+    ticker.run(2)
+    assert played == []
+    ticker.run()
+    agent = np.frombuffer(ramp(1, 640).ljust(4 * FRAME, b"\0"), "<i2")
+    said = np.frombuffer((bytes(FRAME) + ramp(5000, 400)).ljust(4 * FRAME, b"\0"), "<i2")
+    assert tape.heard == (agent + said).tobytes()
+    assert (played, line.prompts_ms, line.played_ms) == ([True], 25, 40)
+
+
+def test_two_who_are_loud_at_once_are_clipped(ticker):
+    tape = Tape()
+    line = Line(rate_hz=16000, ticker=ticker, on_tracks=tape)
+    line.start()
+    loud = np.array([30_000, -30_000] * 160, "<i2").tobytes()
+    line.play(loud)
+    line.begin_prompt(prompt(loud, []))
+    ticker.run()
+    assert tape.heard == np.array([32_767, -32_768] * 160, "<i2").tobytes()
+
+
+def test_a_stop_of_the_agent_does_not_cut_off_a_prompt(ticker):
+    tape, played = Tape(), []
+    line = Line(rate_hz=16000, ticker=ticker, on_tracks=tape)
+    line.start()
+    line.begin_prompt(prompt(ramp(1, 640), played))
+    ticker.run()
+    line.stop_playing()
+    ticker.run(2)
+    assert tape.heard == ramp(1, 640) + bytes(FRAME)
+    assert played == [True]
+
+
+def test_a_prompt_that_loops_has_no_seam_and_no_end(ticker):
+    tape, played = Tape(), []
+    line = Line(rate_hz=16000, ticker=ticker, on_tracks=tape)
+    line.start()
+    line.begin_prompt(prompt(ramp(1, 100), played, loops=True))
+    ticker.run(10)
+    line.end_prompt()
+    ticker.run()
+    assert tape.heard == 32 * ramp(1, 100) + bytes(FRAME)
+    assert (played, line.prompts_ms) == ([], 200)
+
+
+@pytest.mark.parametrize("loops", [False, True])
+def test_a_prompt_without_sound_is_over_at_once(ticker, loops):
+    played = []
+    line = Line(rate_hz=16000, ticker=ticker)
+    line.begin_prompt(prompt(b"", played, loops=loops))
+    ticker.run(2)
+    assert played == [True]
+
+
+def test_a_line_ticks_while_it_has_a_prompt(ticker):
+    line = Line(rate_hz=16000, ticker=ticker)
+    line.begin_prompt(prompt(ramp(1, 320), []))
+    assert ticker.lines == 1
+    line.end_prompt()
+    assert ticker.lines == 0
+    line.close()
+    line.begin_prompt(prompt(ramp(1, 320), []))
+    assert ticker.lines == 0
