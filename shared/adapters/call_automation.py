@@ -9,11 +9,13 @@ from azure.communication.callautomation import (
     AudioFormat,
     CallRejectReason,
     DtmfTone,
+    FileSource,
     MediaStreamingAudioChannelType,
     MediaStreamingContentType,
     MediaStreamingOptions,
     PhoneNumberIdentifier,
     StreamingTransportType,
+    TextSource,
 )
 
 # Public in every other Communication Services package; this one forgot to export it.
@@ -248,6 +250,57 @@ class CallControl:
                 await connection.send_dtmf_tones(tones[start : start + MAX_TONES], participant)
         except (AzureError, TimeoutError) as error:
             raise _as_ours(error) from error
+
+    async def play_file(self, call_connection_id: str, *, url: str, operation_context: str) -> None:
+        """Let ACS fetch a WAV file and play it to the call, with or without a media stream.
+
+        Returns when it has taken the request; PlayCompleted or PlayFailed tells how it went, with
+        `operation_context` in it. What is played already is cut off.
+
+        Args:
+            call_connection_id: The call.
+            url: Of PCM, mono, 16 bits, 16 kHz; ACS comes without credentials.
+            operation_context: Comes back in the callbacks.
+
+        Raises:
+            CallGone: the call is over.
+            AcsRefused: ACS will not play it.
+            AcsUnavailable: anything else; whether it is played is then unknown.
+        """
+        await self._play(call_connection_id, FileSource(url), operation_context)
+
+    async def play_text(
+        self, call_connection_id: str, *, text: str, voice: str, locale: str | None, operation_context: str
+    ) -> None:
+        """Let Azure AI speak to the call; otherwise as `play_file`.
+
+        Args:
+            call_connection_id: The call.
+            text: At most 4,000 characters.
+            voice: Its name, as `en-US-JennyNeural`.
+            locale: Of the text, as `en-US`; None where the voice tells.
+            operation_context: Comes back in the callbacks.
+
+        Raises:
+            CallGone: the call is over.
+            AcsRefused: ACS will not play it: no Azure AI was named when the call was answered, or it is not linked.
+            AcsUnavailable: anything else; whether it is spoken is then unknown.
+        """
+        source = TextSource(text=text, voice_name=voice, source_locale=locale)
+        await self._play(call_connection_id, source, operation_context)
+
+    async def _play(
+        self, call_connection_id: str, source: FileSource | TextSource, operation_context: str
+    ) -> None:
+        connection = self._client.get_call_connection(call_connection_id)
+        try:
+            # The SDK repeats a request whose reply is lost, and ACS cannot tell: the later one is to replace the
+            # first, not to be heard after it.
+            await connection.play_media(
+                source, interrupt_call_media_operation=True, operation_context=operation_context
+            )
+        except (AzureError, TimeoutError) as error:
+            raise _as_ours(error, gone_codes=GONE_CODES - {NOT_NOW}) from error
 
 
 def _as_ours(error: Exception, *, gone_codes: frozenset[str] = GONE_CODES) -> CallGone | AcsUnavailable:

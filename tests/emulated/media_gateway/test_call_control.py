@@ -1,4 +1,4 @@
-"""Transfers and new starts of media, through the real SDK on the emulator."""
+"""Transfers, new starts of media and what ACS plays, through the real SDK on the emulator."""
 
 import asyncio
 import uuid
@@ -9,6 +9,8 @@ import pytest
 
 from emulator.faults import Reset, Status, When
 from emulator.media.line import Line
+from emulator.plays import PlayOutcome
+from emulator.wire.play import TextSource
 from shared.adapters.call_automation import Repeatability
 from shared.adapters.connect import connect
 from shared.core.profiles import AudioFormat
@@ -16,6 +18,8 @@ from shared.core.transfers import TransferContext, context_for
 from shared.errors import AcsRefused, AcsUnavailable, CallGone
 from tests.support.gateway import CALLER, NUMBER, running_emulator
 from tests.support.media import media_test_settings
+from tests.support.playing import BEEP, Ear, Files
+from tests.support.voice import sounds
 
 COLLEAGUE = "4:+14255550177"
 USER = "8:acs:22222222-2222-2222-2222-222222222222_00000014-0000-0000-0000-00000000000b"
@@ -41,9 +45,26 @@ async def acs(emulator):
 
 
 @pytest.fixture
-async def call(emulator, acs):
+async def files():
+    files = Files()
+    await files.start()
+    yield files
+    await files.stop()
+
+
+@pytest.fixture
+def ear():
+    return Ear()
+
+
+@pytest.fixture
+async def call(emulator, acs, ear):
     """A call that was answered and is connected; its media socket reaches nobody."""
-    call = await emulator.calls.place(to=NUMBER, from_=CALLER, line=Line(rate_hz=16_000))
+    return await answered(emulator, acs, ear)
+
+
+async def answered(emulator, acs, ear, cognitive_services_endpoint=None):
+    call = await emulator.calls.place(to=NUMBER, from_=CALLER, line=Line(rate_hz=16_000, on_audio=ear))
     await acs.answer(
         incoming_call_context=call.incoming_call_context,
         callback_url=f"http://{NOWHERE}/",
@@ -51,7 +72,7 @@ async def call(emulator, acs):
         audio_format=AudioFormat.PCM24K,
         call_id="a-call",
         repeatability=Repeatability(str(uuid.uuid4()), time()),
-        cognitive_services_endpoint=None,
+        cognitive_services_endpoint=cognitive_services_endpoint,
     )
     await happened(call, "media_failed")
     return call
@@ -185,3 +206,84 @@ async def test_acs_that_is_away_is_unavailable(emulator, acs, call, fault):
         await acs.start_media(call.call_connection_id, operation_context="media-1")
 
     assert not call.transfers
+
+
+async def test_file_is_heard_without_a_media_stream(acs, call, ear, files):
+    url = files.url("beep.wav")
+    await acs.play_file(call.call_connection_id, url=url, operation_context="apology")
+
+    await happened(call, "play_completed")
+    [play] = call.plays
+    assert (play.sources[0].file.uri, play.operation_context, play.loop) == (url, "apology", False)
+    assert sounds(ear.heard) == BEEP
+
+
+async def test_words_are_spoken_by_the_voice_that_is_asked_for(emulator, acs, ear):
+    call = await answered(emulator, acs, ear, "https://ai.example.com/")
+    await acs.play_text(
+        call.call_connection_id,
+        text="Sorry.",
+        voice="en-US-AvaMultilingualNeural",
+        locale="en-GB",
+        operation_context="apology",
+    )
+
+    await happened(call, "play_completed")
+    [play] = call.plays
+    wanted = TextSource("Sorry.", source_locale="en-GB", voice_name="en-US-AvaMultilingualNeural")
+    assert (play.sources[0].text, play.operation_context) == (wanted, "apology")
+
+
+async def test_words_are_refused_where_no_azure_ai_speaks_them(acs, call):
+    with pytest.raises(AcsRefused):
+        await acs.play_text(
+            call.call_connection_id,
+            text="Sorry.",
+            voice="en-US-JennyNeural",
+            locale=None,
+            operation_context="apology",
+        )
+
+
+async def test_file_whose_reply_is_lost_is_heard_once(emulator, acs, call, ear, files):
+    emulator.faults.fail_next("play", Status(status=503, when=When.AFTER))
+
+    await acs.play_file(call.call_connection_id, url=files.url("beep.wav"), operation_context="apology")
+
+    await happened(call, "play_completed")
+    assert [play.outcome for play in call.plays] == [PlayOutcome.CANCELED, PlayOutcome.COMPLETED]
+    assert sounds(ear.heard).endswith(BEEP)
+
+
+async def play_beep(acs, call):
+    await acs.play_file(
+        call.call_connection_id, url="https://gw.example.com/a.wav", operation_context="apology"
+    )
+
+
+async def test_nothing_is_played_to_a_call_that_is_over(emulator, acs, call):
+    await emulator.calls.caller_hangs_up(call)
+
+    with pytest.raises(CallGone):
+        await play_beep(acs, call)
+
+
+@pytest.mark.parametrize("fault", [Status(status=400, code="8585"), Status(status=405, code="8520")])
+async def test_playing_that_acs_refuses_is_told_from_a_call_that_is_over(emulator, acs, call, fault):
+    emulator.faults.fail_next("play", fault)
+
+    with pytest.raises(AcsRefused):
+        await play_beep(acs, call)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Status(status=503), Status(status=403, code="7606"), Status(status=412, code="8583"), Reset()],
+)
+async def test_acs_that_does_not_play_may_have_been_away(emulator, acs, call, fault):
+    emulator.faults.fail_next("play", fault, times=2)
+
+    with pytest.raises(AcsUnavailable):
+        await play_beep(acs, call)
+
+    assert not call.plays

@@ -17,8 +17,8 @@ from emulator.call import Call
 from emulator.media.line import Line
 from emulator.outside import OutsideParty
 from emulator.service import Emulator
-from tests.emulated.emulator.acs.playing import Ear, Files
 from tests.support.acs_application import Application
+from tests.support.playing import Ear, Files
 
 NUMBER = "+18005550199"
 CALLER = "+14255550100"

@@ -11,8 +11,8 @@ from emulator.call_automation import play_sources
 from emulator.faults import Cut, Delay, FaultRule, Hang, Pause, Reset, Status
 from emulator.media.line import Line
 from emulator.speech import SpeechError
-from tests.emulated.emulator.acs.playing import BEEP, RATE_HZ
 from tests.support.acs_signing import send
+from tests.support.playing import BEEP, RATE_HZ
 from tests.support.records import wav_bytes
 from tests.support.voice import sounds
 

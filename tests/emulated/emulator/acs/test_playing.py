@@ -12,8 +12,8 @@ from emulator.call_automation.playing import MAX_REQUESTS
 from emulator.media.line import Line
 from emulator.media.pcm import is_audible
 from emulator.plays import PlayOutcome
-from tests.emulated.emulator.acs.playing import BEEP, RATE_HZ
 from tests.support.acs_signing import send
+from tests.support.playing import BEEP, RATE_HZ
 from tests.support.shapes import assert_same_shape, example
 from tests.support.voice import sounds
 
