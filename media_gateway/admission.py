@@ -12,7 +12,8 @@ from urllib.parse import parse_qs
 
 from picows import WSUpgradeRequest
 
-from media_gateway.call import Admitted
+from media_gateway.admitted import Admitted
+from shared.core.ownership import MediaClaim
 from shared.security.acs_jwt import AcsTokenVerifier
 from shared.security.keyring import KeyNotRead, Keyring
 from shared.security.tokens import Audience, TokenClaims, TokenRejected, UnknownKey
@@ -36,7 +37,7 @@ class Room(Protocol):
     """Whether there is room on this pod."""
 
     @property
-    def is_stopping(self) -> bool:
+    def is_draining(self) -> bool:
         """Whether nobody is let in any more."""
 
     @property
@@ -81,7 +82,7 @@ class Admission:
         call_id = path.removeprefix(MEDIA_PREFIX)
         if not path.startswith(MEDIA_PREFIX) or not call_id or "/" in call_id:
             raise Refused(HTTPStatus.NOT_FOUND, "no such path")
-        if self.room.is_stopping:
+        if self.room.is_draining:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "the process stops")
         claims = self._check_token(query, call_id)
         self._check_acs(request.headers.get("Authorization"))
@@ -90,7 +91,14 @@ class Admission:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "no room")
         if self.load.is_full:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "saturated")
-        return Admitted(call_id, claims.account_id, claims.jti, connection_id)
+        claim = MediaClaim(
+            claims.account_id,
+            claims.jti,
+            connection_id,
+            is_acs_verified=self.acs_tokens is not None,
+            is_expired=claims.is_expired,
+        )
+        return Admitted(call_id, claim)
 
     def _connection_id(self, request: WSUpgradeRequest) -> str | None:
         """Return the id that ACS gives. A load tool may give none, where ACS need not prove itself."""
@@ -108,7 +116,8 @@ class Admission:
         if len(tokens) != 1:
             raise Refused(HTTPStatus.UNAUTHORIZED, "not one token")
         try:
-            claims = self.keys.verify(tokens[0], audience=Audience.MEDIA)
+            # Media that begin again come with the URL of the answer, however long ago that was.
+            claims = self.keys.verify(tokens[0], audience=Audience.MEDIA, may_be_expired=True)
         except TokenRejected as rejected:
             raise Refused(HTTPStatus.UNAUTHORIZED, f"token: {rejected.reason}") from None
         except KeyNotRead:

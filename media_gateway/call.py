@@ -1,39 +1,47 @@
-"""One call on this pod: from its upgraded socket to its last row.
+"""One call on this pod: from the moment it is owned to its last row.
 
 Frames, keys and the agent's audio pass through here synchronously, in the callbacks of the socket and of the
-agent. Everything that waits (the row, the agent's connection, the end) is in the one task that `run` is, and in
-the task group that it owns. The first reason to end is the one that counts; `call_end.py` then takes over.
+agent. Everything that waits is in the tasks that `run` owns: the agent (`agent_keeper.py`), media that are lost and
+come back (`line.py`), what ACS tells (`inbox.py`), what the agent asks for (`requests.py`), the clock
+(`patience.py`), and the row. The first reason to end is the one that counts; `call_end.py` then takes over.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from time import monotonic_ns
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from picows import WSCloseCode
 
+from media_gateway.agent_keeper import AgentKeeper
 from media_gateway.agents.contract import CallInfo
+from media_gateway.agents.so_far import ConversationSoFar
+from media_gateway.arrival import Arrival
 from media_gateway.call_end import CallEnding, CallParts
-from media_gateway.early import EarlyMedia
-from media_gateway.hang_up import hang_up
-from media_gateway.message_socket import CLOSE_CODES, MessageSocket, SocketLimits
+from media_gateway.fallback import fall_back
+from media_gateway.inbox import Inbox
+from media_gateway.line import Line
+from media_gateway.message_socket import CLOSE_CODES, MessageSocket
+from media_gateway.patience import Patience
+from media_gateway.played_prompts import COMPLETED, FAILED, PlayedPrompts
 from media_gateway.pod import Pod
 from media_gateway.recording.notes import CallFacts, call_facts
 from media_gateway.recording.recorder import Recorder
 from media_gateway.requests import AgentRequests
-from media_gateway.row import OwnedRow, Written, take_row
+from media_gateway.row import OwnedRow, Written
 from media_gateway.speaker import Speaker
 from media_gateway.supervised import FAILURES, EndReason, SupervisedAgent
 from media_gateway.ticker import monotonic_us
-from media_gateway.timing import MAX_MESSAGE_BYTES, SOCKET_BUFFER_BYTES, WRITE_BUFFER_BYTES
+from media_gateway.transfers import Transfers
+from shared.acs.callbacks import read_result
 from shared.acs.media import AudioData, AudioMetadata, DtmfDigit, Flaw, MediaInvalid, decode
+from shared.adapters.call_store import StoredEvent
 from shared.core.call import CallRecord
-from shared.core.call_state import CallEvent
-from shared.core.ownership import MediaRefused, Refusal
+from shared.core.call_state import CallEvent, CallState
+from shared.core.callbacks import EVENT_OF_CALLBACK
 from shared.core.playout import PlayoutLedger
-from shared.errors import NotFound
+from shared.core.profiles import PromptKind
 from shared.wav import SoundUnusable
 
 logger = logging.getLogger(__name__)
@@ -42,65 +50,136 @@ CallerMedia: TypeAlias = AudioData | DtmfDigit
 
 ANNOUNCEMENT = "announcement"
 """The item of what the gateway itself says first."""
+REPROMPT = "reprompt"
+"""The item of what a silent caller is asked."""
 
-MEDIA_SOCKET = SocketLimits(MAX_MESSAGE_BYTES, WRITE_BUFFER_BYTES, SOCKET_BUFFER_BYTES)
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """What the checks before the upgrade proved."""
-
-    call_id: str
-    account_id: str
-    jti: str
-    call_connection_id: str | None
-    """None: the socket does not say; the row does."""
-
-
-class LiveCalls(Protocol):
-    """The calls of this pod."""
-
-    def start(self, call: "Call") -> None:
-        """Run `call` in a task of its own."""
-
-    def own(self, call: "Call") -> bool:
-        """Make `call` the one of its call id; False where another one is."""
+_TIME_STOPS = frozenset({CallState.TRANSFERRING, CallState.FALLBACK, CallState.INTERRUPTED})
 
 
 class Call:
-    """One call; its socket tells it what comes in by `on_...`."""
+    """One call; its socket tells it what comes in by `on_...`.
 
-    def __init__(self, admitted: Admitted, pod: Pod, calls: LiveCalls) -> None:
-        self.call_id = admitted.call_id
-        self.socket = MessageSocket(self, close_s=pod.timing.socket_close_s, limits=MEDIA_SOCKET)
-        self._admitted = admitted
+    Args:
+        record: The call's row, which this pod has just taken.
+        arrival: The socket that it was taken with, and what came on it.
+        pod: This process.
+    """
+
+    def __init__(self, record: CallRecord, arrival: Arrival, pod: Pod) -> None:
+        self.call_id = record.call_id
+        self.socket: MessageSocket = arrival.socket
+        self.over = asyncio.Event()
+        """Set when everything of the call is let go."""
         self._pod = pod
-        self._calls = calls
-        self._received = {"frames": 0, "digits": 0, "ignored": 0, "other_speakers": 0, "early_dropped": 0}
-        self._early = EarlyMedia()
+        self._first = arrival
+        self._received = {"frames": 0, "digits": 0, "ignored": arrival.ignored, "other_speakers": 0}
+        self._early = arrival.early
         self._take: Callable[[CallerMedia], None] = self._early.add
-        """Where the caller's audio and keys go: to `_early`, then to the agent, then nowhere."""
+        """Where the caller's audio and keys go: to `_early`, to the agent, or nowhere."""
         self._listener: Callable[[bytes], None] | None = None
         """Takes the caller's audio while an agent listens: the path of every frame, beside `_take`."""
-        self._metadata: AudioMetadata | None = None
+        self._metadata = arrival.metadata
         self._metadata_came = asyncio.Event()
-        self._caller = ""
+        self._caller = record.caller
         self._recorder: Recorder | None = None
         self._recording: asyncio.Task[None] | None = None
         self._silence = b""
-        self._parts: CallParts | None = None
-        self._stop_by: float | None = None
+        self._is_resumed = record.times.streaming is not None
+        """Whether the caller has been here before: on another pod."""
+        self._so_far = ConversationSoFar()
         self._reason: EndReason | None = None
         self._ended = asyncio.Event()
+        self._media_given_up = asyncio.Event()
+        self._talking: asyncio.Task[None] | None = None
+        self._row = OwnedRow(pod.rows, record, pod.timing, clock=pod.clock)
+        self._inbox = Inbox(pod.rows, record.call_id, pod.timing, self._on_callback)
+        self._line = Line(
+            pod,
+            self._row,
+            self._inbox,
+            on_over=lambda: self.end(EndReason(CallEvent.CALL_DISCONNECTED)),
+            on_given_up=self._media_given_up.set,
+        )
+        rate_hz = record.profile.audio_format.rate_hz
+        ledger = PlayoutLedger(rate_hz, playout_delay_ms=record.profile.playout_delay_ms)
+        self._speaker = Speaker(self.socket, ledger, pod.ticker, clock=pod.clock)
+        self._prompts = pod.prompts.for_call(record.profile)
+        self._patience = Patience(
+            record.profile,
+            self._speaker,
+            is_waiting=lambda: self._row.record.state in _TIME_STOPS,
+            on_duration=lambda: self.end(EndReason(CallEvent.DURATION_REACHED)),
+            on_silence=self._on_silence,
+        )
+        self._transfers = Transfers(pod, self._row, self._inbox)
+        self._played = PlayedPrompts(pod, self._row, self._inbox, self._prompts)
+        self._requests = AgentRequests(
+            pod,
+            self._row,
+            self._speaker,
+            self._transfers,
+            self._patience,
+            self._so_far,
+            on_end=self.end,
+            on_transfer_failed=self._on_transfer_failed,
+        )
+        self._keeper = AgentKeeper(
+            pod,
+            self._speaker,
+            lambda on_failed: SupervisedAgent(
+                lambda: pod.make_agent(record.profile.agent),
+                self._speaker,
+                self._requests,
+                on_failed=on_failed,
+                on_abandoned=pod.abandon,
+            ),
+            comfort=lambda: self._prompts.get(PromptKind.COMFORT),
+            so_far=self._so_far,
+            on_listening=self._on_listening,
+            on_deaf=self._on_deaf,
+        )
+        self._parts = CallParts(
+            row=self._row,
+            socket=self.socket,
+            speaker=self._speaker,
+            keeper=self._keeper,
+            prompts=self._prompts,
+            requests=self._requests,
+            received=self._counts,
+        )
+
+    @property
+    def record(self) -> CallRecord:
+        """The call as this pod knows it."""
+        return self._row.record
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether there is a reason to end."""
+        return self._reason is not None
 
     async def run(self) -> None:
         """Live through the call. Returns when it is over and everything of it is let go."""
         try:
-            record = await self._take_ownership()
-            if record is not None:
-                await self._live(record)
+            await self._live()
         finally:
             self.socket.abort()
+            self.over.set()
+
+    def attach(self, arrival: Arrival) -> None:
+        """Go on with another socket: the one before is lost, or ACS has given it up."""
+        before, self.socket = self.socket, arrival.socket
+        if not before.closed.is_set():
+            before.hand_to(_NOBODY)
+            before.close(WSCloseCode.POLICY_VIOLATION, "replaced")
+        self._parts.socket = self.socket
+        self._begin_with(arrival)
+        self._speaker.attach(self.socket)
+        self._line.back()
+        for message in arrival.early.take():
+            if self._recorder is not None:
+                self._record(self._recorder, message)
+            self._take(message)
 
     def end(self, reason: EndReason) -> None:
         """End the call, unless it is ending already."""
@@ -108,21 +187,39 @@ class Call:
             return
         self._reason = reason
         self._take, self._listener = _drop, None
-        if self._parts is not None:
-            self._parts.agent.mute()
-            self._parts.requests.stop()
+        self._keeper.mute()
+        self._requests.stop()
         self._ended.set()
 
     def stop(self) -> None:
         """End the call because the process stops, waiting no longer than it must."""
-        self._stop_by = asyncio.get_running_loop().time() + self._pod.timing.stop_s
-        if self._parts is not None:
-            self._parts.stop_by = self._stop_by
+        self._parts.stop_by = asyncio.get_running_loop().time() + self._pod.timing.stop_s
         self.end(EndReason(CallEvent.PROCESS_STOPPING))
 
+    async def hand_over(self) -> None:
+        """Let another pod have the call: ACS opens its socket again when this one is closed.
+
+        Where the row cannot say so, the call stays here.
+        """
+        if self._reason is not None:
+            return
+        self._row.note(CallEvent.MEDIA_LOST)
+        self._row.grant_media(self._pod.timing.media_grant_s)
+        if await self._row.write(1, try_s=self._pod.timing.row_write_short_s) is Written.WRITTEN:
+            self._pod.counters["calls_handed_over"] += 1
+            self.end(EndReason(None, "handed_over"))
+
+    def look(self) -> None:
+        """Read what ACS has told of the call."""
+        self._inbox.wake()
+
+    def on_taken(self, epoch: int) -> None:
+        """Look whether the call is still ours, for somebody says that it is not: the row alone tells."""
+        if epoch > self._row.record.epoch:
+            self._row.changed.set()
+
     def on_open(self) -> None:
-        """Begin: the socket is up."""
-        self._calls.start(self)
+        """Nothing: it is open."""
 
     def on_message(self, message: bytes) -> None:
         """Take a message from ACS; runs every 20 ms."""
@@ -158,175 +255,79 @@ class Call:
 
     def on_writable(self) -> None:
         """Send what waited while ACS did not read."""
-        if self._parts is not None:
-            self._parts.speaker.resume()
+        self._speaker.resume()
 
     def on_closed(self) -> None:
-        """End the call, if its socket was not closed because of its end."""
-        self.end(EndReason(CallEvent.MEDIA_LOST))
+        """Wait for media to come back, if the socket was not closed because of the call's end."""
+        if self._reason is None:
+            self._line.lost(self.socket)
 
-    async def _take_ownership(self) -> CallRecord | None:
-        """Make this pod the call's owner, or close the socket and return None.
-
-        A row that is late may be ours all the same, and then nobody else would end the call. So the socket is
-        closed in time, and the row still waited for; what comes of it is a call that has lost its media.
-        """
-        admitted, timing = self._admitted, self._pod.timing
-        taking = asyncio.create_task(
-            take_row(
-                self._pod.rows,
-                self.call_id,
-                account_id=admitted.account_id,
-                jti=admitted.jti,
-                call_connection_id=admitted.call_connection_id,
-                pod=self._pod.name,
-                timing=timing,
-            ),
-            name=f"row of call {self.call_id}",
-        )
-        try:
-            await asyncio.wait((taking,), timeout=timing.ownership_s)
-            if not taking.done():
-                self.end(EndReason(CallEvent.MEDIA_LOST, "store_unavailable"))
-                self._refuse("store_unavailable", WSCloseCode.TRY_AGAIN_LATER)
-                await asyncio.wait((taking,), timeout=timing.ownership_doubt_s)
-        finally:
-            taking.cancel()
-        await asyncio.wait((taking,), timeout=timing.cut_off_s)
-        record = None
-        if not taking.done() or taking.cancelled():
-            await self._hang_up_without_row()
-        else:
-            record = await self._taken(taking)
-        if record is None:
-            await self.socket.closed.wait()
-        return record
-
-    async def _taken(self, taking: asyncio.Task[CallRecord]) -> CallRecord | None:
-        try:
-            record = taking.result()
-        except MediaRefused as refused:
-            self._refuse(refused.reason)
-        except NotFound:
-            self._refuse("no_such_call")
-        except Exception:
-            logger.exception("a call's row failed in an unexpected way", extra={"call_id": self.call_id})
-            self._refuse("internal", WSCloseCode.INTERNAL_ERROR)
-            await self._hang_up_without_row()
-        else:
-            if self._calls.own(self):
-                return record
-            self._refuse(Refusal.TOKEN_USED)
-        return None
-
-    def _refuse(self, reason: str, code: WSCloseCode = WSCloseCode.POLICY_VIOLATION) -> None:
-        self._pod.counters["sockets_refused_after_upgrade"] += 1
-        logger.warning("a media socket lost its call", extra={"call_id": self.call_id, "reason": str(reason)})
-        self.socket.close(code, reason)
-
-    async def _hang_up_without_row(self) -> None:
-        """End a call whose row says nothing: its token was good, and its caller hears nobody."""
-        connection_id = self._admitted.call_connection_id
-        if connection_id is None or not self._calls.own(self):  # another socket of it has got through
-            return
-        outcome = await hang_up(self._pod, connection_id, stop_by=lambda: self._stop_by)
-        self._pod.counters["calls_without_row"] += 1
-        logger.error(
-            "a call without its row was hung up", extra={"call_id": self.call_id, "hang_up": outcome.value}
-        )
-
-    async def _live(self, record: CallRecord) -> None:
-        self._parts = parts = self._make_parts(record)
-        self._caller = record.caller
-        parts.row.note(CallEvent.MEDIA_STARTED)
-        limit = asyncio.get_running_loop().call_later(
-            record.profile.max_duration_s, self.end, EndReason(CallEvent.DURATION_REACHED)
-        )
+    async def _live(self) -> None:
+        record = self._row.record
+        self._row.note(CallEvent.MEDIA_STARTED)
+        if record.state is CallState.FALLBACK:
+            # It was given up on another pod: nothing leads back.
+            self.end(EndReason(CallEvent.FALLBACK_DONE, "taken_over"))
+        self._begin_with(self._first)
         recording = record.profile.recording
-        if recording is not None and recording.announcement is None:
-            self._start_recording(parts, record)
-        asking = asyncio.create_task(parts.requests.run(), name="requests of an agent")
+        if recording is not None and (recording.announcement is None or self._is_resumed):
+            self._start_recording()
+        asking = asyncio.create_task(self._requests.run(), name="requests of an agent")
         is_ours = False
         try:
-            await self._work(parts, record)
+            await self._work()
             if self._reason is not None:
-                is_ours = await CallEnding(parts, self._pod).run(self._reason)
+                is_ours = await CallEnding(self._parts, self._pod).run(self._reason)
         finally:
-            limit.cancel()
             asking.cancel()
-            parts.speaker.close()
+            self._speaker.close()
             self._stop_recording(is_ours=is_ours)
 
-    async def _work(self, parts: CallParts, record: CallRecord) -> None:
+    async def _work(self) -> None:
         """Do what waits while the call is on; returns when it has a reason to end."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                work = (
-                    tasks.create_task(self._connect_agent(parts, record)),
-                    tasks.create_task(self._keep_row(parts.row)),
-                )
+                self._talking = tasks.create_task(self._talk())
+                work = [
+                    tasks.create_task(step)
+                    for step in (
+                        self._prompts.prepare(),
+                        self._line.run(),
+                        self._inbox.run(),
+                        self._patience.run(),
+                        self._keep_row(),
+                        self._go_on_without_media(),
+                    )
+                ]
                 await self._ended.wait()
-                for task in work:
+                for task in (self._talking, *work):
                     task.cancel()
         except* Exception:
             logger.exception("a call failed inside the gateway", extra={"call_id": self.call_id})
             self.end(EndReason(CallEvent.AGENT_FAILED, "internal"))
 
-    def _make_parts(self, record: CallRecord) -> CallParts:
-        profile, pod = record.profile, self._pod
-        ledger = PlayoutLedger(profile.audio_format.rate_hz, playout_delay_ms=profile.playout_delay_ms)
-        row = OwnedRow(pod.rows, record, pod.timing, clock=pod.clock)
-        speaker = Speaker(self.socket, ledger, pod.ticker, clock=pod.clock)
-        requests = AgentRequests(
-            pod, row, speaker, on_end=self.end, on_transfer_failed=self._on_transfer_failed
-        )
-        return CallParts(
-            row=row,
-            socket=self.socket,
-            speaker=speaker,
-            agent=SupervisedAgent(lambda: pod.make_agent(profile.agent), speaker, requests, pod.abandon),
-            requests=requests,
-            received=self._received,
-            stop_by=self._stop_by,
-        )
+    def _begin_with(self, arrival: Arrival) -> None:
+        """Take over a socket, and what happened on it."""
+        arrival.socket.hand_to(self)
+        if arrival.flaw is not None:
+            self.on_flaw(arrival.flaw)
+        if arrival.metadata is not None:
+            self._on_metadata(arrival.metadata)
+        if arrival.socket.closed.is_set():
+            self.on_closed()
 
-    def _start_recording(self, parts: CallParts, record: CallRecord) -> None:
-        recorder = self._pod.recordings.recorder(record, lambda: self._facts(parts.row))
-        self._recorder = parts.speaker.recorder = parts.requests.recorder = recorder
-        self._recording = asyncio.create_task(recorder.run(), name="recorder")
-
-    def _stop_recording(self, *, is_ours: bool) -> None:
-        if self._recorder is not None and self._recording is not None:
-            self._recording.cancel()
-            self._pod.recordings.close(self._recorder, is_ours=is_ours)
-
-    def _facts(self, row: OwnedRow) -> CallFacts:
-        """Tell what is known of the call by now, for its recording."""
-        sent = {} if self._parts is None else self._parts.speaker.counts()
-        return call_facts(
-            row.record,
-            detail="" if self._reason is None else self._reason.detail,
-            counts={f"received_{name}": count for name, count in self._received.items()} | sent,
-        )
-
-    def _on_transfer_failed(self, reason: str) -> None:
-        if self._parts is not None:
-            self._parts.agent.transfer_failed(reason)
-
-    async def _connect_agent(self, parts: CallParts, record: CallRecord) -> None:
-        """Connect the agent when AudioMetadata is here, and give it what the caller said meanwhile."""
-        timing, rate_hz = self._pod.timing, record.profile.audio_format.rate_hz
+    async def _talk(self) -> None:
+        """Have an agent talk with the caller, for as long as one can be had; then fall back."""
+        record, timing = self._row.record, self._pod.timing
         try:
             async with asyncio.timeout(timing.metadata_s):
                 await self._metadata_came.wait()
         except TimeoutError:
-            self.on_flaw(Flaw.NO_METADATA)
-            return
-        if self._metadata is None or self._metadata.rate_hz != rate_hz:
-            self.on_flaw(Flaw.FORMAT_MISMATCH)
-            return
-        self._silence = self._metadata.silence
-        await self._announce(parts, record)
+            if not self._line.is_lost:
+                self.on_flaw(Flaw.NO_METADATA)
+                return
+            await self._metadata_came.wait()
+        await self._announce()
         info = CallInfo(
             call_id=record.call_id,
             account_id=record.account_id,
@@ -334,48 +335,139 @@ class Call:
             caller=record.caller,
             called=record.called,
             variables=record.variables,
-            rate_hz=rate_hz,
+            rate_hz=record.profile.audio_format.rate_hz,
             is_recorded=self._recorder is not None,
+            is_resumed=self._is_resumed,
         )
-        if not await parts.agent.open(info, timeout_s=timing.agent_open_s) or self._reason is not None:
-            return
-        self._take, self._listener = self._to_agent, parts.agent.listener
-        self._received["early_dropped"] = self._early.dropped
-        self._replay(parts, self._early.take())
+        reason = await self._keeper.run(info)
+        await self._fall_back(reason)
 
-    def _replay(self, parts: CallParts, early: Sequence[CallerMedia]) -> None:
+    async def _fall_back(self, reason: str) -> None:
+        """Give the caller what is left; `reason`: why the call cannot go on."""
+        self._requests.note("fallback", reason)
+        await fall_back(
+            self._pod, self._row, self._speaker, self._line, self._prompts, self._played, self._transfers
+        )
+        self.end(EndReason(CallEvent.FALLBACK_DONE, reason))
+
+    async def _go_on_without_media(self) -> None:
+        """Do what can be done when media do not come back: send the caller on, or apologise and hang up."""
+        await self._media_given_up.wait()
+        record = self._row.record
+        if record.state is CallState.FALLBACK:
+            return  # what is left goes on without a word
+        if self._talking is not None:
+            self._talking.cancel()
+        self._keeper.mute()
+        if record.profile.fallback is None:
+            await self._played.play(PromptKind.APOLOGY)
+            if self._line.is_lost:
+                self.end(EndReason(CallEvent.INTERRUPTION_EXPIRED, "media_lost"))
+                return
+        await self._fall_back("media_lost")
+
+    def _on_callback(self, event: StoredEvent) -> None:
+        """Take what ACS has told of the call."""
+        result = read_result(event.data)
+        match EVENT_OF_CALLBACK.get(event.name):
+            case CallEvent.CALL_DISCONNECTED:
+                self.end(EndReason(CallEvent.CALL_DISCONNECTED, result=result))
+            case CallEvent.TRANSFER_ACCEPTED:
+                self.end(EndReason(CallEvent.TRANSFER_ACCEPTED, result=result))
+            case CallEvent.TRANSFER_FAILED:
+                self._transfers.failed(event)
+            case CallEvent.MEDIA_STREAMING_FAILED:
+                if self._line.is_lost:
+                    self._row.note(CallEvent.MEDIA_STREAMING_FAILED, result)
+                self._line.failed()
+            case None if event.name in (COMPLETED, FAILED):
+                self._played.ended(event)
+            case _:
+                pass
+
+    def _on_listening(self, agent: SupervisedAgent) -> None:
+        """Let an agent hear the caller, from what it has missed on."""
+        if self._reason is not None:
+            return
+        self._take, self._listener = self._to_agent, agent.listener
+        self._replay(self._early.take())
+
+    def _on_deaf(self) -> None:
+        """Keep what the caller says for the next agent."""
+        if self._reason is None:
+            self._take, self._listener = self._early.add, None
+
+    def _on_silence(self, before: int) -> None:
+        """Ask a silent caller whether they are there; the last time, end the call."""
+        silence = self._row.record.profile.silence
+        if silence is not None and before < silence.reprompts:
+            self._requests.note("reprompt", "")
+            self._speaker.say(f"{REPROMPT}-{before}", self._prompts.get(PromptKind.REPROMPT), protected=True)
+        else:
+            self.end(EndReason(CallEvent.CALLER_SILENT))
+
+    def _on_transfer_failed(self, reason: str) -> None:
+        if self._keeper.current is not None:
+            self._keeper.current.transfer_failed(reason)
+
+    def _start_recording(self) -> None:
+        recorder = self._pod.recordings.recorder(self._row.record, self._facts)
+        self._recorder = self._speaker.recorder = self._requests.recorder = recorder
+        self._recording = asyncio.create_task(recorder.run(), name="recorder")
+
+    def _stop_recording(self, *, is_ours: bool) -> None:
+        if self._recorder is not None and self._recording is not None:
+            self._recording.cancel()
+            self._pod.recordings.close(self._recorder, is_ours=is_ours)
+
+    def _facts(self) -> CallFacts:
+        """Tell what is known of the call by now, for its recording."""
+        return call_facts(
+            self._row.record,
+            detail="" if self._reason is None else self._reason.detail,
+            counts={f"received_{name}": count for name, count in self._counts().items()}
+            | self._speaker.counts(),
+        )
+
+    def _counts(self) -> dict[str, int]:
+        return {**self._received, "early_dropped": self._early.dropped}
+
+    def _replay(self, early: Sequence[CallerMedia]) -> None:
         """Give the agent what it has missed: what was said between two keys in one piece."""
         frames: list[bytes] = []
         for message in early:
             if isinstance(message, DtmfDigit):
-                self._say_to_agent(parts, frames)
+                self._let_listen(frames)
                 self._to_agent(message)
             elif self._is_callers(message):
                 self._received["frames"] += 1
                 frames.append(message.data or self._silence)
             else:
                 self._received["other_speakers"] += 1
-        self._say_to_agent(parts, frames)
+        self._let_listen(frames)
 
-    def _say_to_agent(self, parts: CallParts, frames: list[bytes]) -> None:
-        if frames:
-            self._let_listen(parts, b"".join(frames))
-            frames.clear()
-
-    def _let_listen(self, parts: CallParts, pcm: bytes) -> None:
+    def _let_listen(self, frames: list[bytes]) -> None:
+        if not frames or self._listener is None:
+            return
         try:
-            parts.agent.listener(pcm)
+            self._listener(b"".join(frames))
         except FAILURES as error:
-            parts.agent.failed(error)
+            self._on_listener_failed(error)
+        frames.clear()
+
+    def _on_listener_failed(self, error: BaseException) -> None:
+        if self._keeper.current is not None:
+            self._keeper.current.failed(error)
 
     def _is_callers(self, message: AudioData) -> bool:
         """Whether audio is the caller's, and not of somebody else on an unmixed stream."""
         return not message.participant or message.participant == self._caller
 
-    async def _announce(self, parts: CallParts, record: CallRecord) -> None:
+    async def _announce(self) -> None:
         """Say that the call is recorded, before anything else. Where that cannot be said, it is not recorded."""
+        record = self._row.record
         recording = record.profile.recording
-        if recording is None or recording.announcement is None:
+        if recording is None or recording.announcement is None or self._is_resumed:
             return
         name, rate_hz = recording.announcement, record.profile.audio_format.rate_hz
         try:
@@ -387,25 +479,33 @@ class Call:
                 "a call is not recorded: its announcement cannot be had", extra={"call_id": self.call_id}
             )
             return
-        self._start_recording(parts, record)
-        parts.speaker.say(ANNOUNCEMENT, sounds[name], protected=True)
+        self._start_recording()
+        self._speaker.say(ANNOUNCEMENT, sounds[name], protected=True)
 
-    async def _keep_row(self, row: OwnedRow) -> None:
-        """Store that the call streams, and look now and then whether it ended without its socket noticing."""
+    async def _keep_row(self) -> None:
+        """Store whatever is noted, soon, and find out whether the call is still ours."""
         await self._metadata_came.wait()
-        if await row.write(self._pod.timing.row_write_tries) is Written.NOT_OURS:
-            self.end(EndReason(None, "ownership_lost"))
-            return
-        while not row.record.state.is_final:
-            await asyncio.sleep(self._pod.timing.events_idle_step_s)
-            if await row.is_disconnected():
-                break
-        self.end(EndReason(CallEvent.CALL_DISCONNECTED))
+        while True:
+            self._row.changed.clear()
+            written = await self._row.write(self._pod.timing.row_write_tries)
+            if written is Written.NOT_OURS:
+                self.end(EndReason(None, "ownership_lost"))
+                return
+            if self._row.record.state.is_final:
+                # Functions had taken this pod for dead, and ended the row.
+                self.end(EndReason(CallEvent.CALL_DISCONNECTED))
+                return
+            if written is Written.FAILED:
+                await asyncio.sleep(self._pod.timing.row_write_short_s)
+            else:
+                await self._row.changed.wait()
 
     def _on_metadata(self, metadata: AudioMetadata) -> None:
-        if self._metadata is not None and metadata.rate_hz != self._metadata.rate_hz:
+        if metadata.rate_hz != self._row.record.profile.audio_format.rate_hz:
             self.on_flaw(Flaw.FORMAT_MISMATCH)
+            return
         self._metadata = metadata
+        self._silence = metadata.silence
         self._metadata_came.set()
 
     def _record(self, recorder: Recorder, message: CallerMedia) -> None:
@@ -416,21 +516,40 @@ class Call:
             recorder.caller(monotonic_us(), message.data or self._silence)
 
     def _to_agent(self, message: CallerMedia) -> None:
-        parts = self._parts
-        if parts is None:
-            return
+        """Give the agent what does not come by the path of every frame."""
+        agent = self._keeper.current
         if isinstance(message, DtmfDigit):
             self._received["digits"] += 1
-            parts.agent.send_dtmf(message.digit)
-        elif message.participant and message.participant != self._caller:
-            self._received["other_speakers"] += 1
-        else:
+            self._patience.caller_said()
+            if agent is not None:
+                agent.send_dtmf(message.digit)
+        elif self._is_callers(message):
             self._received["frames"] += 1
-            self._let_listen(parts, message.data or self._silence)
+            self._let_listen([message.data or self._silence])
+        else:
+            self._received["other_speakers"] += 1
 
-    def _on_listener_failed(self, error: BaseException) -> None:
-        if self._parts is not None:
-            self._parts.agent.failed(error)
+
+class _Nobody:
+    """Takes what still comes on a socket that was replaced."""
+
+    def on_open(self) -> None:
+        """Nothing."""
+
+    def on_message(self, message: bytes) -> None:
+        """Nothing."""
+
+    def on_flaw(self, flaw: Flaw) -> None:
+        """Nothing: it is closed already."""
+
+    def on_writable(self) -> None:
+        """Nothing."""
+
+    def on_closed(self) -> None:
+        """Nothing."""
+
+
+_NOBODY = _Nobody()
 
 
 def _drop(message: CallerMedia) -> None:

@@ -1,41 +1,50 @@
 """The end of a call, from whatever side it comes: in order, in bounded time, with a last write of its row.
 
-| who ends it              | what is done                                                        | cause          |
-|--------------------------|---------------------------------------------------------------------|----------------|
-| the agent                | its words are heard, then the call is hung up                       | AGENT_ENDED    |
-| the agent fails          | the call is hung up                                                 | AGENT_FAILED   |
-| the caller               | CallDisconnected is found in the call's events, or ACS says "gone"  | CALLER_HUNG_UP |
-| nobody: the socket drops | INTERRUPTED; a grace for CallDisconnected; then the call is hung up | MEDIA_LOST     |
-| ACS sends nonsense       | the socket is closed with the reason, and the call hung up          | MEDIA_INVALID  |
-| the clock                | the call is hung up                                                 | MAX_DURATION   |
-| the process stops        | the call is hung up                                                 | PROCESS_STOPPED|
-| another pod              | everything here is let go; nothing is written or hung up            | its own        |
+| who ends it                | what is done                                                       | cause           |
+|----------------------------|--------------------------------------------------------------------|-----------------|
+| the agent                  | its words are heard, then the call is hung up                      | AGENT_ENDED     |
+| nobody can be had to talk  | the fallback has been tried (`fallback.py`); the call is hung up   | AGENT_FAILED    |
+| a transfer                 | the call is somebody else's: ACS ends our leg                      | TRANSFERRED     |
+| the caller                 | CallDisconnected is among the callbacks, or ACS says "gone"        | CALLER_HUNG_UP  |
+| media that stay away       | the call is hung up                                                | MEDIA_LOST      |
+| ACS sends nonsense         | the socket is closed with the reason, and the call hung up         | MEDIA_INVALID   |
+| the clock                  | goodbye is said and heard, then the call is hung up                | MAX_DURATION    |
+| a caller who says nothing  | the same                                                           | CALLER_SILENT   |
+| the process stops          | the same                                                           | PROCESS_STOPPED |
+| another pod                | everything here is let go; nothing is written or hung up           | its own         |
 
 First the row says that the call ends, then the call is hung up, then the row says that it has ended: so a pod
-that lost the call finds out before it hangs anybody up, and one that dies in between leaves the truth. Of a lost
-socket the row says INTERRUPTED until the hang-up has told whether there still was a call. Where the hang-up fails,
+that lost the call finds out before it hangs anybody up, and one that dies in between leaves the truth. Of lost
+media the row says INTERRUPTED until the hang-up has told whether there still was a call. Where the hang-up fails,
 the row stays at ENDING. The row, the log line and the state machine say the same, whatever fails on the way.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from picows import WSCloseCode
 
+from media_gateway.agent_keeper import AgentKeeper
 from media_gateway.hang_up import HangUp, hang_up
 from media_gateway.message_socket import MessageSocket
 from media_gateway.pod import Pod
+from media_gateway.prompts import CallPrompts
 from media_gateway.requests import AgentRequests
 from media_gateway.row import OwnedRow, Written
 from media_gateway.speaker import Speaker
-from media_gateway.supervised import EndReason, SupervisedAgent
-from shared.core.call_state import CallEvent, CallState, Cause
+from media_gateway.supervised import EndReason
+from shared.core.call_state import CallEvent, Cause
+from shared.core.callbacks import AcsResult
+from shared.core.profiles import PromptKind
 
 logger = logging.getLogger(__name__)
 
+GOODBYE = "goodbye"
+"""The item of the gateway's own goodbye."""
+_WITH_GOODBYE = frozenset({CallEvent.DURATION_REACHED, CallEvent.CALLER_SILENT, CallEvent.PROCESS_STOPPING})
 
 T = TypeVar("T")
 
@@ -47,9 +56,10 @@ class CallParts:
     row: OwnedRow
     socket: MessageSocket
     speaker: Speaker
-    agent: SupervisedAgent
+    keeper: AgentKeeper
+    prompts: CallPrompts
     requests: AgentRequests
-    received: dict[str, int]
+    received: Callable[[], Mapping[str, int]]
     """Counts of what came in on the socket, by name."""
     stop_by: float | None = None
     """The loop time by which all must be over, once the process stops."""
@@ -81,27 +91,23 @@ class CallEnding:
             if reason.event is None:
                 await self._let_go()
             else:
-                await self._end(reason.event)
+                await self._end(reason.event, reason.result)
         finally:
             self._log()
         return self._is_ours
 
-    async def _end(self, event: CallEvent) -> None:
+    async def _end(self, event: CallEvent, result: AcsResult | None) -> None:
         row = self._parts.row
         if event is CallEvent.AGENT_ENDED:
             await asyncio.gather(
-                self._in_spite_of_errors(self._let_the_goodbye_be_heard(), None),
+                self._in_spite_of_errors(self._let_the_last_words_be_heard(), None),
                 self._in_spite_of_errors(self._let_keys_be_pressed(), None),
             )
-        elif event is CallEvent.MEDIA_LOST:
-            event = await self._in_spite_of_errors(
-                self._tell_a_hang_up_from_a_lost_socket(), CallEvent.INTERRUPTION_EXPIRED
-            )
-        if event is CallEvent.INTERRUPTION_EXPIRED and row.record.state is not CallState.INTERRUPTED:
-            row.note(CallEvent.MEDIA_LOST)  # what looks into it has failed before it could say so
+        elif event in _WITH_GOODBYE:
+            await self._in_spite_of_errors(self._say_goodbye(), None)
         row.note_first_agent_audio(self._parts.speaker.first_audio_at)
         if event is not CallEvent.INTERRUPTION_EXPIRED:
-            row.note(event)
+            row.note(event, result)
         cause = row.record.cause or Cause.MEDIA_LOST
         await asyncio.gather(
             self._in_spite_of_errors(self._close_agent(cause), None), self._hang_up_and_write(event)
@@ -109,7 +115,10 @@ class CallEnding:
 
     async def _hang_up_and_write(self, event: CallEvent) -> None:
         row = self._parts.row
-        if event is not CallEvent.CALL_DISCONNECTED:
+        if event is CallEvent.TRANSFER_ACCEPTED:
+            await self._write_before_the_hang_up()
+            await self._in_spite_of_errors(self._let_acs_end_our_leg(), None)
+        elif event is not CallEvent.CALL_DISCONNECTED:
             await self._write_before_the_hang_up()
             if not self._is_ours:
                 await self._let_socket_go()
@@ -155,7 +164,7 @@ class CallEnding:
         await self._parts.socket.closed.wait()
 
     async def _close_agent(self, cause: Cause) -> None:
-        await self._parts.agent.close(cause, timeout_s=self._timing.agent_close_s)
+        await self._parts.keeper.close(cause)
 
     async def _in_spite_of_errors(self, step: Awaitable[T], otherwise: T) -> T:
         """Do a step of the end; an error of our own in it must not keep the others from being done."""
@@ -167,7 +176,28 @@ class CallEnding:
             )
             return otherwise
 
-    async def _let_the_goodbye_be_heard(self) -> None:
+    async def _say_goodbye(self) -> None:
+        """Say goodbye in the agent's stead, if anybody hears it."""
+        parts = self._parts
+        if parts.socket.closed.is_set():
+            return
+        parts.speaker.clear()
+        parts.speaker.say(GOODBYE, parts.prompts.get(PromptKind.GOODBYE), protected=True)
+        await parts.speaker.heard_out(self._timing.goodbye_s, unless=self._is_in_vain)
+
+    def _is_in_vain(self) -> bool:
+        """Whether nobody hears what is said, or the process has no time for it."""
+        parts = self._parts
+        if parts.stop_by is None:
+            return parts.socket.closed.is_set()
+        left_s = parts.stop_by - asyncio.get_running_loop().time()
+        return parts.socket.closed.is_set() or left_s < self._timing.hang_up_s
+
+    async def _let_acs_end_our_leg(self) -> None:
+        """Wait for ACS to end what is left of a call that was transferred; whoever has it now is not hung up on."""
+        await _wait(self._parts.socket.closed, self._timing.transfer_end_s)
+
+    async def _let_the_last_words_be_heard(self) -> None:
         """Wait until the caller has heard all that was said, is gone, or has had `goodbye_s`."""
         parts = self._parts
         await parts.speaker.heard_out(
@@ -181,33 +211,6 @@ class CallEnding:
                 await self._parts.requests.done()
         except TimeoutError:
             self._pod.counters["keys_failed"] += 1
-
-    async def _tell_a_hang_up_from_a_lost_socket(self) -> CallEvent:
-        """Find out what a socket that ended without us means."""
-        row, end = self._parts.row, self._parts.socket.end
-        if end.is_normal and await self._disconnected_within(self._timing.disconnect_wait_s):
-            return CallEvent.CALL_DISCONNECTED
-        self._pod.counters["media_lost"] += 1
-        row.note(CallEvent.MEDIA_LOST)
-        _, is_disconnected = await asyncio.gather(
-            self._write_before_the_hang_up(),
-            self._disconnected_within(self._timing.interruption_grace_s),
-        )
-        if is_disconnected:
-            return CallEvent.CALL_DISCONNECTED
-        return CallEvent.PROCESS_STOPPING if self._parts.stopping else CallEvent.INTERRUPTION_EXPIRED
-
-    async def _disconnected_within(self, seconds: float) -> bool:
-        """Whether ACS tells by callback, now or in that time, that the call is over."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
-        while True:
-            if await self._parts.row.is_disconnected():
-                return True
-            left = deadline - loop.time()
-            if left <= 0 or self._parts.stopping:
-                return False
-            await asyncio.sleep(min(left, self._timing.events_step_s))
 
     async def _close_socket(self) -> None:
         """Let ACS close its socket, as it does at the end of a call; after a while, close it ourselves."""
@@ -238,7 +241,7 @@ class CallEnding:
                 "close_code": parts.socket.end.code,
                 "seconds": round(self._pod.clock() - record.times.created, 3),
                 "write_pauses": parts.socket.write_pauses,
-                "received": parts.received,
+                "received": parts.received(),
                 "sent": parts.speaker.counts(),
             },
         )

@@ -1,57 +1,100 @@
-"""The calls of this process: how many there may be, and how they all end."""
+"""The calls of this process: how many there may be, whose a socket is, and how they all end."""
 
 import asyncio
 import logging
+from collections.abc import Callable
 
-from media_gateway.call import Admitted, Call
+from media_gateway.admitted import Admitted
+from media_gateway.arrival import Arrival
+from media_gateway.call import Call
 from media_gateway.pod import Pod
+from shared.core.ownership import MediaRefused, Refusal, take_ownership
+from shared.core.signals import CallTaken, Signal
 
 logger = logging.getLogger(__name__)
 
 
 class Calls:
-    """Owns the task of every call.
+    """Owns the task of every call, and of every socket that is not yet a call's.
 
     Args:
         pod: What the calls share.
         capacity: How many may be here at once; one that is ending counts until it is over.
+        is_owner_dead: Whether a pod, by its name, is known to be gone.
     """
 
-    def __init__(self, pod: Pod, capacity: int) -> None:
+    def __init__(
+        self, pod: Pod, capacity: int, is_owner_dead: Callable[[str], bool] = lambda _name: False
+    ) -> None:
         self.capacity = capacity
-        self.is_stopping = False
+        self.is_draining = False
+        """Whether the process stops, and takes no more calls."""
         self._pod = pod
-        self._tasks: dict[Call, asyncio.Task[None]] = {}
-        self._by_id: dict[str, Call] = {}
+        self._is_owner_dead = is_owner_dead
+        self._arrivals: dict[Arrival, asyncio.Task[None]] = {}
+        self._live: dict[str, Call] = {}
+        self._is_empty = asyncio.Event()
 
     def __len__(self) -> int:
-        return len(self._tasks)
+        return len(self._arrivals)
 
     @property
     def has_room(self) -> bool:
         """Whether one more may come."""
-        return not self.is_stopping and len(self._tasks) < self.capacity
+        return not self.is_draining and len(self._arrivals) < self.capacity
 
-    def new(self, admitted: Admitted) -> Call:
-        """Return a call for a socket that is being upgraded; it starts itself when that is done."""
-        return Call(admitted, self._pod, self)
+    @property
+    def held_ids(self) -> tuple[str, ...]:
+        """The calls that this pod owns."""
+        return tuple(self._live)
 
-    def start(self, call: Call) -> None:
-        """Run `call` in a task of its own."""
-        task = asyncio.create_task(call.run(), name=f"call {call.call_id}")
-        self._tasks[call] = task
-        task.add_done_callback(lambda _: self._forget(call))
+    def new(self, admitted: Admitted) -> Arrival:
+        """Return what takes a socket that is being upgraded; it reports when that is done."""
+        return Arrival(admitted, self._pod, self)
 
-    def own(self, call: Call) -> bool:
-        """Make `call` the one of its call id; False where another one is."""
-        return self._by_id.setdefault(call.call_id, call) is call
+    def arrived(self, arrival: Arrival) -> None:
+        """Find out whose a socket is; where that begins a call here, the task is the call's."""
+        task = asyncio.create_task(self._receive(arrival), name=f"call {arrival.call_id}")
+        self._arrivals[arrival] = task
+        self._is_empty.clear()
+        task.add_done_callback(lambda _: self._forget(arrival))
+
+    def on_signal(self, signal: Signal) -> None:
+        """Take what another process tells of a call; one that is not here is no matter."""
+        call = self._live.get(signal.call_id)
+        if call is None:
+            return
+        if isinstance(signal, CallTaken):
+            call.on_taken(signal.epoch)
+        else:
+            call.look()
+
+    def look(self) -> None:
+        """Let every call read what ACS has told: signals may have been lost."""
+        for call in self._live.values():
+            call.look()
+
+    async def drain(self) -> None:
+        """Take no new calls, and let those that are here go on for `drain_s`; then hand them over, or end them."""
+        self.is_draining = True
+        if not self._arrivals:
+            return
+        try:
+            async with asyncio.timeout(self._pod.timing.drain_s):
+                await self._is_empty.wait()
+        except TimeoutError:
+            logger.warning("calls are handed over or ended: the process stops", extra={"calls": len(self)})
+            if self._pod.has_another():
+                await asyncio.gather(*(call.hand_over() for call in tuple(self._live.values())))
 
     async def stop(self) -> None:
         """End every call in order, in bounded time; take no new ones."""
-        self.is_stopping = True
-        for call in tuple(self._tasks):
+        self.is_draining = True
+        for arrival in tuple(self._arrivals):
+            arrival.stop()
+        for call in tuple(self._live.values()):
             call.stop()
-        tasks = list(self._tasks.values())
+        tasks = list(self._arrivals.values())
         if not tasks:
             return
         _, late = await asyncio.wait(tasks, timeout=self._pod.timing.stop_s)
@@ -63,9 +106,52 @@ class Calls:
             if stuck:
                 logger.error("calls could not be cut off and were left", extra={"calls": len(stuck)})
 
-    def _forget(self, call: Call) -> None:
-        task = self._tasks.pop(call)
-        if self._by_id.get(call.call_id) is call:
-            del self._by_id[call.call_id]
+    async def _receive(self, arrival: Arrival) -> None:
+        try:
+            live = self._live.get(arrival.call_id)
+            if live is not None:
+                await self._bring_back(live, arrival)
+                return
+            record = await arrival.take(self._is_owner_dead)
+            if record is None:
+                return
+            if (live := self._live.get(arrival.call_id)) is not None:
+                # Two sockets at once: the row knows the later one, and this call holds an older epoch.
+                live.on_taken(record.epoch)
+                await live.over.wait()
+            call = self._live[arrival.call_id] = Call(record, arrival, self._pod)
+            try:
+                await call.run()
+            finally:
+                if self._live.get(call.call_id) is call:
+                    del self._live[call.call_id]
+        finally:
+            if not any(call.socket is arrival.socket for call in self._live.values()):
+                arrival.socket.abort()
+
+    async def _bring_back(self, live: Call, arrival: Arrival) -> None:
+        """Give a call its media again, if the socket would get it from another pod too."""
+        if live.is_ending:
+            arrival.refuse(Refusal.CALL_OVER)
+            await arrival.socket.closed.wait()
+            return
+        try:
+            take_ownership(
+                live.record,
+                arrival.admitted.claim,
+                pod=self._pod.name,
+                now=self._pod.clock(),
+                is_owner_dead=False,
+            )
+        except MediaRefused as refused:
+            arrival.refuse(refused.reason)
+            await arrival.socket.closed.wait()
+        else:
+            live.attach(arrival)
+
+    def _forget(self, arrival: Arrival) -> None:
+        task = self._arrivals.pop(arrival)
+        if not self._arrivals:
+            self._is_empty.set()
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("a call's task failed", exc_info=error, extra={"call_id": call.call_id})
+            logger.error("a call's task failed", exc_info=error, extra={"call_id": arrival.call_id})

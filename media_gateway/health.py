@@ -26,7 +26,7 @@ class Health:
         checks = {
             "keys": "ok" if self.keys.is_loaded else "not loaded",
             "storage": "ok" if self.heartbeat.is_fresh else "no answer",
-            "room": "stopping" if self.calls.is_stopping else "ok" if self.calls.has_room else "full",
+            "room": "stopping" if self.calls.is_draining else "ok" if self.calls.has_room else "full",
             "load": "saturated" if self.load.is_saturated else "ok",
         }
         is_ready = all(state == "ok" for state in checks.values())

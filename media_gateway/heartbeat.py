@@ -1,8 +1,9 @@
-"""The pod's heartbeat: every second it says in the `pods` table that it lives, and how full it is."""
+"""The pod's heartbeat: every second it says in the `pods` table that it lives, how full it is, and what it holds."""
 
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 from media_gateway.calls import Calls
 from media_gateway.outside import PodRows
@@ -15,13 +16,29 @@ logger = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """Beats, and by that knows whether storage answers."""
+    """Beats, and by that knows whether storage answers.
 
-    def __init__(self, rows: PodRows, pod: Pod, calls: Calls, load: LoadWatch) -> None:
+    Args:
+        rows: Where it beats.
+        pod: This process.
+        calls: Its calls.
+        load: How late it is.
+        held: Returns the ids of all calls that this pod owns; others take them over if it dies.
+    """
+
+    def __init__(
+        self,
+        rows: PodRows,
+        pod: Pod,
+        calls: Calls,
+        load: LoadWatch,
+        held: Callable[[], tuple[str, ...]] = tuple,
+    ) -> None:
         self._rows = rows
         self._pod = pod
         self._calls = calls
         self._load = load
+        self._held = held
         self._beat_at: float | None = None
         self._is_failing = False
 
@@ -37,7 +54,13 @@ class Heartbeat:
             await asyncio.sleep(self._pod.timing.heartbeat_s)
 
     async def stop(self) -> None:
-        """Take the pod out of the table; a dead row would only be skipped, so a failure is no matter."""
+        """Take the pod out of the table, unless a call is left that others are to take over.
+
+        A dead row would only be skipped, so a failure is no matter.
+        """
+        if self._held():
+            logger.warning("calls are left to other pods", extra={"calls": len(self._held())})
+            return
         try:
             async with asyncio.timeout(self._pod.timing.heartbeat_timeout_s):
                 await self._rows.remove(self._pod.name)
@@ -46,11 +69,12 @@ class Heartbeat:
 
     async def _beat(self) -> None:
         calls = len(self._calls)
-        takes_more = not (self._calls.is_stopping or self._load.is_saturated)
+        takes_more = not (self._calls.is_draining or self._load.is_saturated)
         capacity = self._calls.capacity if takes_more else calls
         try:
             async with asyncio.timeout(self._pod.timing.heartbeat_timeout_s):
-                await self._rows.beat(PodLoad(self._pod.name, calls, capacity, self._pod.clock()))
+                load = PodLoad(self._pod.name, calls, capacity, self._pod.clock(), self._held())
+                await self._rows.beat(load)
         except Exception as error:  # noqa: BLE001 - an odd answer of storage must not end every call of the pod
             self._pod.counters["heartbeats_failed"] += 1
             if not self._is_failing:

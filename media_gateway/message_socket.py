@@ -126,6 +126,10 @@ class MessageSocket(WSListener):
         self._parts_bytes = 0
         self._killer: asyncio.TimerHandle | None = None
 
+    def hand_to(self, owner: SocketOwner) -> None:
+        """Tell somebody else from now on."""
+        self._owner = owner
+
     def close(self, code: WSCloseCode = WSCloseCode.OK, reason: str = "") -> None:
         """Begin to close, once; the peer may take `close_s` to answer, and is cut off then."""
         if self._closing or self._transport is None:

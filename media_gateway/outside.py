@@ -1,12 +1,13 @@
 """What the media gateway asks of the rest of the world; `shared.adapters.connect.Connections` answers it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from media_gateway.recording.store import RecordingBlobs
 from shared.adapters.call_store import StoredEvent
 from shared.core.admission import PodLoad
 from shared.core.call import CallRecord
+from shared.core.signals import Signal
 from shared.core.transfers import TransferContext
 from shared.security.acs_jwt import AcsTokenVerifier
 from shared.security.keyring import SecretVersions
@@ -34,7 +35,16 @@ class PodRows(Protocol):
         """Write this pod's. Raises `StoreUnavailable`."""
 
     async def remove(self, name: str) -> None:
-        """Remove the pod's. Raises `StoreUnavailable`."""
+        """Remove a pod's. Raises `StoreUnavailable`."""
+
+    async def beats(self) -> Mapping[str, float]:
+        """Return when every pod last beat, by its own clock, in Unix seconds; infinite where it cannot be read.
+
+        Raises `StoreUnavailable`.
+        """
+
+    async def held(self, name: str) -> Sequence[str]:
+        """Return the ids of the calls that a pod said last it owns. Raises `StoreUnavailable`."""
 
 
 class CallActions(Protocol):
@@ -68,6 +78,15 @@ class CallActions(Protocol):
             CallGone: the call is over.
             AcsRefused: media are streaming, or the call was answered without them.
             AcsUnavailable: anything else; whether a socket comes is then unknown.
+        """
+
+    async def play_file(self, call_connection_id: str, *, url: str, operation_context: str) -> None:
+        """Let ACS fetch a WAV file and play it to the call; a callback tells how it went.
+
+        Raises:
+            CallGone: the call is over.
+            AcsRefused: ACS will not play it.
+            AcsUnavailable: anything else; whether it is played is then unknown.
         """
 
     async def send_dtmf(self, call_connection_id: str, *, target: str, digits: str) -> None:
@@ -104,6 +123,16 @@ class IdentityTokens(Protocol):
         """Return a bearer token. Raises `IdentityUnavailable`."""
 
 
+class Signalling(Protocol):
+    """Signals between processes."""
+
+    async def send(self, pod: str, signal: Signal) -> None:
+        """Signal a pod. Raises `SignalsUnavailable`."""
+
+    async def client_url(self, pod: str) -> str:
+        """Return where the signals of a pod come. Raises `SignalsUnavailable`."""
+
+
 class Outside(Protocol):
     """All of it."""
 
@@ -130,6 +159,10 @@ class Outside(Protocol):
     @property
     def vault(self) -> Vault:
         """Key Vault."""
+
+    @property
+    def signals(self) -> Signalling:
+        """Web PubSub."""
 
     @property
     def entra(self) -> IdentityTokens:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from media_gateway.agents.contract import Agent
 from media_gateway.outside import CallActions, CallRows
+from media_gateway.prompts import Prompts
 from media_gateway.recordings import Recordings
 from media_gateway.sounds import Sounds
 from media_gateway.ticker import Ticker
@@ -27,6 +28,9 @@ class Pod:
     ticker: Ticker
     recordings: Recordings
     sounds: Sounds
+    prompts: Prompts
+    has_another: Callable[[], bool] = lambda: False
+    """Whether another pod takes calls now."""
     clock: Callable[[], float] = time.time
     """Unix seconds."""
     counters: Counter[str] = field(default_factory=Counter)

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 
 from media_gateway.resampler import Resampler
 from media_gateway.sounds import Sounds
@@ -17,6 +18,9 @@ from shared.prompts import RATE_HZ, default_prompt
 from shared.wav import SoundUnusable, read_wav
 
 logger = logging.getLogger(__name__)
+
+PROMPTS_PATH = "/mg-genagent-acs/v1/prompts"
+"""Of the Functions app, which serves the defaults by their kind, and profiles' own by the hash of their content."""
 
 
 class CallPrompts:
@@ -29,12 +33,14 @@ class CallPrompts:
         defaults: Mapping[PromptKind, bytes],
         sounds: Sounds,
         counters: Counter[str],
+        base_url: str | None,
     ) -> None:
         self._own = own
         self._rate_hz = rate_hz
         self._defaults = defaults
         self._sounds = sounds
         self._counters = counters
+        self._base_url = base_url
         self._ready: dict[PromptKind, bytes] = {}
 
     async def prepare(self) -> None:
@@ -53,6 +59,17 @@ class CallPrompts:
             self._counters["prompts_missing"] += 1
         return self._defaults[kind]
 
+    def url(self, kind: PromptKind) -> str | None:
+        """Return where ACS can fetch it; None where this process does not know its Functions app.
+
+        ACS plays 16 kHz only, and the profile's own has the rate of the call: at any other it is the default.
+        """
+        if self._base_url is None:
+            return None
+        own = self._own.name_of(kind) if self._rate_hz == RATE_HZ else None
+        name = kind.value if own is None else PurePosixPath(own).stem
+        return f"{self._base_url}{PROMPTS_PATH}/{name}.wav"
+
     async def _fetch(self, kind: PromptKind, name: str) -> None:
         try:
             self._ready[kind] = (await self._sounds.load((name,), self._rate_hz))[name]
@@ -69,11 +86,13 @@ class Prompts:
     Args:
         sounds: where profiles' own come from.
         counters: of the process.
+        base_url: of the Functions app, where ACS can fetch them; None where that is not known.
     """
 
-    def __init__(self, sounds: Sounds, counters: Counter[str]) -> None:
+    def __init__(self, sounds: Sounds, counters: Counter[str], *, base_url: str | None = None) -> None:
         self._sounds = sounds
         self._counters = counters
+        self._base_url = base_url
         self._defaults: Mapping[int, Mapping[PromptKind, bytes]] = {
             audio_format.rate_hz: {kind: _default(kind, audio_format.rate_hz) for kind in PromptKind}
             for audio_format in AudioFormat
@@ -82,7 +101,9 @@ class Prompts:
     def for_call(self, profile: AgentProfile) -> CallPrompts:
         """Return the prompts of a call with this profile, at its rate; they fetch nothing before `prepare`."""
         rate_hz = profile.audio_format.rate_hz
-        return CallPrompts(profile.prompts, rate_hz, self._defaults[rate_hz], self._sounds, self._counters)
+        return CallPrompts(
+            profile.prompts, rate_hz, self._defaults[rate_hz], self._sounds, self._counters, self._base_url
+        )
 
 
 def _default(kind: PromptKind, rate_hz: int) -> bytes:

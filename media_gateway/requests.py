@@ -9,13 +9,15 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from media_gateway.agents.contract import Role
+from media_gateway.agents.contract import CALLER_STOPS, Role
+from media_gateway.agents.so_far import ConversationSoFar
+from media_gateway.patience import Patience
 from media_gateway.pod import Pod
 from media_gateway.recording.recorder import Recorder
-from media_gateway.row import OwnedRow, Written
+from media_gateway.row import OwnedRow
 from media_gateway.speaker import Speaker
 from media_gateway.supervised import EndReason
-from shared.core.call_state import CallEvent
+from media_gateway.transfers import Transfers
 from shared.core.variables import within_limits
 from shared.errors import AcsUnavailable, CallGone
 
@@ -23,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 MAX_WAITING = 16
 """Requests that wait; an agent that asks for more at once is not heard, and that is counted."""
-TRANSFER_UNAVAILABLE = "not_available"
 TRANSFER_TOO_MANY = "too_many_requests"
 
 
@@ -44,6 +45,9 @@ class AgentRequests:
         pod: This process.
         row: The call's.
         speaker: What the agent speaks through.
+        transfers: The call's.
+        patience: Is told when the caller is heard of.
+        so_far: Takes down what was said.
         on_end: Ends the call.
         on_transfer_failed: Tells the agent that the caller is still here.
     """
@@ -53,6 +57,9 @@ class AgentRequests:
         pod: Pod,
         row: OwnedRow,
         speaker: Speaker,
+        transfers: Transfers,
+        patience: Patience,
+        so_far: ConversationSoFar,
         *,
         on_end: Callable[[EndReason], None],
         on_transfer_failed: Callable[[str], None],
@@ -60,6 +67,9 @@ class AgentRequests:
         self._pod = pod
         self._row = row
         self._speaker = speaker
+        self._transfers = transfers
+        self._patience = patience
+        self._so_far = so_far
         self.recorder: Recorder | None = None
         """Of the call; None where it is not recorded."""
         self._on_end = on_end
@@ -76,8 +86,8 @@ class AgentRequests:
                 match request:
                     case _Keys(digits):
                         await self._press(digits)
-                    case _Transfer():
-                        await self._transfer()
+                    case _Transfer(target):
+                        await self._transfer(target)
             except Exception:
                 logger.exception(
                     "what an agent asked for failed", extra={"call_id": self._row.record.call_id}
@@ -107,21 +117,26 @@ class AgentRequests:
         """Press keys towards the caller's side."""
         self._ask(_Keys(digits))
 
-    def set_variables(self, values: Mapping[str, str]) -> None:
-        """Set output variables; those past the limits are left out, and counted."""
+    def set_variables(self, values: Mapping[str, str]) -> frozenset[str]:
+        """Set output variables; those past the limits are left out, counted, and returned by name."""
         merged = {**self._row.record.output, **values}
         kept = within_limits(merged)
         self._pod.counters["variables_dropped"] += len(merged) - len(kept)
         self._row.set_output(kept)
+        return frozenset(name for name, value in values.items() if kept.get(name) != value)
 
     def caller_speaks(self, item_id: str) -> None:
         """Take that the caller begins to say what comes under this id."""
+        self._patience.caller_speaks()
         if self.recorder is not None:
             self.recorder.note("caller_speaks")
             self.recorder.began(item_id)
 
     def said(self, role: Role, text: str, item_id: str) -> None:
         """Write down final words."""
+        self._so_far.add(role, text)
+        if role is Role.CALLER:
+            self._patience.caller_said()
         if self.recorder is not None:
             self.recorder.said(role, item_id, text)
 
@@ -141,6 +156,8 @@ class AgentRequests:
 
     def note(self, event: str, detail: str) -> None:
         """Put something on the call's timeline."""
+        if event == CALLER_STOPS:
+            self._patience.caller_said()
         if self.recorder is not None:
             self.recorder.note(event, detail)
 
@@ -165,14 +182,17 @@ class AgentRequests:
                 "keys could not be pressed", extra={"call_id": record.call_id, "error": type(error).__name__}
             )
 
-    async def _transfer(self) -> None:
-        """Let the state machine have the request. ACS is not asked yet: that comes with call control."""
+    async def _transfer(self, target: str) -> None:
+        """Transfer the call when the caller has heard what was said to it; tell the agent where that failed."""
         await self._speaker.heard_out(self._pod.timing.goodbye_s, unless=lambda: self._is_ending)
         if self._is_ending:
             return
-        self._row.note(CallEvent.TRANSFER_REQUESTED)
-        self._row.note(CallEvent.TRANSFER_FAILED)
-        if await self._row.write(self._pod.timing.row_write_tries) is Written.NOT_OURS:
-            self._on_end(EndReason(None, "ownership_lost"))
-            return
-        self._on_transfer_failed(TRANSFER_UNAVAILABLE)
+        record = self._row.record
+        failure = await self._transfers.transfer(
+            target,
+            variables={**record.variables, **record.output},
+            caller_id=record.profile.transfer_caller_id,
+            timeout_s=record.profile.transfer_timeout_s,
+        )
+        if not self._is_ending:
+            self._on_transfer_failed(failure.value)

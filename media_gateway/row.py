@@ -13,7 +13,7 @@ from media_gateway.outside import CallRows
 from media_gateway.timing import Timing
 from shared.core.call import CallRecord, advance
 from shared.core.call_state import CallEvent
-from shared.core.callbacks import EVENT_OF_CALLBACK
+from shared.core.callbacks import AcsResult
 from shared.core.ownership import (
     MediaClaim,
     MediaRefused,
@@ -26,8 +26,8 @@ from shared.errors import NotFound, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
-TimedEvent: TypeAlias = tuple[CallEvent, float]
-"""An event and when it happened, in Unix seconds."""
+TimedEvent: TypeAlias = tuple[CallEvent, float, AcsResult | None]
+"""An event, when it happened (Unix seconds), and what ACS said of it."""
 
 
 class Written(StrEnum):
@@ -63,19 +63,29 @@ class OwnedRow:
         self._unwritten: list[TimedEvent] = []
         self._first_agent_audio: float | None = None
         self._output: dict[str, str] | None = None
+        self._grant_until: float | None = None
+        self.changed = asyncio.Event()
+        """Set when there is something to write."""
         self._writing = asyncio.Lock()
         """Of two writes at once one would take the other's events for its own."""
 
-    def note(self, event: CallEvent) -> None:
-        """Apply an event to the call, here; `write` stores it."""
+    def note(self, event: CallEvent, result: AcsResult | None = None) -> None:
+        """Apply an event to the call, here; `write` stores it. `result`: what ACS said of it."""
         at = self._clock()
-        self._unwritten.append((event, at))
-        self.record = advance(self.record, event, at)
+        self._unwritten.append((event, at, result))
+        self.record = advance(self.record, event, at, result)
+        self.changed.set()
+
+    def grant_media(self, seconds: float) -> None:
+        """Let whatever pod gets the next media socket have the call; `write` stores it."""
+        self._grant_until = self._clock() + seconds
+        self.changed.set()
 
     def set_output(self, variables: Mapping[str, str]) -> None:
         """Set the output variables, all of them; `write` stores them."""
         self._output = dict(variables)
         self.record = replace(self.record, output=self._output)
+        self.changed.set()
 
     def note_first_agent_audio(self, at: float | None) -> None:
         """Set when the agent was first heard of (Unix seconds)."""
@@ -121,33 +131,23 @@ class OwnedRow:
         logger.warning("a call's row could not be written", extra={"call_id": self.record.call_id})
         return Written.FAILED
 
-    async def is_disconnected(self) -> bool:
-        """Whether ACS has told the end of the call by callback; False where storage does not say. Never raises."""
-        try:
-            async with asyncio.timeout(self._timing.row_write_short_s):
-                events = await self._rows.events(self.record.call_id)
-            return any(EVENT_OF_CALLBACK.get(event.name) is CallEvent.CALL_DISCONNECTED for event in events)
-        except (StoreUnavailable, TimeoutError):
-            return False
-        except Exception:
-            logger.exception("a call's events could not be read in an unexpected way")
-            return False
-
     def _brought_up_to_date(self, events: Sequence[TimedEvent], record: CallRecord) -> CallRecord:
         record = _replayed(require_epoch(record, self.record.epoch), events)
         if self._first_agent_audio is not None and record.times.first_agent_audio is None:
             record = replace(record, times=replace(record.times, first_agent_audio=self._first_agent_audio))
         if self._output is not None and record.output != self._output:
             record = replace(record, output=self._output)
+        if self._grant_until is not None:
+            record = replace(record, media_grant_until=self._grant_until)
         return record
 
 
 def _replayed(record: CallRecord, events: Sequence[TimedEvent]) -> CallRecord:
     """Apply events, except those that a write whose reply was lost has got through already."""
     known = {(entry.event, entry.at) for entry in record.history}
-    for event, at in events:
+    for event, at, result in events:
         if (event, at) not in known:
-            record = advance(record, event, at)
+            record = advance(record, event, at, result)
     return record
 
 

@@ -19,10 +19,12 @@ from media_gateway.heartbeat import Heartbeat
 from media_gateway.keys import KeyKeeper
 from media_gateway.outside import Outside
 from media_gateway.pod import Pod
+from media_gateway.prompts import Prompts
 from media_gateway.recordings import Recordings
 from media_gateway.saturation import LoadWatch
 from media_gateway.secrets import Secrets
 from media_gateway.server import MediaServer
+from media_gateway.signals import SignalReceiver, SignalTiming
 from media_gateway.sounds import Sounds
 from media_gateway.ticker import Ticker
 from media_gateway.timing import Timing
@@ -45,7 +47,7 @@ class MediaGateway:
     Args:
         settings: What the environment says.
         outside: Storage, vault and ACS.
-        timing: Durations; `settings.interruption_grace_s` is taken over into it by `serve`.
+        timing: Durations; those of `settings` are taken over into it by `serve`.
     """
 
     def __init__(self, settings: MediaSettings, outside: Outside, timing: Timing) -> None:
@@ -78,10 +80,18 @@ class MediaGateway:
             timing=timing,
             recordings=self._recordings,
             sounds=self._sounds,
+            prompts=Prompts(self._sounds, counters, base_url=settings.callback_base_url),
             ticker=Ticker(timing.tick_s, self._load.saturation.playout_late),
             counters=counters,
         )
         self.calls = Calls(self.pod, settings.max_calls)
+        self._signals = SignalReceiver(
+            lambda: outside.signals.client_url(settings.pod_name),
+            on_signal=self.calls.on_signal,
+            on_joined=self.calls.look,
+            counters=counters,
+            timing=SignalTiming(),
+        )
         refreshers = (self._keyring.refresher, *([acs_tokens.refresher] if acs_tokens else []))
         self._keys = KeyKeeper(refreshers, timing)
         self._heartbeat = Heartbeat(outside.pods, self.pod, self.calls, self._load)
@@ -117,11 +127,13 @@ class MediaGateway:
                 background = [
                     tasks.create_task(self._keys.run()),
                     tasks.create_task(self._heartbeat.run()),
+                    tasks.create_task(self._signals.run()),
                     tasks.create_task(self._recordings.run()),
                 ]
                 await stop.wait()
                 logger.info("media gateway stops", extra={"calls": len(self.calls)})
                 # `/readyz` and the heartbeat go on, and say so, until the last call has ended.
+                await self.calls.drain()
                 await self.calls.stop()
                 await self._recordings.finish(self.pod.timing.recordings_s)
                 for task in background:
@@ -169,6 +181,6 @@ async def serve(settings: MediaSettings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    timing = Timing(interruption_grace_s=settings.interruption_grace_s)
+    timing = Timing(interruption_grace_s=settings.interruption_grace_s, drain_s=settings.drain_s)
     async with connect(settings.common) as outside:
         await MediaGateway(settings, outside, timing).run(stop)

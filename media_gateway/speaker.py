@@ -100,6 +100,11 @@ class Speaker:
                 self._send(*piece)
         self._pace(self._ledger.is_pending and self._socket.is_writable)
 
+    def attach(self, socket: MessageSocket) -> None:
+        """Go on with another socket. What ACS had of the one before counts as heard."""
+        self._socket = socket
+        self.resume()
+
     def resume(self) -> None:
         """Go on: ACS reads again."""
         self.pump(monotonic_us())

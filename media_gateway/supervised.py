@@ -14,6 +14,7 @@ from typing import Protocol
 from media_gateway.agents.contract import Agent, AgentFailed, CallInfo, Role
 from media_gateway.speaker import Speaker
 from shared.core.call_state import CallEvent, Cause
+from shared.core.callbacks import AcsResult
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,8 @@ class EndReason:
     event: CallEvent | None
     """None: this pod does not own the call any more, and must leave it alone."""
     detail: str = ""
+    result: AcsResult | None = None
+    """What ACS said of it, where it told."""
 
 
 class AgentOwner(Protocol):
@@ -42,8 +45,8 @@ class AgentOwner(Protocol):
     def press_keys(self, digits: str) -> None:
         """Press keys towards the caller's side."""
 
-    def set_variables(self, values: Mapping[str, str]) -> None:
-        """Set output variables."""
+    def set_variables(self, values: Mapping[str, str]) -> frozenset[str]:
+        """Set output variables; return the names of those that are past a limit."""
 
     def caller_speaks(self, item_id: str) -> None:
         """Take that the caller begins to say what comes under this id."""
@@ -65,6 +68,7 @@ class SupervisedAgent:
         make: Makes the adapter.
         speaker: What it speaks through.
         owner: The call.
+        on_failed: Called when it cannot go on, once, with the reason: a name that is safe to log.
         on_abandoned: Takes over tasks that go on though they were cancelled.
     """
 
@@ -73,6 +77,8 @@ class SupervisedAgent:
         make: Callable[[], Agent],
         speaker: Speaker,
         owner: AgentOwner,
+        *,
+        on_failed: Callable[[str], None],
         on_abandoned: Callable[[Collection[asyncio.Task[None]]], None],
     ) -> None:
         self._make = make
@@ -81,6 +87,7 @@ class SupervisedAgent:
         """Says something (called by the agent): the speaker's own method, for it runs for every piece."""
         speaker.on_invalid = self.failed
         self._owner = owner
+        self._on_failed = on_failed
         self._on_abandoned = on_abandoned
         self._agent: Agent | None = None
         self._opening: asyncio.Task[None] | None = None
@@ -88,7 +95,7 @@ class SupervisedAgent:
         self._is_closed = False
 
     async def open(self, call: CallInfo, *, timeout_s: float) -> bool:
-        """Make and connect the agent; False where it failed, which has ended the call."""
+        """Make and connect the agent; False where it failed."""
         try:
             self._agent = self._make()
         except FAILURES as error:
@@ -180,10 +187,9 @@ class SupervisedAgent:
         if not self._is_closed:
             self._owner.said(role, text, item_id)
 
-    def set_variables(self, values: Mapping[str, str]) -> None:
-        """Set output variables (called by the agent)."""
-        if not self._muted:
-            self._owner.set_variables(values)
+    def set_variables(self, values: Mapping[str, str]) -> frozenset[str]:
+        """Set output variables; return the names of those that are past a limit (called by the agent)."""
+        return frozenset() if self._muted else self._owner.set_variables(values)
 
     def press_keys(self, digits: str) -> None:
         """Press keys towards the caller's side (called by the agent)."""
@@ -217,11 +223,11 @@ class SupervisedAgent:
             self._owner.end(EndReason(CallEvent.AGENT_ENDED))
 
     def failed(self, error: BaseException) -> None:
-        """End the call because the agent cannot go on (called by the agent)."""
+        """Give up this agent: it cannot go on (called by the agent)."""
         if not self._muted:
             self.mute()
             reason = error.reason if isinstance(error, AgentFailed) else type(error).__name__
-            self._owner.end(EndReason(CallEvent.AGENT_FAILED, reason))
+            self._on_failed(reason)
 
 
 def _nobody(pcm: bytes) -> None:

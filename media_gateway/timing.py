@@ -16,12 +16,20 @@ class Timing:
     announcement_s: float = 3.0
     """For the announcement of a recording to be fetched; a call without it is not recorded."""
     agent_open_s: float = 10.0
+    comfort_s: float = 3.0
+    """A caller who waits longer for the agent is asked for patience."""
+    agent_reconnect_s: float = 2.0
+    """For another agent, when one was lost in the midst of the call."""
+    agent_stable_s: float = 30.0
+    """An agent that has lived so long may be replaced, though another one was before."""
     sound_s: float = 8.0
     """For one WAV file to be fetched and read, within the agent's time to open."""
     agent_close_s: float = 2.0
     """For the agent's `close`; as long before it for an `open` that is cancelled. Then it is abandoned."""
     goodbye_s: float = 60.0
     """At most, for the caller to hear what the agent said before it ended the call."""
+    play_s: float = 8.0
+    """For ACS to fetch and play a prompt to a call without media."""
     keys_s: float = 5.0
     """For ACS to take keys that the agent presses."""
     hang_up_s: float = 8.0
@@ -34,10 +42,16 @@ class Timing:
     """For ACS to close its socket after the hang-up, or to answer our close frame."""
     disconnect_wait_s: float = 1.0
     """After a normal close of the socket: CallDisconnected comes a little before or after it."""
-    interruption_grace_s: float = 5.0
-    """For a lost socket: how long CallDisconnected is waited for, before the call is hung up."""
-    events_step_s: float = 0.25
-    """How often the call's events are read while something is waited for."""
+    media_restart_s: float = 1.5
+    """After a socket was lost: how long ACS has to open it again by itself, before it is asked to."""
+    start_media_s: float = 3.0
+    """For ACS to take that."""
+    interruption_grace_s: float = 8.0
+    """For media to come back; then the call is sent on, or hung up."""
+    transfer_end_s: float = 5.0
+    """For ACS to end our leg of a call that was transferred."""
+    events_step_s: float = 2.0
+    """How often the call's events are read while something is waited for: what a lost signal costs."""
     events_idle_step_s: float = 15.0
     """How often they are read otherwise: a call may end without its socket noticing."""
     row_write_s: float = 10.0
@@ -51,8 +65,12 @@ class Timing:
     keys_retry_s: float = 1.0
     """Before another try at reading keys, while there are none."""
     keys_check_s: float = 15.0
-    stop_s: float = 25.0
-    """For all calls to end in order after SIGTERM; Container Apps kills after 30 s by default."""
+    drain_s: float = 0.0
+    """After SIGTERM: how long calls go on, before they are handed over or ended."""
+    media_grant_s: float = 15.0
+    """How long any pod may take a call that was handed over."""
+    stop_s: float = 20.0
+    """For all calls to end in order after that."""
     recordings_s: float = 2.0
     """After that, for recordings to be finalised; what is not stays in parts."""
     cut_off_s: float = 1.0

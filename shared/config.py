@@ -23,6 +23,10 @@ T = TypeVar("T")
 
 EVENT_GRID_PATIENCE_S = 30
 MAX_RINGING_S = 60
+MAX_TERMINATION_GRACE_S = 600
+"""What Container Apps allow; 30 s is their default."""
+STOP_RESERVE_S = 26
+"""For calls to end in order once they have to, for recordings, and for the last words of the process."""
 MAX_GRACE_S = 60
 ACS_ISSUER = "https://acscallautomation.communication.azure.com"
 ACS_OPENID_METADATA_URL = f"{ACS_ISSUER}/calling/.well-known/acsopenidconfiguration"
@@ -149,7 +153,7 @@ class MediaSettings:
     pod_name: str
     max_calls: int
     interruption_grace_s: float
-    """How long a lost socket may stay without a word from ACS before the call is hung up."""
+    """How long lost media may take to come back, before the call is sent on or hung up."""
     log_level: str
     tool_hosts: ToolHosts = field(default_factory=ToolHosts)
     """Which hosts the tools of profiles may call."""
@@ -159,6 +163,10 @@ class MediaSettings:
     """A folder on a volume, for parts of recordings while storage is away."""
     recording_spill_max_mb: int = 1024
     """The most that may lie there."""
+    drain_s: float = 0.0
+    """After SIGTERM: how long calls go on, before they are handed over or ended."""
+    callback_base_url: str | None = None
+    """Of the Functions app, where ACS can fetch prompts; None: they are not played to calls without media."""
 
 
 class _Reader:
@@ -454,7 +462,7 @@ def media_settings(env: Mapping[str, str] = os.environ) -> MediaSettings:
         port=reader.whole("MEDIA_PORT", 8063, 0, 65535),
         pod_name=_pod_name(reader),
         max_calls=reader.whole("MAX_CALLS", 100, 1, 10_000),
-        interruption_grace_s=reader.positive("INTERRUPTION_GRACE_S", 5),
+        interruption_grace_s=reader.positive("INTERRUPTION_GRACE_S", 8),
         log_level=reader.choice(
             "LOG_LEVEL", {level: level for level in ("DEBUG", "INFO", "WARNING", "ERROR")}, "INFO"
         ),
@@ -462,7 +470,15 @@ def media_settings(env: Mapping[str, str] = os.environ) -> MediaSettings:
         agent_append_ms=reader.whole("AGENT_APPEND_MS", 20, 20, 200),
         recording_spill_dir=Path(reader.text("RECORDING_SPILL_DIR", str(DEFAULT_SPILL_DIR))),
         recording_spill_max_mb=reader.whole("RECORDING_SPILL_MAX_MB", 1024, 1, 1024 * 1024),
+        drain_s=reader.whole("DRAIN_S", 0, 0, MAX_TERMINATION_GRACE_S),
+        callback_base_url=reader.url("CALLBACK_BASE_URL", ("https", "http"), required=False),
     )
+    grace_s = reader.whole("TERMINATION_GRACE_S", 30, STOP_RESERVE_S, MAX_TERMINATION_GRACE_S)
+    if settings.drain_s + STOP_RESERVE_S > grace_s:
+        reader.faults.append(
+            f"DRAIN_S must be {STOP_RESERVE_S} below TERMINATION_GRACE_S ({grace_s}): calls end in order after it,"
+            " before the platform kills the process"
+        )
     if settings.agent_append_ms % FRAME_MS:
         reader.faults.append(
             f"AGENT_APPEND_MS must be a multiple of {FRAME_MS}: ACS sends frames of that length"

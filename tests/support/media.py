@@ -30,13 +30,14 @@ from shared.config import (
 from shared.core.call import CallRecord, CallTimes, advance
 from shared.core.call_state import CallEvent, CallState
 from shared.core.ids import new_call_id, new_token_id, new_traceparent
-from shared.core.profiles import AgentProfile, AudioFormat, EchoAgent
+from shared.core.profiles import AgentProfile, AudioFormat, EchoAgent, PromptKind
 from shared.errors import (
     AcsRefused,
     AcsUnavailable,
     CallGone,
     IdentityUnavailable,
     NotFound,
+    SignalsUnavailable,
     StoreUnavailable,
     VaultUnavailable,
 )
@@ -52,6 +53,11 @@ STARTED_AT = 1_700_000_000.0
 QUICK = Timing(
     ownership_s=2,
     ownership_doubt_s=0.3,
+    comfort_s=1,
+    agent_reconnect_s=0.5,
+    media_restart_s=0.1,
+    start_media_s=0.2,
+    transfer_end_s=0.5,
     interruption_grace_s=0.3,
     disconnect_wait_s=0.2,
     events_step_s=0.02,
@@ -112,8 +118,8 @@ class MemoryCalls:
             raise StoreUnavailable("table storage did not answer")
         return list(self.callbacks.get(call_id, []))
 
-    def add_event(self, call_id, name):
-        self.callbacks.setdefault(call_id, []).append(StoredEvent(str(uuid.uuid4()), name, STARTED_AT, {}))
+    def add_event(self, call_id, name, **data):
+        self.callbacks.setdefault(call_id, []).append(StoredEvent(str(uuid.uuid4()), name, STARTED_AT, data))
 
     def states(self, call_id):
         """The states that were written, in order and each once."""
@@ -124,19 +130,28 @@ class MemoryCalls:
 class MemoryPods:
     def __init__(self):
         self.loads = {}
-        self.beats = 0
         self.is_away = False
 
     async def beat(self, load):
+        await self._answer()
+        self.loads[load.name] = load
+
+    async def remove(self, name):
+        await self._answer()
+        self.loads.pop(name, None)
+
+    async def beats(self):
+        await self._answer()
+        return {name: load.at for name, load in self.loads.items()}
+
+    async def held(self, name):
+        await self._answer()
+        return self.loads[name].held if name in self.loads else ()
+
+    async def _answer(self):
         await asyncio.sleep(0)
         if self.is_away:
             raise StoreUnavailable("table storage did not answer")
-        self.loads[load.name] = load
-        self.beats += 1
-
-    async def remove(self, name):
-        await asyncio.sleep(0)
-        self.loads.pop(name, None)
 
 
 class MemoryVault:
@@ -177,6 +192,21 @@ class MemoryEntra:
         return self.tokens[scope]
 
 
+class MemorySignals:
+    """What was signalled; nothing comes in, for there is no service."""
+
+    def __init__(self):
+        self.sent = []
+
+    async def send(self, pod, signal):
+        await asyncio.sleep(0)
+        self.sent.append((pod, signal))
+
+    async def client_url(self, pod):
+        await asyncio.sleep(0)
+        raise SignalsUnavailable("there is no Web PubSub in this test")
+
+
 class MemoryAcs:
     """What ACS was asked for; hang-ups end the call's socket. Unless it is away or does not know the call."""
 
@@ -188,10 +218,14 @@ class MemoryAcs:
         """Connection id and arguments of each transfer that was asked for."""
         self.media_starts = []
         """Connection ids of the calls whose media were to start again."""
+        self.played = []
+        """Connection id, URL and operation context of each file that was to be played."""
         self.refuses = set()
-        """Of `transfer` and `start_media`, what ACS will not do."""
+        """Of `transfer`, `start_media` and `play_file`, what ACS will not do."""
         self.on_transfer = None
         """Called with the connection id and the arguments when a transfer was asked for."""
+        self.on_play = None
+        """Called with the connection id and the operation context when a file is to be played."""
         self.on_start_media = None
         """Called with the connection id when media are to start again."""
         self.sockets = {}
@@ -241,6 +275,12 @@ class MemoryAcs:
         self.media_starts.append(call_connection_id)
         if self.on_start_media is not None:
             self.on_start_media(call_connection_id)
+
+    async def play_file(self, call_connection_id, *, url, operation_context):
+        await self._asked("play_file", call_connection_id)
+        self.played.append((call_connection_id, url, operation_context))
+        if self.on_play is not None:
+            self.on_play(call_connection_id, operation_context)
 
     async def _asked(self, what, call_connection_id):
         await asyncio.sleep(0)
@@ -369,6 +409,7 @@ class MemoryOutside:
     vault: MemoryVault = field(default_factory=MemoryVault)
     call_control: MemoryAcs = field(default_factory=MemoryAcs)
     entra: MemoryEntra = field(default_factory=MemoryEntra)
+    signals: MemorySignals = field(default_factory=MemorySignals)
     acs_tokens: object = None
     sounds: MemorySounds = field(default_factory=MemorySounds)
     recordings: MemoryRecordings = field(default_factory=MemoryRecordings)
@@ -479,6 +520,12 @@ class PlacedCall:
     socket: AcsSocket | None = None
 
 
+def prompt(kind, rate_hz=24_000):
+    """What the gateway itself says in these tests: 100 ms, of another sample for each kind."""
+    sample = 1000 + 100 * list(PromptKind).index(kind)
+    return sample.to_bytes(2, "little") * (rate_hz // 10)
+
+
 class Gateway:
     """A running media gateway, and the world around it."""
 
@@ -487,6 +534,9 @@ class Gateway:
         self.calls = outside.calls
         self.acs = outside.call_control
         self.core = MediaGateway(settings, outside, timing)
+        self.core.pod.prompts._defaults = {
+            rate_hz: {kind: prompt(kind, rate_hz) for kind in PromptKind} for rate_hz in (16_000, 24_000)
+        }
         self.stop = asyncio.Event()
         self.sockets = []
 
@@ -547,7 +597,19 @@ class Gateway:
         return self.calls.rows[call.call_id]
 
     async def until_streaming(self, call):
+        """Wait until the row says so, and an agent was made for it."""
         await self.until(lambda: self.row(call).state is CallState.STREAMING)
+        await self.until(lambda: self.is_talking(call))
+
+    def is_listening(self, call):
+        """Whether an agent hears every frame as it comes."""
+        return self.core.calls._live[call.call_id]._listener is not None
+
+    def is_talking(self, call):
+        """Whether an agent was made, and is at least connecting."""
+        live = self.core.calls._live.get(call.call_id)
+        agent = live and live._keeper.current
+        return live is None or (agent is not None and agent._opening is not None)
 
     def assert_ended(self, call, cause, *, hung_up, caplog=None):
         """Check that the call is over, and that row, ACS and log say the same of it, once."""

@@ -374,6 +374,7 @@ async def test_frames_are_joined_where_the_operator_says_so(monkeypatch):
         realtime_call(service, gateway, auth=None) as (call, session),
     ):
         await session.expect("conversation.item.create")
+        await gateway.until(lambda: gateway.is_listening(call))
         for frame in frames:
             call.socket.send_audio(frame)
         await session.until(lambda: session.appended_ms >= 180)

@@ -204,7 +204,7 @@ async def test_audio_for_minutes_at_once_is_bounded(gateway):
         await session.expect("conversation.item.create")
         session.say(SECOND * 180, "An endless story.")
         await call.socket.until(lambda: len(call.socket.audio) > len(SECOND))
-        (live,) = gateway.core.calls._tasks
+        (live,) = gateway.core.calls._live.values()
         counts = live._parts.speaker.counts()
         session.speech_started()
         await call.socket.until(lambda: call.socket.stops == 1)

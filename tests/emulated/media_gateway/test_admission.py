@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 import uuid
+from dataclasses import replace
 from types import SimpleNamespace
 
 import jwt
@@ -49,7 +50,7 @@ def expired_token(call_id, *, ago_s):
         lambda call_id: token_for(call_id, signing=STRANGERS_KEY),
         lambda call_id: token_for(call_id, audience=Audience.CALLBACK),
         lambda call_id: token_for("another-call"),
-        lambda call_id: expired_token(call_id, ago_s=10),
+        lambda call_id: expired_token(call_id, ago_s=3 * 3600),
         lambda call_id: jwt.encode({"call_id": call_id}, "", algorithm="none", headers={"kid": KEY.kid}),
     ],
     ids=["missing", "malformed", "forged", "callback", "other call", "expired", "unsigned"],
@@ -68,6 +69,30 @@ async def test_clock_may_be_five_seconds_off(gateway):
     call = gateway.answer()
     socket = await gateway.open_socket(call, token=expired_token(call.call_id, ago_s=2))
     socket.close()
+
+
+async def test_expired_token_is_let_in_and_loses_a_call_that_did_not_lose_its_media(gateway):
+    """Media that begin again come with the URL of the answer; the row says whether they do."""
+    call = gateway.answer()
+    gateway.calls.rows[call.call_id] = bind_connection(
+        replace(gateway.row(call), media_jti="jti"), call.call_connection_id
+    )
+    socket = await gateway.open_socket(call, token=expired_token(call.call_id, ago_s=10))
+    await socket.until_closed()
+
+    assert (socket.close_code, socket.close_reason) == (1008, "token_expired")
+    assert gateway.row(call).epoch == 0
+
+
+async def test_expired_token_gets_a_call_whose_media_were_asked_for(gateway):
+    call = gateway.answer()
+    gateway.calls.rows[call.call_id] = bind_connection(
+        replace(gateway.row(call), media_jti="jti", media_grant_until=time.time() + 5),
+        call.call_connection_id,
+    )
+    call.socket = await gateway.open_socket(call, token=expired_token(call.call_id, ago_s=10_000))
+    call.socket.send_metadata(24_000)
+    await gateway.until_streaming(call)
 
 
 async def test_token_must_be_there(gateway):
@@ -121,7 +146,7 @@ async def test_stopping_pod_lets_nobody_in_and_says_so(agent):
         await gateway.until_streaming(call)
         gateway.calls.gate.clear()
         gateway.stop.set()
-        await gateway.until(lambda: gateway.core.calls.is_stopping)
+        await gateway.until(lambda: gateway.core.calls.is_draining)
 
         assert (await gateway.refusal(gateway.answer()))[0] == 503
         status, report = await gateway.get("/readyz")

@@ -89,7 +89,7 @@ async def test_early_audio_is_bounded_and_the_oldest_goes_first(gateway, agent):
     frames = [at.to_bytes(2, "little") * 480 for at in range(EARLY_BYTES // 960 + 50)]
     for frame in frames:
         call.socket.send_audio(frame)
-    early = next(iter(gateway.core.calls._tasks))._early
+    early = next(iter(gateway.core.calls._arrivals)).early
     await gateway.until(lambda: early.dropped == 50)
     gateway.calls.gate.set()
     await gateway.until(lambda: len(agent.audio) >= EARLY_BYTES)
@@ -99,13 +99,13 @@ async def test_early_audio_is_bounded_and_the_oldest_goes_first(gateway, agent):
 
 async def test_while_acs_does_not_read_the_audio_waits_and_is_not_lost(gateway, agent, monkeypatch):
     small = SocketLimits(message=64 * 1024, write_buffer=8 * 1024, kernel_buffer=4 * 1024)
-    monkeypatch.setattr("media_gateway.call.MEDIA_SOCKET", small)
+    monkeypatch.setattr("media_gateway.arrival.MEDIA_SOCKET", small)
     call = await gateway.place()
     await gateway.until_streaming(call)
     reader = call.socket.transport.underlying_transport
     reader.get_extra_info("socket").setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4 * 1024)
     reader.pause_reading()
-    (live,) = gateway.core.calls._tasks
+    (live,) = gateway.core.calls._live.values()
     said = bytearray()
     async with asyncio.timeout(20):
         while live.socket.is_writable:
@@ -130,7 +130,7 @@ async def test_unmeasured_audio_of_an_endless_agent_is_bounded(gateway, agent):
     await gateway.until_streaming(call)
     agent.sink.audio("endless", SECOND * 130)
     agent.sink.audio("endless", SECOND)
-    (live,) = gateway.core.calls._tasks
+    (live,) = gateway.core.calls._live.values()
     counts = live._parts.speaker.counts()
 
     assert counts["overflowed_items"] == 1

@@ -10,7 +10,7 @@ from emulator.media.impairment import SOUND, Drop, Impairment, Jitter, Loss, Slo
 from emulator.media.line import Line
 from emulator.media.network import Network
 from emulator.media.stream import MediaStream, StreamOptions
-from media_gateway.call import MEDIA_SOCKET
+from media_gateway.arrival import MEDIA_SOCKET
 from media_gateway.timing import WRITE_BUFFER_BYTES
 from shared.core.call_state import CallState, Cause
 from tests.support.media import RecordingAgent
@@ -61,11 +61,11 @@ async def emulated_call(gateway, impairment, *, line=None):
 
 async def test_slow_reader_costs_bounded_memory_and_no_call(gateway, agents, monkeypatch):
     # What the kernel holds fills in real time: less of it.
-    monkeypatch.setattr("media_gateway.call.MEDIA_SOCKET", replace(MEDIA_SOCKET, kernel_buffer=4 * 1024))
+    monkeypatch.setattr("media_gateway.arrival.MEDIA_SOCKET", replace(MEDIA_SOCKET, kernel_buffer=4 * 1024))
     impairment = Impairment(slow_reader=SlowReader())
     async with emulated_call(gateway, impairment) as (call, stream, network):
         await gateway.until_streaming(call)
-        (slow,) = gateway.core.calls._tasks
+        (slow,) = gateway.core.calls._live.values()
         agents[0].sink.audio("endless", SECOND * 130)
         await gateway.until(lambda: not slow.socket.is_writable, seconds=20)
         connection = slow.socket._transport.underlying_transport

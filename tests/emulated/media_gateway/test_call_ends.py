@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from media_gateway.call_end import CallEnding
+from media_gateway.line import Line
 from shared.core.call_state import CallEvent, CallState, Cause
 from shared.core.playout import PlayoutLedger
 from tests.support.media import QUICK, running_gateway
@@ -430,16 +431,16 @@ async def test_error_while_a_lost_socket_is_looked_into_ends_the_call_all_the_sa
     async def fail(*_):
         raise KeyError("a bug")
 
-    monkeypatch.setattr(CallEnding, "_tell_a_hang_up_from_a_lost_socket", fail)
+    monkeypatch.setattr(Line, "_comes_back", fail)
     call = await gateway.place()
     await gateway.until_streaming(call)
     call.socket.drop()
     await gateway.until_over()
 
-    gateway.assert_ended(call, Cause.MEDIA_LOST, hung_up=True, caplog=caplog)
+    gateway.assert_ended(call, Cause.AGENT_FAILED, hung_up=True, caplog=caplog)
 
 
-@pytest.mark.parametrize("step", ["_let_the_goodbye_be_heard", "_close_agent", "_close_socket"])
+@pytest.mark.parametrize("step", ["_let_the_last_words_be_heard", "_close_agent", "_close_socket"])
 async def test_error_in_one_step_of_the_end_keeps_no_other_from_being_done(
     gateway, agent, monkeypatch, caplog, step
 ):

@@ -179,7 +179,7 @@ async def test_the_agent_s_own_first_words_count_as_such_and_not_the_announcemen
     gateway.outside.sounds.files["notice.wav"] = wav_bytes(tone(3, 100), rate_hz=RATE)
     call = await gateway.place(recording=Recording(announcement="notice.wav"))
     await until_talking(gateway, agent, call)
-    (live,) = gateway.core.calls._tasks
+    (live,) = gateway.core.calls._live.values()
     await call.socket.until(lambda: len(call.socket.audio) > 0)
     assert live._parts.speaker.first_audio_at is None
     agent.sink.audio("hello", tone(7, 20))
@@ -206,7 +206,7 @@ async def test_what_was_said_while_it_was_paused_is_heard_before_it_goes_on(gate
 
 
 def live_remaining(gateway):
-    (live,) = gateway.core.calls._tasks
+    (live,) = gateway.core.calls._live.values()
     return live._parts.speaker.remaining_s()
 
 

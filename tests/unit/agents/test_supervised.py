@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from media_gateway.agents.contract import AgentFailed, Role
-from media_gateway.supervised import EndReason, SupervisedAgent
-from shared.core.call_state import CallEvent, Cause
+from media_gateway.supervised import SupervisedAgent
+from shared.core.call_state import Cause
 from tests.unit.agents.talk import CALL
 
 OPEN_S = 0.02
@@ -62,11 +62,15 @@ class Adapter:
 
 def supervised(**does):
     owner, adapter = Owner(), Adapter(**does)
-    return SupervisedAgent(lambda: adapter, owner, owner, owner.on_abandoned), owner, adapter
+    return supervisor(lambda: adapter, owner), owner, adapter
+
+
+def supervisor(make, owner):
+    return SupervisedAgent(make, owner, owner, on_failed=owner.agent_failed, on_abandoned=owner.on_abandoned)
 
 
 def failed(reason):
-    return ("end", EndReason(CallEvent.AGENT_FAILED, reason))
+    return ("agent_failed", reason)
 
 
 async def raises_error():
@@ -95,7 +99,7 @@ async def test_an_agent_that_does_not_open_ends_the_call_and_says_why(does, reas
 
 async def test_one_that_cannot_be_made_does_too():
     owner = Owner()
-    agent = SupervisedAgent(lambda: 1 / 0, owner, owner, owner.on_abandoned)
+    agent = supervisor(lambda: 1 / 0, owner)
     assert not await agent.open(CALL, timeout_s=OPEN_S)
     assert owner.asked == [failed("ZeroDivisionError")]
     await agent.close(Cause.AGENT_FAILED, timeout_s=1)

@@ -6,7 +6,7 @@ import pytest
 from picows import WSMsgType
 from picows.picows import _make_test_ws_frame
 
-from media_gateway.call import MEDIA_SOCKET
+from media_gateway.arrival import MEDIA_SOCKET
 from media_gateway.early import EarlyMedia
 from media_gateway.message_socket import MessageSocket
 from media_gateway.runtime import DESCRIPTORS_A_CALL, DESCRIPTORS_BESIDE, provide_descriptors

@@ -1,0 +1,52 @@
+"""What a call gets that cannot go on as it was: it is sent on as its profile says, else it hears an apology."""
+
+import logging
+
+from media_gateway.line import Line
+from media_gateway.played_prompts import PlayedPrompts
+from media_gateway.pod import Pod
+from media_gateway.prompts import CallPrompts
+from media_gateway.row import OwnedRow
+from media_gateway.speaker import Speaker
+from media_gateway.transfers import Transfers
+from shared.core.call_state import CallEvent
+from shared.core.profiles import PromptKind
+
+logger = logging.getLogger(__name__)
+
+FALLBACK = "fallback"
+"""The item of what is said meanwhile."""
+
+
+async def fall_back(
+    pod: Pod,
+    row: OwnedRow,
+    speaker: Speaker,
+    line: Line,
+    prompts: CallPrompts,
+    played: PlayedPrompts,
+    transfers: Transfers,
+) -> None:
+    """Send the caller on, or apologise. Returns when only the hang-up is left; an accepted transfer ends the call.
+
+    Without media nothing is said before the transfer, and ACS plays the apology.
+    """
+    record = row.record
+    logger.warning("a call falls back", extra={"call_id": record.call_id, "state": record.state.value})
+    pod.counters["fallbacks"] += 1
+    row.note(CallEvent.FALLBACK_STARTED)
+    fallback = record.profile.fallback
+    if fallback is not None:
+        if not line.is_lost:
+            speaker.say(FALLBACK, prompts.get(PromptKind.COMFORT), protected=True)
+        await transfers.transfer(
+            fallback.transfer,
+            variables={**record.variables, **row.record.output},
+            caller_id=fallback.caller_id,
+            timeout_s=record.profile.transfer_timeout_s,
+        )
+    if line.is_lost:
+        await played.play(PromptKind.APOLOGY)
+    else:
+        speaker.say(f"{FALLBACK}-apology", prompts.get(PromptKind.APOLOGY), protected=True)
+        await speaker.heard_out(pod.timing.goodbye_s, unless=lambda: line.is_lost)

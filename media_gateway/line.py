@@ -1,0 +1,130 @@
+"""The media of one call when its socket is lost: brought back, or given up, in bounded time.
+
+ACS opens a lost socket again by itself, to whatever pod the ingress leads to; where it does not, it is asked to, once.
+A socket that comes to another pod takes the call there, and this one learns that from its row.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from media_gateway.inbox import Inbox
+from media_gateway.message_socket import MessageSocket
+from media_gateway.pod import Pod
+from media_gateway.row import OwnedRow
+from shared.core.call_state import CallEvent
+from shared.errors import AcsUnavailable, CallGone
+
+logger = logging.getLogger(__name__)
+
+
+class Line:
+    """Watches over one call's media.
+
+    Args:
+        pod: This process.
+        row: The call's.
+        inbox: The call's; it ends the call when ACS says that it is over.
+        on_over: Called when ACS does not know the call any more.
+        on_given_up: Called when media do not come back.
+    """
+
+    def __init__(
+        self,
+        pod: Pod,
+        row: OwnedRow,
+        inbox: Inbox,
+        *,
+        on_over: Callable[[], None],
+        on_given_up: Callable[[], None],
+    ) -> None:
+        self._pod = pod
+        self._row = row
+        self._inbox = inbox
+        self._on_over = on_over
+        self._on_given_up = on_given_up
+        self._lost_socket: MessageSocket | None = None
+        self._has_failed = False
+        self._changed = asyncio.Event()
+        self._is_lost = False
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nothing can be said or heard."""
+        return self._is_lost
+
+    def lost(self, socket: MessageSocket) -> None:
+        """Take that the call's socket is closed, and not by us."""
+        self._lost_socket = socket
+        self._is_lost = True
+        self._changed.set()
+
+    def back(self) -> None:
+        """Take that there is a socket again."""
+        self._is_lost = self._has_failed = False
+        self._row.note(CallEvent.MEDIA_STARTED)
+        self._changed.set()
+
+    def failed(self) -> None:
+        """Take that ACS says it cannot stream: it will not try again by itself."""
+        self._has_failed = True
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Bring media back whenever they are lost, until cancelled, or until they are given up."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            if self._is_lost and not await self._comes_back():
+                return
+
+    async def _comes_back(self) -> bool:
+        timing, loop = self._pod.timing, asyncio.get_running_loop()
+        with self._inbox.attending():
+            # A call that is over has its socket closed in order, a moment before or after the callback that says so.
+            is_in_order = self._lost_socket is not None and self._lost_socket.end.is_normal
+            if is_in_order and await self._is_back_within(timing.disconnect_wait_s):
+                return True
+            self._pod.counters["media_lost"] += 1
+            self._row.note(CallEvent.MEDIA_LOST)
+            lost_at = loop.time()
+            if not self._has_failed and await self._is_back_within(timing.media_restart_s):
+                return True
+            self._has_failed = False
+            await self._ask()
+            left_s = lost_at + timing.interruption_grace_s - loop.time()
+            if not self._has_failed and await self._is_back_within(left_s):
+                return True
+            self._on_given_up()
+            return False
+
+    async def _ask(self) -> None:
+        """Ask ACS for media again."""
+        record = self._row.record
+        try:
+            async with asyncio.timeout(self._pod.timing.start_media_s):
+                await self._pod.acs.start_media(
+                    record.call_connection_id or "", operation_context=record.call_id
+                )
+        except CallGone:
+            self._on_over()
+        except (AcsUnavailable, TimeoutError) as error:
+            # Refused, it is about to open the socket by itself, or cannot.
+            logger.warning(
+                "media were not started again",
+                extra={"call_id": record.call_id, "error": type(error).__name__},
+            )
+        else:
+            self._pod.counters["media_restarted"] += 1
+
+    async def _is_back_within(self, seconds: float) -> bool:
+        """Whether media are there again in so many seconds; False sooner where ACS says that they cannot be."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while self.is_lost and not self._has_failed:
+            self._changed.clear()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._changed.wait()
+            except TimeoutError:
+                break
+        return not self.is_lost

@@ -1,0 +1,97 @@
+"""Transfers of one call: asked of ACS, and followed until it is known how they went.
+
+Media stay up until a transfer is accepted, so its failure finds everybody where they were.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Mapping
+
+from media_gateway.inbox import Inbox
+from media_gateway.pod import Pod
+from media_gateway.row import OwnedRow
+from shared.acs.callbacks import read_result
+from shared.adapters.call_store import StoredEvent
+from shared.core.call_state import CallEvent
+from shared.core.callbacks import AcsResult, TransferFailure, transfer_failure
+from shared.core.transfers import TransferInvalid, context_for
+from shared.errors import AcsRefused, AcsUnavailable, CallGone
+
+logger = logging.getLogger(__name__)
+
+
+class Transfers:
+    """The transfers of one call, one at a time.
+
+    Args:
+        pod: This process.
+        row: The call's.
+        inbox: The call's.
+    """
+
+    def __init__(self, pod: Pod, row: OwnedRow, inbox: Inbox) -> None:
+        self._pod = pod
+        self._row = row
+        self._inbox = inbox
+        self._context = ""
+        self._answer: asyncio.Future[AcsResult] | None = None
+
+    async def transfer(
+        self, target: str, *, variables: Mapping[str, str], caller_id: str | None, timeout_s: float
+    ) -> TransferFailure:
+        """Transfer the call, and return why that failed. Where it is accepted this never returns: the call ends.
+
+        Args:
+            target: Raw id.
+            variables: Go along as far as the target's leg can carry them.
+            caller_id: Number that a phone is shown; None is what ACS shows of itself.
+            timeout_s: Until a transfer that nothing is heard of has failed.
+        """
+        self._row.note(CallEvent.TRANSFER_REQUESTED)
+        self._context = str(uuid.uuid4())
+        self._answer = asyncio.get_running_loop().create_future()
+        failure, result = TransferFailure.FAILED, None
+        try:
+            with self._inbox.attending():
+                async with asyncio.timeout(timeout_s):
+                    await self._ask(target, variables, caller_id)
+                    result = await self._answer
+                    failure = transfer_failure(result)
+        except TransferInvalid as invalid:
+            # The name of a variable may be a caller's; the limit is ours.
+            self._log("a transfer is not possible", invalid.limit)
+        except (AcsRefused, CallGone) as refused:
+            self._log("ACS refuses a transfer", str(refused))
+        except TimeoutError:
+            failure = TransferFailure.NO_ANSWER
+        finally:
+            self._answer = None
+        self._pod.counters["transfers_failed"] += 1
+        self._row.note(CallEvent.TRANSFER_FAILED, result)
+        return failure
+
+    def failed(self, event: StoredEvent) -> None:
+        """Take CallTransferFailed; that of an earlier transfer, which was given up, is no news."""
+        answer = self._answer
+        if answer is not None and not answer.done() and event.data.get("operationContext") == self._context:
+            answer.set_result(read_result(event.data))
+
+    async def _ask(self, target: str, variables: Mapping[str, str], caller_id: str | None) -> None:
+        context = context_for(target, variables)
+        try:
+            await self._pod.acs.transfer(
+                self._row.record.call_connection_id or "",
+                target=target,
+                context=context,
+                operation_context=self._context,
+                caller_id=caller_id,
+            )
+        except AcsRefused:
+            raise
+        except AcsUnavailable:
+            # It may be under way all the same: then a callback tells, else the time runs out.
+            self._pod.counters["transfers_in_doubt"] += 1
+
+    def _log(self, message: str, reason: str) -> None:
+        logger.warning(message, extra={"call_id": self._row.record.call_id, "reason": reason})
