@@ -156,7 +156,8 @@ async def _deliver(
         return _Outcome(HTTPStatus.OK, "ignored")
     try:
         async with asyncio.timeout_at(deadline), turns:
-            return _Outcome(HTTPStatus.OK, (await gateway.answerer.incoming(account, event)).value)
+            delivered = await gateway.answerer.incoming(account, event, deadline=deadline)
+            return _Outcome(HTTPStatus.OK, delivered.value)
     except MalformedMessage as fault:
         return _unreadable(fault)
     except TimeoutError:

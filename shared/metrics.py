@@ -21,6 +21,14 @@ class Metrics:
             "gateway.calls",
             description="Calls that rang, by `account` and `outcome`: each once, by whoever finished its claim",
         )
+        self.calls_without_store = meter.create_counter(
+            "gateway.calls.without_store",
+            description="Calls that were not answered because the store was away, by `account` and `outcome`",
+        )
+        self.calls_forgotten = meter.create_counter(
+            "gateway.calls.forgotten",
+            description="Calls of the last minute that a process forgot, because they were too many",
+        )
         self.credentials_refused = meter.create_counter(
             "gateway.credentials.refused",
             description="Deliveries with credentials that are not good, by `reason`",

@@ -39,6 +39,11 @@ class Admitted:
     slot: str | None = None
 
 
+def is_blocked(account: Account, caller: str) -> bool:
+    """Whether the account takes no calls from `caller`, a raw id."""
+    return without_leg(caller) in account.blocked_callers
+
+
 class Admission:
     """Admits calls. `clock` tells Unix seconds."""
 
@@ -62,7 +67,7 @@ class Admission:
 
         Asked again for the same call, by whoever took its claim over, it finds what was taken before.
         """
-        if without_leg(caller) in account.blocked_callers:
+        if is_blocked(account, caller):
             return CallEvent.CALLER_BLOCKED
         if await self._pods.reserve(call_id) is Room.FULL:
             return CallEvent.NO_ROOM

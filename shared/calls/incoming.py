@@ -8,7 +8,6 @@ taken up by the next delivery with the same ids, which ACS recognises as the sam
 import asyncio
 import logging
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -23,14 +22,25 @@ from shared.calls.admission import Admission
 from shared.calls.overflow import Overflow
 from shared.calls.pods import PodLoads
 from shared.calls.profiles import Profiles
+from shared.calls.store_away import StoreAway
 from shared.config import FunctionsSettings
 from shared.core.call import CallRecord, CallTimes, advance, bind_connection
 from shared.core.call_state import CallEvent
-from shared.core.claims import Claim, Found, Outcome, finished, given_up, judge, taken_over
+from shared.core.claims import (
+    Claim,
+    Found,
+    Outcome,
+    finished,
+    given_up,
+    is_last_chance,
+    judge,
+    repeatability_id,
+    taken_over,
+)
 from shared.core.ids import claim_key, new_call_id, new_token_id, new_traceparent
 from shared.core.profiles import AgentProfile, Routing
 from shared.core.variables import within_limits
-from shared.errors import AcsUnavailable, CallGone, GatewayError, TemporaryFault
+from shared.errors import AcsUnavailable, CallGone, GatewayError, StoreUnavailable, TemporaryFault
 from shared.metrics import Metrics
 from shared.security.accounts import Account
 from shared.security.keyring import Keyring
@@ -82,6 +92,8 @@ class _Ringing:
     event: GridEvent
     deadline: float
     """Unix seconds after which nobody can answer it any more."""
+    store_wait: asyncio.Timeout
+    """Until when the store is waited for, where the call can be turned away without it."""
 
 
 class CallAnswerer:
@@ -109,12 +121,18 @@ class CallAnswerer:
         self._media_keys = media_keys
         self._callback_keys = callback_keys
         self._admission = admission
+        self._store_away = StoreAway(
+            connections.call_control, metrics, event_budget_s=settings.event_budget_s, clock=clock
+        )
         self._pods = pods
         self._metrics = metrics
         self._clock = clock
 
-    async def incoming(self, account: Account, event: GridEvent) -> Delivered:
+    async def incoming(self, account: Account, event: GridEvent, *, deadline: float) -> Delivered:
         """Answer the call of an IncomingCall event, unless another delivery did.
+
+        Where the store is away, and no later delivery would come in time, the call is turned away. `deadline`, by
+        the loop's clock, is when the delivery's time is over; cancelling it then is the caller's.
 
         Raises:
             MalformedMessage: the event does not hold what answering needs.
@@ -129,14 +147,40 @@ class CallAnswerer:
         for keys in (self._media_keys, self._callback_keys):
             # A cold process reads the vault while it claims the call, not after.
             keys.refresher.begin()
-        ringing = _Ringing(account, profile, routing, call, event, event.at + self._settings.ring_deadline_s)
-        held = await self._claim(ringing)
+        claim = self._new_claim(account, call, event)
+        if self._store_away.was_turned_away(claim.key):
+            return Delivered.DUPLICATE
+        is_last = is_last_chance(
+            self._clock() - event.at,
+            ring_deadline_s=self._settings.ring_deadline_s,
+            event_budget_s=self._settings.event_budget_s,
+        )
+        ring_deadline = event.at + self._settings.ring_deadline_s
+        store_wait = asyncio.timeout_at(deadline - self._store_away.reserved_s if is_last else None)
+        ringing = _Ringing(account, profile, routing, call, event, ring_deadline, store_wait)
+        try:
+            async with store_wait:
+                return await self._deliver(ringing, claim)
+        except (StoreUnavailable, TimeoutError):
+            if not is_last:
+                raise
+            settled = await self._store_away.turn_away(
+                account, call, claim=claim, own_numbers=routing.own_numbers, ring_deadline=ring_deadline
+            )
+            if not settled.is_done:
+                raise
+            self._pods.cancel(claim.call_id)
+            return Delivered(settled.value)
+
+    async def _deliver(self, ringing: _Ringing, mine: Claim) -> Delivered:
+        """Bring the call to its outcome, as far as the store lets it."""
+        held = await self._claim(ringing, mine)
+        account_id = ringing.account.account_id
         if isinstance(held, Delivered):
             if held is Delivered.OVERLAPPING:
-                self._metrics.accounts_overlapping.add(1, {"account": account.account_id})
+                self._metrics.accounts_overlapping.add(1, {"account": account_id})
                 logger.error(
-                    "two accounts' subscriptions deliver the same call",
-                    extra={"account": account.account_id},
+                    "two accounts' subscriptions deliver the same call", extra={"account": account_id}
                 )
             return held
         try:
@@ -146,30 +190,38 @@ class CallAnswerer:
             raise
         logger.info(
             "a call was delivered",
-            extra={"call_id": held.claim.call_id, "account": account.account_id, "outcome": delivered.value},
+            extra={"call_id": held.claim.call_id, "account": account_id, "outcome": delivered.value},
         )
         return delivered
 
-    async def _claim(self, ringing: _Ringing) -> _Held | Delivered:
+    def _new_claim(self, account: Account, call: IncomingCall, event: GridEvent) -> Claim:
+        key = claim_key(call.context)
+        return Claim(
+            key=key,
+            event_id=event.event_id,
+            account_id=account.account_id,
+            call_id=new_call_id(),
+            media_jti=new_token_id(),
+            repeatability_id=repeatability_id(key),
+            made_at=event.at,
+            holder=new_token_id(),
+            lease_until=self._clock() + self._settings.claim_lease_s,
+        )
+
+    def _leave_to_the_store(self, ringing: _Ringing, claim: Claim) -> None:
+        """From now on the call may be answered, and only the store tells: it is not turned away without it."""
+        self._store_away.may_be_answered(claim.key)
+        ringing.store_wait.reschedule(None)
+
+    async def _claim(self, ringing: _Ringing, mine: Claim) -> _Held | Delivered:
         """Win the claim, or wait until whoever holds it is done or its lease runs out.
 
         A claim of another account is left alone, come what may: that account's deliveries go on with it.
         """
-        now, holder = self._clock(), new_token_id()
-        mine = Claim(
-            key=claim_key(ringing.call.context),
-            event_id=ringing.event.event_id,
-            account_id=ringing.account.account_id,
-            call_id=new_call_id(),
-            media_jti=new_token_id(),
-            repeatability_id=str(uuid.uuid4()),
-            made_at=now,
-            holder=holder,
-            lease_until=now + self._settings.claim_lease_s,
-        )
         etag = await self._claims.insert(mine)
         if etag is not None:
             return _Held(mine, etag)
+        self._leave_to_the_store(ringing, mine)
         while True:
             found = await self._claims.read(mine.key)
             if found is None:
@@ -177,7 +229,7 @@ class CallAnswerer:
             claim, etag = found
             if claim.account_id != mine.account_id:
                 return Delivered.OVERLAPPING
-            if claim.holder == holder:
+            if claim.holder == mine.holder:
                 # Our write did get through: its reply was lost, and the client's second try met the first.
                 return _Held(claim, etag)
             match judge(claim, self._clock()):
@@ -186,7 +238,7 @@ class CallAnswerer:
                         await self._write_end(ringing, claim)
                     return Delivered.DUPLICATE
                 case Found.TAKE_OVER:
-                    next_claim = taken_over(claim, holder, self._clock(), self._settings.claim_lease_s)
+                    next_claim = taken_over(claim, mine.holder, self._clock(), self._settings.claim_lease_s)
                     written = await self._claims.replace(next_claim, etag)
                     if written is not None:
                         return _Held(next_claim, written)
@@ -213,7 +265,7 @@ class CallAnswerer:
                 ringing.call,
                 claim=held.claim,
                 own_numbers=ringing.routing.own_numbers,
-                why=admitted,
+                blocked=admitted is CallEvent.CALLER_BLOCKED,
             )
             return await self._close(ringing, held, outcome, admitted, done)
         record = replace(self._new_record(ringing, held.claim, CallEvent.ANSWER_SENT), slot=admitted.slot)
@@ -228,6 +280,7 @@ class CallAnswerer:
     async def _answer(self, ringing: _Ringing, held: _Held, row: Row, *, may_be_answered: bool) -> Delivered:
         """Ask ACS to answer; `row` is the call's row as it was last seen."""
         claim, record = held.claim, row.record
+        self._leave_to_the_store(ringing, claim)
         callback_url, media_url = await self._urls(record)
         for tries in range(1, ANSWER_TRIES + 1):
             try:

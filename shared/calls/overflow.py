@@ -3,10 +3,10 @@
 import logging
 import uuid
 from collections.abc import Collection
+from typing import Protocol
 
 from shared.acs.event_grid import IncomingCall
 from shared.adapters.call_automation import CallControl, Repeatability
-from shared.adapters.claim_store import TableClaimStore
 from shared.core.admission import redirect_target
 from shared.core.call_state import CallEvent
 from shared.core.claims import Claim, Outcome
@@ -16,12 +16,20 @@ from shared.security.accounts import Account
 logger = logging.getLogger(__name__)
 
 
+class Journeys(Protocol):
+    """What was redirected before."""
+
+    async def may_redirect(self, correlation_id: str, call_id: str) -> bool:
+        """Whether no other call of the journey was. Raises `StoreUnavailable`."""
+        ...
+
+
 class Overflow:
     """Turns calls away."""
 
-    def __init__(self, acs: CallControl, claims: TableClaimStore) -> None:
+    def __init__(self, acs: CallControl, journeys: Journeys) -> None:
         self._acs = acs
-        self._claims = claims
+        self._journeys = journeys
 
     async def turn_away(
         self,
@@ -30,22 +38,21 @@ class Overflow:
         *,
         claim: Claim,
         own_numbers: Collection[str],
-        why: CallEvent,
+        blocked: bool,
     ) -> tuple[Outcome, CallEvent]:
         """Redirect or reject a call; return its outcome, and the event that says so.
 
         Args:
             account: whose call it is.
             call: as it was announced.
-            claim: ours, on the call.
+            claim: on the call; its ids make the request the same one whoever sends it.
             own_numbers: raw ids that a call is never redirected to.
-            why: it is not answered; a blocked caller is always rejected.
+            blocked: whether the account blocks the caller, who is always rejected.
 
         Raises:
             AcsUnavailable: whether ACS did it is unknown.
             StoreUnavailable: whether the journey was redirected before is unknown.
         """
-        blocked = why is CallEvent.CALLER_BLOCKED
         target = None if blocked else await self._target(account, call, claim, own_numbers)
         try:
             if target is not None and await self._redirected(call, claim, target):
@@ -86,7 +93,7 @@ class Overflow:
         )
         if target is None or not call.correlation_id:
             return target
-        if await self._claims.may_redirect(call.correlation_id, claim.call_id):
+        if await self._journeys.may_redirect(call.correlation_id, claim.call_id):
             return target
         logger.error(
             "a redirected call came back: the account's overflow leads to a number of ours",

@@ -5,10 +5,16 @@ A claim whose lease ran out belongs to a process that died or gave up: it is tak
 that ACS recognises the answer as the same request, and a crash in between neither loses nor doubles the call.
 """
 
+import uuid
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from shared.core.call_state import CallEvent
+
+FIRST_RETRY_S = 10.0
+"""After which Event Grid delivers again what was answered 500. It next does 30 s later, and nobody rings so long."""
+_REQUESTS = uuid.UUID("7d2f9a52-6f0e-4f0b-9c3b-2b1f0d1f4c55")
+"""Namespace of our requests' ids."""
 
 
 class Outcome(StrEnum):
@@ -33,7 +39,7 @@ class Claim:
     repeatability_id: str
     """UUID of the answer request: sent again, ACS replays its first reply."""
     made_at: float
-    """When the call was first claimed."""
+    """When the call began to ring: since then the request may have been sent."""
     holder: str
     """Random name of whoever holds the claim: a write whose reply was lost is known by it as one's own."""
     lease_until: float
@@ -41,6 +47,19 @@ class Claim:
     outcome: Outcome | None = None
     closed_by: tuple[CallEvent, ...] = ()
     """Of a call that nobody answered: what happened to it. Its row is written after the claim, perhaps by another."""
+
+
+def repeatability_id(key: str) -> str:
+    """Return the UUID of the requests about the call of a claim: whoever makes one makes the same, claimed or not."""
+    return str(uuid.uuid5(_REQUESTS, key))
+
+
+def is_last_chance(age_s: float, *, ring_deadline_s: float, event_budget_s: float) -> bool:
+    """Whether a delivery that begins when the call has rung for `age_s` seconds is the last in time to do something.
+
+    It is, if it is Event Grid's second, or if a second would come too late in case this one takes all its time.
+    """
+    return age_s >= min(FIRST_RETRY_S, ring_deadline_s - event_budget_s - FIRST_RETRY_S)
 
 
 class Found(StrEnum):

@@ -1,12 +1,22 @@
 """Many deliveries, one answer; and room for it."""
 
 import asyncio
+import uuid
 
 import pytest
 
 from shared.calls.pods import PodLoads
 from shared.core.admission import HEARTBEAT_FRESH_S, PodLoad, Room, redirect_target, room
-from shared.core.claims import Found, Outcome, finished, given_up, judge, taken_over
+from shared.core.claims import (
+    Found,
+    Outcome,
+    finished,
+    given_up,
+    is_last_chance,
+    judge,
+    repeatability_id,
+    taken_over,
+)
 from shared.errors import StoreUnavailable
 from tests.support.records import claim
 
@@ -167,3 +177,26 @@ async def test_a_load_that_cannot_be_read_is_unknown_and_leaves_no_read_behind()
 
     assert await PodLoads(Away(), Slow()).reserve("call") is Room.UNKNOWN
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def test_all_that_is_asked_about_a_call_is_asked_under_an_id_that_follows_from_its_claim_s_key():
+    first, second = (repeatability_id(key * 32) for key in ("ab", "cd"))
+    assert (first, first != second) == (repeatability_id("ab" * 32), True)
+    assert str(uuid.UUID(first)) == first
+
+
+@pytest.mark.parametrize(
+    ("age_s", "ring_deadline_s", "event_budget_s", "expected"),
+    [
+        (6.9, 25, 8, False),
+        (7.0, 25, 8, True),
+        (9.9, 25, 2, False),
+        (10.0, 25, 2, True),
+        (0.0, 19, 8, False),
+        (0.0, 18, 8, True),
+        (-1.0, 25, 8, False),
+    ],
+)
+def test_whether_a_delivery_is_the_last_in_time(age_s, ring_deadline_s, event_budget_s, expected):
+    found = is_last_chance(age_s, ring_deadline_s=ring_deadline_s, event_budget_s=event_budget_s)
+    assert found is expected
