@@ -97,6 +97,21 @@ async def test_a_call_that_ends_while_they_are_fetched_leaves_nothing_behind(fil
     await sounds.close()
 
 
+@pytest.mark.parametrize(
+    ("audio_format", "name"), [(AudioFormat.PCM16K, "ab" * 32), (AudioFormat.PCM24K, "apology")]
+)
+def test_acs_fetches_the_profile_s_own_where_it_can_play_it(files, counters, audio_format, name):
+    own = with_own(audio_format, apology=f"sounds/{'ab' * 32}.wav")
+    prompts = Prompts(Sounds(files, fetch_s=5), counters, base_url="https://gw.example.com").for_call(own)
+
+    assert prompts.url(PromptKind.APOLOGY) == f"https://gw.example.com/mg-genagent-acs/v1/prompts/{name}.wav"
+    assert prompts.url(PromptKind.GOODBYE) == "https://gw.example.com/mg-genagent-acs/v1/prompts/goodbye.wav"
+
+
+def test_acs_fetches_nothing_from_a_functions_app_that_is_not_known(prompts):
+    assert prompts.for_call(with_own()).url(PromptKind.APOLOGY) is None
+
+
 @pytest.mark.parametrize("kind", PromptKind)
 def test_a_default_is_the_same_words_at_either_rate(prompts, kind):
     as_made = np.frombuffer(read_wav(package.default_prompt(kind), 16_000), "<i2")
