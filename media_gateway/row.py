@@ -158,12 +158,12 @@ async def take_row(
     account_id: str,
     jti: str,
     call_connection_id: str | None,
+    is_acs_verified: bool,
+    is_expired: bool,
     pod: str,
     timing: Timing,
-    is_acs_verified: bool = False,
-    is_expired: bool = False,
-    is_owner_dead: Callable[[str], bool] = lambda _: False,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float],
+    is_owner_dead: Callable[[str], bool],
 ) -> CallRecord:
     """Make this pod the owner of a call, by one conditional update of its row.
 
@@ -176,12 +176,12 @@ async def take_row(
         account_id: Of the token.
         jti: Of the token.
         call_connection_id: That the socket names.
-        pod: This one's name.
-        timing: Durations.
         is_acs_verified: Whether ACS's own JWT came with the socket.
         is_expired: Whether the token has.
-        is_owner_dead: Tells of a pod, by its name, whether it is known to beat no more.
+        pod: This one's name.
+        timing: Durations.
         clock: Tells Unix seconds.
+        is_owner_dead: Tells of a pod, by its name, whether it is known to beat no more.
 
     Raises:
         MediaRefused: the token is not the call's, was used and may not be again, or the call is over.
