@@ -99,18 +99,20 @@ class CallbackReceiver:
         if row.record.account_id != proven.account_id:
             self._count(Rejection.OTHER_ACCOUNT)
             raise Forbidden("the token is for another account")
-        dead_owner = await self._dead_owner(row.record)
+        live = None if row.record.owner is None else await self._pods.live()
+        dead_owner = None if live is None or row.record.owner in live else row.record.owner
+        is_alone = live is not None and not live
         try:
             # Applied first: it refuses another call's event before that is kept among this call's.
             record = await self._calls.change(
-                call_id, lambda r: applied(r, event, dead_owner=dead_owner), known=row
+                call_id, lambda r: applied(r, event, dead_owner=dead_owner, is_alone=is_alone), known=row
             )
         except WrongConnection:
             raise Forbidden("the event is about another connection") from None
         kept = StoredEvent(event.event_id, event.name, event.at, event.data)
         if not await self._calls.append_event(call_id, kept):
             logger.info("a callback came again", extra={"call_id": call_id, "callback": event.name})
-        if is_deserted(record, event):
+        if is_deserted(record, event, is_alone=is_alone):
             await self._hang_up(record)
         return None if record.owner == dead_owner or record.state.is_final else record.owner
 
@@ -126,12 +128,6 @@ class CallbackReceiver:
             )
         self._metrics.signals.add(1, {"outcome": outcome})
 
-    async def _dead_owner(self, record: CallRecord) -> str | None:
-        """Return the pod that holds the call, if it has gone silent."""
-        if record.owner is None or await self._pods.is_live(record.owner):
-            return None
-        return record.owner
-
     def _count(self, reason: Rejection) -> None:
         self._metrics.tokens_refused.add(1, {"reason": reason.value})
 
@@ -146,20 +142,23 @@ class CallbackReceiver:
             logger.info("a call without media was over already", extra={"call_id": record.call_id})
 
 
-def applied(record: CallRecord, event: CallbackEvent, *, dead_owner: str | None) -> CallRecord:
+def applied(
+    record: CallRecord, event: CallbackEvent, *, dead_owner: str | None, is_alone: bool = False
+) -> CallRecord:
     """Return the call after a callback; a call with a live owner is only bound, for the owner moves it.
 
     Args:
         record: the call as it is now.
         event: the callback.
         dead_owner: the owner that was found silent; one that took the call since is alive.
+        is_alone: whether no pod at all is alive, that could take the call over.
 
     Raises:
         WrongConnection: the event is about another connection than the call's.
     """
     if event.call_connection_id:
         record = bind_connection(record, event.call_connection_id)
-    meaning = _meaning(record, event)
+    meaning = _meaning(record, event, is_alone=is_alone)
     has_live_owner = record.owner is not None and record.owner != dead_owner
     # An owner that could not hang up leaves the row at ENDING and the call to ACS, whose last word this then is.
     is_last_word = meaning is CallEvent.CALL_DISCONNECTED and record.state is CallState.ENDING
@@ -170,25 +169,27 @@ def applied(record: CallRecord, event: CallbackEvent, *, dead_owner: str | None)
     return advance(record, meaning, event.at, event.result)
 
 
-def _meaning(record: CallRecord, event: CallbackEvent) -> CallEvent | None:
+def _meaning(record: CallRecord, event: CallbackEvent, *, is_alone: bool) -> CallEvent | None:
     """Return what the callback does to the call.
 
-    That ACS cannot stream ends a call only where no pod has held it. Where one did that died, another one starts
-    media again, and else upkeep closes the call.
+    That ACS cannot stream ends a call only where no pod has held it, or none is left. Where one did that died, another
+    one asks for media again.
     """
     meaning = EVENT_OF_CALLBACK.get(event.name)
-    if meaning is CallEvent.MEDIA_STREAMING_FAILED and record.owner is None:
+    if meaning is CallEvent.MEDIA_STREAMING_FAILED and (record.owner is None or is_alone):
         return CallEvent.MEDIA_FAILED
     return meaning
 
 
-def is_deserted(record: CallRecord, event: CallbackEvent) -> bool:
+def is_deserted(record: CallRecord, event: CallbackEvent, *, is_alone: bool = False) -> bool:
     """Whether nobody will ever speak on the call that a callback is about; `record` is the call after it.
 
-    ACS cannot stream a call that no pod holds; or it connected one whose row was closed as not answered, by a
-    delivery that came when the ringing was over and could not know: no pod takes such a call any more.
+    ACS cannot stream a call that no pod holds, or could hold (`is_alone`: none is alive); or it connected one whose
+    row was closed as not answered, by a delivery that came when the ringing was over and could not know: no pod takes
+    such a call any more.
     """
     if record.state.is_final and record.state is not CallState.ENDED:
         meaning = EVENT_OF_CALLBACK.get(event.name)
         return meaning in (CallEvent.CALL_CONNECTED, CallEvent.MEDIA_STREAMING_FAILED)
-    return record.state is CallState.ENDING and _meaning(record, event) is CallEvent.MEDIA_FAILED
+    meaning = _meaning(record, event, is_alone=is_alone)
+    return record.state is CallState.ENDING and meaning is CallEvent.MEDIA_FAILED

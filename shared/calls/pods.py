@@ -67,12 +67,12 @@ class PodLoads:
         """Let the other processes count the call. Raises `StoreUnavailable`."""
         await self._answers.add(call_id, self._clock())
 
-    async def is_live(self, name: str) -> bool:
-        """Whether a pod beat of late; unknown counts as live."""
+    async def live(self) -> frozenset[str] | None:
+        """Return the names of the pods that beat of late; None where it is not known."""
         loads, now = await self._current(), self._clock()
-        return loads is None or any(
-            load.name == name and now - load.at <= HEARTBEAT_FRESH_S for load in loads
-        )
+        if loads is None:
+            return None
+        return frozenset(load.name for load in loads if now - load.at <= HEARTBEAT_FRESH_S)
 
     async def _current(self) -> Sequence[PodLoad] | None:
         """Return what every pod last said; None where the store does not answer in time."""

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import uuid
+from dataclasses import replace
 
 import pytest
 
@@ -69,6 +70,26 @@ async def test_a_callback_that_comes_many_times_at_once_is_kept_once(callbacks):
     assert {status for status, _ in answers} == {200}
     assert await callbacks.kept() == ["CallConnected"]
     assert [entry.refused for entry in (await callbacks.call()).history] == [False]
+
+
+@pytest.mark.parametrize(
+    ("are_others_left", "state", "cause"),
+    [(True, CallState.INTERRUPTED, None), (False, CallState.ENDING, Cause.MEDIA_LOST)],
+    ids=["another pod is left", "none is left"],
+)
+async def test_media_that_fail_after_their_pod_died_end_the_call_only_where_no_pod_is_left(
+    callbacks, are_others_left, state, cause
+):
+    connections = callbacks.edge.connections
+    await connections.calls.change(
+        callbacks.record.call_id, lambda r: replace(r, owner="pod-dead", state=CallState.STREAMING, epoch=1)
+    )
+    if not are_others_left:
+        for pod in await connections.pods.since(0):
+            await connections.pods.remove(pod.name)
+    assert (await callbacks.send(data_bytes("callbacks/media_streaming_failed.json")))[0] == 200
+    call = await callbacks.call()
+    assert (call.state, call.cause) == (state, cause)
 
 
 async def test_unknown_types_are_kept(callbacks):

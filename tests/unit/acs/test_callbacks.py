@@ -129,6 +129,15 @@ def test_streaming_that_failed_where_a_pod_died_is_left_to_the_one_that_takes_ov
     assert not is_deserted(record, failed)
 
 
+def test_streaming_that_failed_where_the_last_pod_died_deserts_the_call():
+    failed = callback("media_streaming_failed")
+    record = call_record(CallState.STREAMING, owner="pod-a")
+    record = applied(record, failed, dead_owner="pod-a", is_alone=True)
+    assert (record.state, record.cause) == (CallState.ENDING, Cause.MEDIA_LOST)
+    assert is_deserted(record, failed, is_alone=True)
+    assert not is_deserted(record, failed)
+
+
 def test_a_hang_up_that_the_owner_is_about_to_do_is_not_done_for_it():
     ending = call_record(CallState.ENDING, owner="pod-a", cause=Cause.AGENT_ENDED)
     assert not is_deserted(ending, callback("media_streaming_failed"))
