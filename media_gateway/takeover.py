@@ -154,8 +154,10 @@ class Takeover:
         except Exception:
             logger.exception("a rescue failed in an unexpected way", extra={"call_id": record.call_id})
         else:
-            back = outcome is Rescued.MEDIA_BACK
-            self._pod.counters["takeovers_media_back" if back else "takeovers_ended"] += 1
+            if outcome is Rescued.MEDIA_BACK:
+                self._pod.counters["takeovers_media_back"] += 1
+            else:
+                self._pod.counters["takeovers_ended"] += 1
             logger.info(
                 "a call of a dead pod was seen to",
                 extra={"call_id": record.call_id, "outcome": outcome.value},
