@@ -232,8 +232,7 @@ class Call:
         if listener is not None and type(decoded) is AudioData and not decoded.participant:
             pcm = decoded.data or self._silence
             if self._recorder is not None:
-                keep = self._recorder.caller
-                keep(monotonic_ns() // 1000, pcm)
+                self._recorder.frames.append((monotonic_ns() // 1000, pcm))
             self._received["frames"] += 1
             try:
                 listener(pcm)
@@ -513,7 +512,7 @@ class Call:
         if isinstance(message, DtmfDigit):
             recorder.digits(message.digit)
         elif self._is_callers(message):
-            recorder.caller(monotonic_us(), message.data or self._silence)
+            recorder.frames.append((monotonic_us(), message.data or self._silence))
 
     def _to_agent(self, message: CallerMedia) -> None:
         """Give the agent what does not come by the path of every frame."""

@@ -7,13 +7,14 @@ late.
 No clock, no I/O. Times are monotonic microseconds that never fall; places are samples of the call's line.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from media_gateway.recording.agent_track import AgentTrack, Piece
 from media_gateway.recording.caller_track import CallerTrack, Frame
-from media_gateway.recording.line import BYTES_PER_SAMPLE, SAMPLE, SECOND_US, Gap, Pcm, Samples, samples_of
+from media_gateway.recording.line import BYTES_PER_SAMPLE, SAMPLE, SECOND_US, Gap, Samples, samples_of
 
 STALL_MS = 3000
 """How long the line waits for a caller whose frames do not come; a longer stall loses what comes after its place has
@@ -41,7 +42,7 @@ class Stretch(NamedTuple):
 
 
 class Tracks:
-    """Two tracks of 16-bit mono audio. `caller` and `agent` run for every frame of a call, and only put it down.
+    """Two tracks of 16-bit mono audio.
 
     Args:
         rate_hz: Samples a second.
@@ -85,19 +86,15 @@ class Tracks:
         """Return the place on the line of a time."""
         return self._first + samples_of(now_us - self._start_us, self.rate_hz)
 
-    def caller(self, now_us: int, pcm: Pcm) -> None:
-        """Take a frame of the caller's that arrives now; silence as zeros. Whole samples, kept and not copied."""
-        self._frames.append((now_us, pcm))
-        self._held += len(pcm)
-        if self._held > self._held_limit:
-            self._shed(now_us)
+    def caller(self, frames: Sequence[Frame]) -> None:
+        """Take frames of the caller's, each with its arrival; silence as zeros. Whole samples, kept and not copied."""
+        self._frames += frames
+        self._hold(frames)
 
-    def agent(self, plays_at_us: int, pcm: Pcm) -> None:
-        """Take audio of the agent's that the caller begins to hear at `plays_at_us`, which never falls."""
-        self._pieces.append((plays_at_us, pcm))
-        self._held += len(pcm)
-        if self._held > self._held_limit:
-            self._shed(plays_at_us)
+    def agent(self, pieces: Sequence[Piece]) -> None:
+        """Take audio of the agent's, each piece with when the caller begins to hear it, which never falls."""
+        self._pieces += pieces
+        self._hold(pieces)
 
     def cut(self, now_us: int) -> None:
         """Forget what of the agent's audio would be heard after now: it was stopped."""
@@ -138,6 +135,11 @@ class Tracks:
                 break
             frames[max(0, begin - first) : end and end - first] = 0
         return Stretch(first, frames, tuple(gaps))
+
+    def _hold(self, audio: Sequence[Frame | Piece]) -> None:
+        self._held += sum(len(pcm) for _, pcm in audio)
+        if self._held > self._held_limit:
+            self._shed(audio[-1][0])
 
     def _shed(self, now_us: int) -> None:
         """Let go of what nobody took: the older half, or all if it is not old, but too much for its time."""

@@ -149,8 +149,8 @@ def test_a_failure_is_counted_and_logged_once_and_recording_goes_on(kept, caplog
 
 def test_a_pause_lasts_though_the_recording_starts_over(kept, call):
     call.recorder.pause()
-    call.recorder.caller(call.now_us, b"half")
-    call.recorder.caller(call.now_us, b"a sample!")
+    call.recorder.frames.append((call.now_us, b"half"))
+    call.recorder.frames.append((call.now_us, b"a sample!"))
     call.say(2, caller=1000)
     call.part()
     assert kept.parts == []
@@ -193,7 +193,7 @@ async def test_the_first_parts_of_many_calls_come_spread(kept, monkeypatch):
 
 
 def test_the_recorder_passes_caller_frames_of_any_kind_of_buffer(kept, call):
-    call.recorder.caller(call.now_us, bytearray(pcm(7)))
+    call.recorder.frames.append((call.now_us, bytearray(pcm(7))))
     call.now_us += 20_000
     call.recorder.finish()
     assert kept.parts[0][1].frames[:, 0].tolist() == [7] * (RATE // 50)
