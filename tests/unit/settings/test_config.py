@@ -197,6 +197,11 @@ def test_recordings_wait_on_a_volume_that_the_operator_names():
     assert media_settings(AZURE).recording_spill_dir.is_absolute()
 
 
+def test_the_media_gateway_need_not_know_its_functions_app():
+    assert media_settings(AZURE).callback_base_url == AZURE["CALLBACK_BASE_URL"]
+    assert media_settings({**AZURE, "CALLBACK_BASE_URL": ""}).callback_base_url is None
+
+
 def test_secrets_stay_out_of_what_is_printed():
     printed = repr(functions_settings(LOCAL))
     assert LOCAL["ACS_ACCESS_KEY"] not in printed
