@@ -14,6 +14,9 @@ from shared.errors import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
+NEWS_S = 0.1
+"""How soon a call that came is in the heartbeat: who finds the pod dead knows of no other."""
+
 
 class Heartbeat:
     """Beats, and by that knows whether storage answers.
@@ -39,6 +42,8 @@ class Heartbeat:
         self._calls = calls
         self._load = load
         self._held = held
+        self._told: frozenset[str] = frozenset()
+        """The calls that the last beat named."""
         self._beat_at: float | None = None
         self._is_failing = False
 
@@ -48,10 +53,15 @@ class Heartbeat:
         return self._beat_at is not None and time.monotonic() - self._beat_at < HEARTBEAT_FRESH_S
 
     async def run(self) -> None:
-        """Beat until cancelled."""
+        """Beat until cancelled: each `heartbeat_s`, and when there are calls that the last beat did not name."""
+        loop = asyncio.get_running_loop()
+        due_at = loop.time()
         while True:
-            await self._beat()
-            await asyncio.sleep(self._pod.timing.heartbeat_s)
+            if loop.time() >= due_at or not self._told.issuperset(self._held()):
+                # However long storage takes: others count the time between two beats.
+                due_at = loop.time() + self._pod.timing.heartbeat_s
+                await self._beat()
+            await asyncio.sleep(min(NEWS_S, max(0.0, due_at - loop.time())))
 
     async def stop(self) -> None:
         """Take the pod out of the table, unless a call is left that others are to take over.
@@ -71,10 +81,11 @@ class Heartbeat:
         calls = len(self._calls)
         takes_more = not (self._calls.is_draining or self._load.is_saturated)
         capacity = self._calls.capacity if takes_more else calls
+        held = self._held()
+        self._told = frozenset(held)
         try:
             async with asyncio.timeout(self._pod.timing.heartbeat_timeout_s):
-                load = PodLoad(self._pod.name, calls, capacity, self._pod.clock(), self._held())
-                await self._rows.beat(load)
+                await self._rows.beat(PodLoad(self._pod.name, calls, capacity, self._pod.clock(), held))
         except Exception as error:  # noqa: BLE001 - an odd answer of storage must not end every call of the pod
             self._pod.counters["heartbeats_failed"] += 1
             if not self._is_failing:

@@ -1,8 +1,11 @@
 """The pod says that it lives and how full it is, and knows by that whether storage answers."""
 
 import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import replace
 
-from tests.support.media import running_gateway
+from media_gateway.heartbeat import Heartbeat
+from tests.support.media import QUICK, running_gateway
 
 
 async def test_pod_says_how_full_it_is(gateway, agent):
@@ -20,6 +23,45 @@ async def test_pod_that_stops_in_order_takes_its_row_along():
         pods = gateway.outside.pods
         assert "pod-a" in pods.loads
     assert pods.loads == {}
+
+
+@asynccontextmanager
+async def beating(gateway, held, timing):
+    """A second heartbeat of the same process, under another name."""
+    core = gateway.core
+    pod = replace(core.pod, name="pod-b", timing=timing)
+    heartbeat = Heartbeat(gateway.outside.pods, pod, core.calls, core._load, lambda: tuple(held))
+    task = asyncio.create_task(heartbeat.run())
+    try:
+        await gateway.until(lambda: "pod-b" in gateway.outside.pods.loads)
+        yield heartbeat
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))
+
+
+async def test_a_call_that_came_is_named_at_once_and_not_only_when_the_next_beat_is_due(gateway):
+    loads, held = gateway.outside.pods.loads, []
+    async with beating(gateway, held, replace(QUICK, heartbeat_s=60)):
+        first = loads["pod-b"]
+        assert first.held == ()
+        held.append("call-1")
+        await gateway.until(lambda: loads["pod-b"].held == ("call-1",))
+        held.clear()
+        second = loads["pod-b"]
+        await asyncio.sleep(0.3)
+        assert loads["pod-b"] is second
+
+
+async def test_pod_that_stops_with_calls_in_hand_leaves_its_row_for_others_to_find(gateway):
+    loads, held = gateway.outside.pods.loads, ["call-1"]
+    async with beating(gateway, held, QUICK) as heartbeat:
+        pass
+    await heartbeat.stop()
+    assert loads["pod-b"].held == ("call-1",)
+    held.clear()
+    await heartbeat.stop()
+    assert "pod-b" not in loads
 
 
 async def test_storage_that_is_away_shows_in_readiness_and_costs_no_call(gateway, monkeypatch):
