@@ -29,12 +29,14 @@ async def fall_back(
 ) -> None:
     """Send the caller on, or apologise. Returns when only the hang-up is left; an accepted transfer ends the call.
 
-    Without media nothing is said before the transfer, and ACS plays the apology.
+    What a lost agent had still to say is not said any more. Without media nothing is said before the transfer, and
+    ACS plays the apology.
     """
     record = row.record
     logger.warning("a call falls back", extra={"call_id": record.call_id, "state": record.state.value})
     pod.counters["fallbacks"] += 1
     row.note(CallEvent.FALLBACK_STARTED)
+    speaker.clear()
     fallback = record.profile.fallback
     if fallback is not None:
         if not line.is_lost:

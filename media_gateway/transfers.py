@@ -60,9 +60,9 @@ class Transfers:
                     failure = transfer_failure(result)
         except TransferInvalid as invalid:
             # The name of a variable may be a caller's; the limit is ours.
-            self._log("a transfer is not possible", invalid.limit)
+            self._log_refused("limits", invalid.limit)
         except (AcsRefused, CallGone) as refused:
-            self._log("ACS refuses a transfer", str(refused))
+            self._log_refused("acs", str(refused))
         except TimeoutError:
             failure = TransferFailure.NO_ANSWER
         finally:
@@ -93,5 +93,7 @@ class Transfers:
             # It may be under way all the same: then a callback tells, else the time runs out.
             self._pod.counters["transfers_in_doubt"] += 1
 
-    def _log(self, message: str, reason: str) -> None:
-        logger.warning(message, extra={"call_id": self._row.record.call_id, "reason": reason})
+    def _log_refused(self, by: str, reason: str) -> None:
+        logger.warning(
+            "a transfer is refused", extra={"call_id": self._row.record.call_id, "by": by, "reason": reason}
+        )

@@ -263,20 +263,28 @@ async def test_an_agent_that_ends_the_call_without_a_word_is_asked_for_a_goodbye
     assert bytes(call.socket.audio) == SECOND_24K[:9600]
 
 
-async def test_a_transfer_reaches_the_state_machine_after_the_words_and_the_agent_learns_how_it_went(
-    service, gateway
-):
+async def test_a_transfer_is_asked_of_acs_after_the_words_and_the_agent_learns_how_it_went(service, gateway):
     targets = {"sales": "4:+14255550123"}
     async with realtime_call(service, gateway, transfer_targets=targets) as (call, session):
         await session.expect("conversation.item.create")
         session.say(SECOND_24K[:9600], "I put you through.", finished=False)
         tool_call = session.call_tool("transfer_call", {"destination": "sales"})
+        await gateway.until(lambda: gateway.acs.transfers)
+        assert len(call.socket.audio) == 9600
+        ((connection_id, asked),) = gateway.acs.transfers
+        gateway.calls.add_event(
+            call.call_id,
+            "CallTransferFailed",
+            operationContext=asked["operation_context"],
+            resultInformation={"code": 486, "subCode": 560486},
+        )
         await session.expect("response.create")
+        await gateway.until(lambda: gateway.row(call).state is CallState.STREAMING)
 
-    assert "not_available" in outputs(session)[tool_call]["error"]
+    assert (connection_id, asked["target"]) == (call.call_connection_id, "4:+14255550123")
+    assert "busy" in outputs(session)[tool_call]["error"]
     events = [entry.event for entry in gateway.row(call).history]
     assert events.index(CallEvent.TRANSFER_REQUESTED) < events.index(CallEvent.TRANSFER_FAILED)
-    assert len(call.socket.audio) == 9600
 
 
 async def test_a_destination_that_the_profile_does_not_have_is_refused(service, gateway):

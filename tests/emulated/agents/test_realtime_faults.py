@@ -10,9 +10,9 @@ from emulator.realtime.settings import Behaviour, Trouble
 from media_gateway.agents.realtime import adapter, connection, conversation
 from media_gateway.agents.realtime.events import decode
 from shared.core.call_state import CallState, Cause
-from shared.core.profiles import EntraAuth
+from shared.core.profiles import EntraAuth, PromptKind
 from tests.emulated.agents.conftest import KEY, KEY_SECRET, agent_on, realtime_call
-from tests.support.media import QUICK, MemoryOutside, running_gateway
+from tests.support.media import QUICK, MemoryOutside, prompt, running_gateway
 from tests.support.realtime import running_realtime_service
 
 FRAME = b"\1\0" * 480
@@ -36,13 +36,29 @@ async def assert_fails(gateway, call, detail, caplog):
     assert [line.detail for line in ends if line.call_id == call.call_id] == [detail]
 
 
-async def talk_until_over(gateway, call, frame):
-    """Let audio time pass as fast as it may, until the call has ended."""
+async def assert_followed_once(gateway, service, call, fail, detail, caplog):
+    """Whoever fails so is followed by another agent; where that one does too, the caller hears an apology."""
+    for number in range(2):
+        session = await service.session(number)
+        await session.expect("conversation.item.create")
+        await gateway.until(lambda: gateway.is_listening(call))
+        await fail(session)
+    await assert_fails(gateway, call, detail, caplog)
+    assert [r.reason for r in caplog.records if r.getMessage() == "an agent is connected anew"] == [detail]
+    assert len(service.sessions) == 2
+    assert call.socket.audio.endswith(prompt(PromptKind.APOLOGY))
+
+
+async def talk_until(condition, call, frame):
+    """Let audio time pass as fast as it may, until `condition()` holds; return how many frames that took."""
+    frames = 0
     async with asyncio.timeout(30):
-        while gateway.row(call).state is not CallState.ENDED:
+        while not condition():
             if not call.socket.closed.is_set():
                 call.socket.send_audio(frame)
+                frames += 1
             await asyncio.sleep(0)
+    return frames
 
 
 @pytest.fixture(autouse=True)
@@ -114,13 +130,15 @@ async def test_a_service_at_the_wrong_rate_is_no_agent(gateway, caplog):
         await assert_fails(gateway, call, "wrong_format", caplog)
 
 
-async def test_a_connection_that_is_lost_in_the_middle_of_a_word_ends_the_call(gateway, caplog):
-    async with running_realtime_service() as service, realtime_call(service, gateway) as (call, session):
-        await session.expect("conversation.item.create")
+async def test_a_connection_that_is_lost_in_the_middle_of_a_word_costs_the_agent(gateway, caplog):
+    async def fail(session):
+        heard = len(call.socket.audio)
         session.say(SECOND * 10, "A long story.", finished=False)
-        await call.socket.until(lambda: len(call.socket.audio) > 0)
+        await call.socket.until(lambda: len(call.socket.audio) > heard)
         session.drop()
-        await assert_fails(gateway, call, "connection_lost", caplog)
+
+    async with running_realtime_service() as service, realtime_call(service, gateway) as (call, _):
+        await assert_followed_once(gateway, service, call, fail, "connection_lost", caplog)
 
 
 async def test_a_session_that_has_lasted_too_long_is_an_outcome_of_its_own(gateway, caplog):
@@ -131,11 +149,12 @@ async def test_a_session_that_has_lasted_too_long_is_an_outcome_of_its_own(gatew
         await assert_fails(gateway, call, "session_expired", caplog)
 
 
-async def test_an_oversized_message_ends_the_call(gateway, caplog):
-    async with running_realtime_service() as service, realtime_call(service, gateway) as (call, session):
-        await session.expect("conversation.item.create")
+async def test_an_oversized_message_costs_the_agent(gateway, caplog):
+    async def fail(session):
         session.send_raw(b'{"type":"' + b"x" * connection.AGENT_SOCKET.message + b'"}')
-        await assert_fails(gateway, call, "agent_too_large", caplog)
+
+    async with running_realtime_service() as service, realtime_call(service, gateway) as (call, _):
+        await assert_followed_once(gateway, service, call, fail, "agent_too_large", caplog)
 
 
 @pytest.mark.parametrize(
@@ -152,12 +171,13 @@ async def test_nonsense_is_skipped_and_the_call_goes_on(gateway, message):
     assert gateway.core.pod.counters["agent_bad_messages"] == 1
 
 
-async def test_a_service_that_talks_nothing_but_nonsense_ends_the_call(gateway, caplog):
-    async with running_realtime_service() as service, realtime_call(service, gateway) as (call, session):
-        await session.expect("conversation.item.create")
+async def test_a_service_that_talks_nothing_but_nonsense_costs_the_agent(gateway, caplog):
+    async def fail(session):
         for _ in range(adapter.MAX_BAD_MESSAGES):
             session.send_raw(b"nonsense")
-        await assert_fails(gateway, call, "bad_messages", caplog)
+
+    async with running_realtime_service() as service, realtime_call(service, gateway) as (call, _):
+        await assert_followed_once(gateway, service, call, fail, "bad_messages", caplog)
 
 
 async def test_unknown_events_are_counted_and_change_nothing(gateway):
@@ -216,13 +236,15 @@ async def test_audio_for_minutes_at_once_is_bounded(gateway):
 
 
 async def test_a_response_in_which_nothing_happens_is_given_up(gateway, caplog):
-    async with running_realtime_service() as service, realtime_call(service, gateway) as (call, session):
-        await session.expect("conversation.item.create")
+    async def fail(session):
+        heard = len(call.socket.audio)
         session.say(SECOND[:960], "One", finished=False)
-        await call.socket.until_heard(SECOND[:960])
+        await call.socket.until(lambda: len(call.socket.audio) > heard)
         for _ in range(conversation.SILENT_MS // 20 + 10):
             call.socket.send_audio(FRAME)
-        await assert_fails(gateway, call, "agent_silent", caplog)
+
+    async with running_realtime_service() as service, realtime_call(service, gateway) as (call, _):
+        await assert_followed_once(gateway, service, call, fail, "agent_silent", caplog)
 
 
 async def test_a_reply_that_does_not_come_by_itself_is_asked_for(gateway):
@@ -230,9 +252,8 @@ async def test_a_reply_that_does_not_come_by_itself_is_asked_for(gateway):
         await session.expect("conversation.item.create")
         session.speech_started()
         session.speech_stopped("Hm.")
-        for _ in range(conversation.SILENT_MS // 20 + 10):
-            call.socket.send_audio(FRAME)
-        await session.expect("response.create")
+        frames = await talk_until(lambda: session.received("response.create"), call, FRAME)
+        assert frames >= conversation.SILENT_MS // 20
         assert gateway.row(call).state is CallState.STREAMING
 
 
@@ -242,7 +263,7 @@ async def test_responses_that_fail_in_a_row_are_an_outcome_of_their_own(gateway,
         running_realtime_service(troubles=troubles) as service,
         realtime_call(service, gateway, greeting="Greet the caller.") as (call, session),
     ):
-        await talk_until_over(gateway, call, FRAME)
+        await talk_until(lambda: gateway.row(call).state is CallState.ENDED, call, FRAME)
         await assert_fails(gateway, call, "rate_limited", caplog)
     assert len(session.received("response.create")) == conversation.MAX_FAILED_RESPONSES
 
@@ -254,14 +275,16 @@ async def test_a_used_up_quota_is_an_outcome_of_its_own(gateway, caplog):
         await assert_fails(gateway, call, "quota", caplog)
 
 
-async def test_a_service_that_does_not_read_costs_bounded_memory_and_then_the_call(gateway, caplog):
-    async with running_realtime_service() as service, realtime_call(service, gateway) as (call, session):
-        await session.expect("conversation.item.create")
-        session._transport.underlying_transport.pause_reading()
-        await talk_until_over(gateway, call, FRAME * 10)
-        assert gateway.core.pod.counters["agent_frames_dropped"] > 0
-        await assert_fails(gateway, call, "agent_does_not_read", caplog)
-        session._transport.underlying_transport.resume_reading()
+async def test_a_service_that_does_not_read_costs_bounded_memory_and_then_the_agent(gateway, caplog):
+    async def fail(session):
+        transport = session._transport.underlying_transport
+        transport.pause_reading()
+        await talk_until(lambda: not gateway.is_listening(call), call, FRAME * 10)
+        transport.resume_reading()
+
+    async with running_realtime_service() as service, realtime_call(service, gateway) as (call, _):
+        await assert_followed_once(gateway, service, call, fail, "agent_does_not_read", caplog)
+    assert gateway.core.pod.counters["agent_frames_dropped"] > 0
 
 
 async def test_a_parrot_in_trouble_leaves_other_calls_alone(gateway):
