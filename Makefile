@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 FUNC := $(if $(shell command -v func),--func)
 
-.PHONY: setup demo start test fuzz soak check bench requirements clean
+.PHONY: setup demo start test fuzz survival soak check bench requirements clean
 
 setup:          # what the other targets need; quick when nothing has changed
 	@PYTHON="$(PYTHON)" tools/setup.sh
@@ -18,6 +18,9 @@ test: setup
 
 fuzz: setup     # the parsers and edges of both webhooks on 100,000 odd requests, with figures; about ten minutes
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-12500} $(PY) -m pytest tests/fuzz -s --timeout 0 --hypothesis-show-statistics $(ARGS)
+
+survival: setup # what callers hear when a pod, an agent or a dependency fails: the table of docs/reliability.md
+	@$(PY) -m pytest tests/emulated/survival -s $(ARGS)
 
 soak: setup     # minutes of load and faults, with figures
 	@$(PY) -m pytest -m soak -s tests/load $(ARGS)

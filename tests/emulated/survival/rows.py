@@ -1,0 +1,117 @@
+"""The rows of the survival table: what happens, what a caller is to get, and what they got."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+
+from tests.support.survival import Survivors
+
+PROPERTY = "survival"
+"""Under this name a test reports its row."""
+
+
+@dataclass(frozen=True)
+class Lived:
+    """How a row went.
+
+    Attributes:
+        callers: how many it happened to.
+        waited_s: the longest that one of them heard nothing.
+        got: what they got, where that is more than the row says.
+    """
+
+    callers: int
+    waited_s: float
+    got: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing that happens.
+
+    Attributes:
+        what: happens.
+        gets: what the caller is to get.
+        at_most_s: how long they may hear nothing.
+        live: lets it happen, and checks everything but the wait.
+    """
+
+    what: str
+    gets: str
+    at_most_s: float
+    live: Callable[[Survivors], Awaitable[Lived]]
+
+
+@dataclass
+class Rows:
+    """The rows of one module, in order."""
+
+    all: list[Row] = field(default_factory=list)
+
+    def row(self, what: str, gets: str, *, at_most_s: float):
+        """Take a function for what happens in a row."""
+
+        def take(live):
+            self.all.append(Row(what, gets, at_most_s, live))
+            return live
+
+        return take
+
+    @property
+    def ids(self) -> list[str]:
+        """Names for the tests."""
+        return [row.live.__name__ for row in self.all]
+
+
+class Results:
+    """What became of each row of a module; a row that failed fails its own test only."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, Lived | Exception] = {}
+
+    async def live(self, stack: Survivors, rows: Iterable[Row], *, at_once: bool = False) -> None:
+        """Let rows happen, one after the other or all at once."""
+        if at_once:
+            await asyncio.gather(*(self._live(stack, row) for row in rows))
+        else:
+            for row in rows:
+                await self._live(stack, row)
+
+    async def _live(self, stack: Survivors, row: Row) -> None:
+        try:
+            self._of[row.what] = await row.live(stack)
+        except Exception as error:  # noqa: BLE001 - raised again in the test of the row
+            self._of[row.what] = error
+
+    def of(self, row: Row) -> Lived:
+        """How a row went; raises what it raised."""
+        lived = self._of[row.what]
+        if isinstance(lived, Exception):
+            raise lived
+        return lived
+
+
+def selected(request, rows: Rows) -> list[Row]:
+    """The rows of which a test is to run in this session."""
+    wanted = {item.callspec.params["row"].what for item in request.session.items if _has_row(item)}
+    return [row for row in rows.all if row.what in wanted]
+
+
+def check(row: Row, lived: Lived, record_property: Callable[[str, object], None]) -> None:
+    """Hold a row against its bound, and put it into the table."""
+    record_property(PROPERTY, [row.what, row.gets, lived.callers, lived.waited_s, row.at_most_s, lived.got])
+    assert lived.waited_s <= row.at_most_s
+
+
+def table(rows: Iterable[list]) -> str:
+    """The rows as Markdown."""
+    head = "| what happens | what the caller gets | callers | longest wait | at most |\n|---|---|---|---|---|"
+    lines = [
+        f"| {what} | {'; '.join(filter(None, (gets, got)))} | {callers} | {waited_s:.1f} s | {at_most_s:g} s |"
+        for what, gets, callers, waited_s, at_most_s, got in rows
+    ]
+    return "\n".join([head, *lines])
+
+
+def _has_row(item) -> bool:
+    return hasattr(item, "callspec") and isinstance(item.callspec.params.get("row"), Row)
