@@ -45,6 +45,8 @@ def outages(scale: float) -> dict[str, Outage]:
         "storage silent": Outage("storage.*", Hang(), TURNED_AWAY),
         "storage 1 s slow": Outage("storage.*", Delay(ms=1000 * scale), ANSWERED, slowed_s=5.0),
         "storage 2.5 s slow": Outage("storage.*", Delay(ms=2500 * scale), TURNED_AWAY),
+        "storage 4 s slow": Outage("storage.*", Delay(ms=4000 * scale), TURNED_AWAY),
+        "blobs silent": Outage("storage.*Blob*", Hang(), ANSWERED),
         "vault away": Outage("key_vault.*", AWAY, ANSWERED),
         "vault silent": Outage("key_vault.*", Hang(), ANSWERED),
         "signals silent": Outage("web_pubsub.*", Hang(), ANSWERED),
