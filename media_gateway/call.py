@@ -18,7 +18,7 @@ from media_gateway.agent_keeper import AgentKeeper
 from media_gateway.agents.contract import CallInfo
 from media_gateway.agents.so_far import ConversationSoFar
 from media_gateway.arrival import Arrival
-from media_gateway.call_end import CallEnding, CallParts
+from media_gateway.call_end import HANDED_OVER, CallEnding, CallParts
 from media_gateway.fallback import fall_back
 from media_gateway.inbox import Inbox
 from media_gateway.line import Line
@@ -196,27 +196,34 @@ class Call:
         self._parts.stop_by = asyncio.get_running_loop().time() + self._pod.timing.stop_s
         self.end(EndReason(CallEvent.PROCESS_STOPPING))
 
-    async def hand_over(self) -> None:
+    async def hand_over(self) -> bool:
         """Let another pod have the call: ACS opens its socket again when this one is closed.
 
-        Where the row cannot say so, the call stays here.
+        Where the row cannot say so, the call stays here, and this is False.
         """
         if self._reason is not None:
-            return
+            return False
         self._row.note(CallEvent.MEDIA_LOST)
         self._row.grant_media(self._pod.timing.media_grant_s)
-        if await self._row.write(1, try_s=self._pod.timing.row_write_short_s) is Written.WRITTEN:
-            self._pod.counters["calls_handed_over"] += 1
-            self.end(EndReason(None, "handed_over"))
+        if await self._row.write(1, try_s=self._pod.timing.row_write_short_s) is not Written.WRITTEN:
+            self._row.grant_media(0)
+            return False
+        self._pod.counters["calls_handed_over"] += 1
+        self.end(EndReason(None, HANDED_OVER))
+        return True
 
     def look(self) -> None:
         """Read what ACS has told of the call."""
         self._inbox.wake()
 
+    def doubt(self) -> None:
+        """Look whether the call is still ours."""
+        self._row.changed.set()
+
     def on_taken(self, epoch: int) -> None:
         """Look whether the call is still ours, for somebody says that it is not: the row alone tells."""
         if epoch > self._row.record.epoch:
-            self._row.changed.set()
+            self.doubt()
 
     def on_open(self) -> None:
         """Nothing: it is open."""

@@ -39,9 +39,12 @@ from media_gateway.supervised import EndReason
 from shared.core.call_state import CallEvent, Cause
 from shared.core.callbacks import AcsResult
 from shared.core.profiles import PromptKind
+from shared.errors import AcsUnavailable, CallGone
 
 logger = logging.getLogger(__name__)
 
+HANDED_OVER = "handed_over"
+"""The detail of an end by which another pod is to have the call."""
 GOODBYE = "goodbye"
 """The item of the gateway's own goodbye."""
 _WITH_GOODBYE = frozenset({CallEvent.DURATION_REACHED, CallEvent.CALLER_SILENT, CallEvent.PROCESS_STOPPING})
@@ -158,10 +161,26 @@ class CallEnding:
         await asyncio.gather(
             self._in_spite_of_errors(self._close_agent(Cause.MEDIA_LOST), None), self._let_socket_go()
         )
+        if self._detail == HANDED_OVER:
+            await self._in_spite_of_errors(self._have_media_opened_elsewhere(), None)
 
     async def _let_socket_go(self) -> None:
-        self._parts.socket.close(WSCloseCode.POLICY_VIOLATION, "ownership_lost")
+        if self._detail == HANDED_OVER:
+            self._parts.socket.close(WSCloseCode.GOING_AWAY, HANDED_OVER)
+        else:
+            self._parts.socket.close(WSCloseCode.POLICY_VIOLATION, "ownership_lost")
         await self._parts.socket.closed.wait()
+
+    async def _have_media_opened_elsewhere(self) -> None:
+        """Ask ACS for the socket that the next pod is to get, should it not open one by itself."""
+        record = self._parts.row.record
+        try:
+            async with asyncio.timeout(self._timing.start_media_s):
+                await self._pod.acs.start_media(
+                    record.call_connection_id or "", operation_context=record.call_id
+                )
+        except (AcsUnavailable, CallGone, TimeoutError):
+            pass  # it opens one already; or the pods that are left see to it
 
     async def _close_agent(self, cause: Cause) -> None:
         await self._parts.keeper.close(cause)

@@ -33,6 +33,7 @@ class Calls:
         self._is_owner_dead = is_owner_dead
         self._arrivals: dict[Arrival, asyncio.Task[None]] = {}
         self._live: dict[str, Call] = {}
+        self._handed_over: set[str] = set()
         self._is_empty = asyncio.Event()
 
     def __len__(self) -> int:
@@ -45,8 +46,8 @@ class Calls:
 
     @property
     def held_ids(self) -> tuple[str, ...]:
-        """The calls that this pod owns."""
-        return tuple(self._live)
+        """The calls that this pod owns, or has handed over: others see to those that nobody has taken yet."""
+        return (*self._live, *self._handed_over)
 
     def new(self, admitted: Admitted) -> Arrival:
         """Return what takes a socket that is being upgraded; it reports when that is done."""
@@ -74,6 +75,11 @@ class Calls:
         for call in self._live.values():
             call.look()
 
+    def doubt(self) -> None:
+        """Let every call look whether it is still ours: others may have taken this pod for dead."""
+        for call in self._live.values():
+            call.doubt()
+
     async def drain(self) -> None:
         """Take no new calls, and let those that are here go on for `drain_s`; then hand them over, or end them."""
         self.is_draining = True
@@ -85,7 +91,11 @@ class Calls:
         except TimeoutError:
             logger.warning("calls are handed over or ended: the process stops", extra={"calls": len(self)})
             if self._pod.has_another():
-                await asyncio.gather(*(call.hand_over() for call in tuple(self._live.values())))
+                await asyncio.gather(*(self._hand_over(call) for call in tuple(self._live.values())))
+
+    async def _hand_over(self, call: Call) -> None:
+        if await call.hand_over():
+            self._handed_over.add(call.call_id)
 
     async def stop(self) -> None:
         """End every call in order, in bounded time; take no new ones."""

@@ -10,6 +10,7 @@ from media_gateway.outside import PodRows
 from media_gateway.pod import Pod
 from media_gateway.saturation import LoadWatch
 from shared.core.admission import HEARTBEAT_FRESH_S, PodLoad
+from shared.core.liveness import DEAD_AFTER_S
 from shared.errors import StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -92,7 +93,10 @@ class Heartbeat:
                 logger.warning("heartbeats do not get through", extra={"error": type(error).__name__})
             self._is_failing = True
             return
-        self._beat_at = time.monotonic()
+        now = time.monotonic()
+        if self._beat_at is not None and now - self._beat_at > DEAD_AFTER_S:
+            self._calls.doubt()
+        self._beat_at = now
         if self._is_failing:
             logger.info("heartbeats get through again")
         self._is_failing = False

@@ -83,20 +83,41 @@ class Line:
         with self._inbox.attending():
             # A call that is over has its socket closed in order, a moment before or after the callback that says so.
             is_in_order = self._lost_socket is not None and self._lost_socket.end.is_normal
-            if is_in_order and await self._is_back_within(timing.disconnect_wait_s):
+            if is_in_order and await self._is_back_by(loop.time() + timing.disconnect_wait_s):
                 return True
             self._pod.counters["media_lost"] += 1
             self._row.note(CallEvent.MEDIA_LOST)
-            lost_at = loop.time()
-            if not self._has_failed and await self._is_back_within(timing.media_restart_s):
+            without_s = self._pod.clock() - self._without_since()
+            give_up_at = loop.time() + timing.interruption_grace_s - without_s
+            restart_at = min(loop.time() + timing.media_restart_s, give_up_at)
+            if not self._has_failed and await self._is_back_by(restart_at):
                 return True
-            self._has_failed = False
-            await self._ask()
-            left_s = lost_at + timing.interruption_grace_s - loop.time()
-            if not self._has_failed and await self._is_back_within(left_s):
-                return True
+            if loop.time() < give_up_at:
+                self._has_failed = False
+                await self._ask()
+                if not self._has_failed and await self._is_back_by(give_up_at):
+                    return True
             self._on_given_up()
             return False
+
+    def _without_since(self) -> float:
+        """Return since when the call, which has just lost its media, has been without (Unix seconds).
+
+        Media that were there for a moment do not count, on whatever pod: sockets that are let in and lost each time
+        must not keep a caller waiting without end.
+        """
+        record = self._row.record
+        if record.history_dropped:
+            return self._pod.clock()
+        since = record.history[-1].at
+        for entry in reversed(record.history):
+            if entry.event is CallEvent.MEDIA_LOST:
+                since = entry.at
+            elif (
+                entry.event is CallEvent.MEDIA_STARTED and since - entry.at >= self._pod.timing.media_stable_s
+            ):
+                break
+        return since
 
     async def _ask(self) -> None:
         """Ask ACS for media again."""
@@ -117,9 +138,8 @@ class Line:
         else:
             self._pod.counters["media_restarted"] += 1
 
-    async def _is_back_within(self, seconds: float) -> bool:
-        """Whether media are there again in so many seconds; False sooner where ACS says that they cannot be."""
-        deadline = asyncio.get_running_loop().time() + seconds
+    async def _is_back_by(self, deadline: float) -> bool:
+        """Whether media are there again by a loop time; False sooner where ACS says that they cannot be."""
         while self.is_lost and not self._has_failed:
             self._changed.clear()
             try:

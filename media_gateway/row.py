@@ -124,6 +124,7 @@ class OwnedRow:
                 logger.exception("a row's write failed in an unexpected way")  # the call ends all the same
                 continue
             del self._unwritten[: len(events)]
+            self._grant_until = None
             # What was set meanwhile is in the next write.
             output = self._output if self._output is not None else written.output
             self.record = replace(_replayed(written, self._unwritten), output=output)

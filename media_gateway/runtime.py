@@ -19,6 +19,7 @@ from media_gateway.heartbeat import Heartbeat
 from media_gateway.keys import KeyKeeper
 from media_gateway.outside import Outside
 from media_gateway.pod import Pod
+from media_gateway.pod_watch import PodWatch
 from media_gateway.prompts import Prompts
 from media_gateway.recordings import Recordings
 from media_gateway.saturation import LoadWatch
@@ -26,6 +27,7 @@ from media_gateway.secrets import Secrets
 from media_gateway.server import MediaServer
 from media_gateway.signals import SignalReceiver, SignalTiming
 from media_gateway.sounds import Sounds
+from media_gateway.takeover import Takeover, TakeoverTiming
 from media_gateway.ticker import Ticker
 from media_gateway.timing import Timing
 from shared.adapters.blobs import load_sdk
@@ -72,6 +74,7 @@ class MediaGateway:
             self._sounds, RealtimeService(connector, self._tools, append_ms=settings.agent_append_ms)
         )
         self._load = LoadWatch(timing, counters)
+        self._watch = PodWatch(outside.pods, own=settings.pod_name, counters=counters)
         self.pod = Pod(
             name=settings.pod_name,
             rows=outside.calls,
@@ -82,9 +85,11 @@ class MediaGateway:
             sounds=self._sounds,
             prompts=Prompts(self._sounds, counters, base_url=settings.callback_base_url),
             ticker=Ticker(timing.tick_s, self._load.saturation.playout_late),
+            has_another=lambda: self._watch.sees_another,
             counters=counters,
         )
-        self.calls = Calls(self.pod, settings.max_calls)
+        self.calls = Calls(self.pod, settings.max_calls, self._watch.is_dead)
+        self._takeover = Takeover(self.pod, outside.pods, self._watch, outside.signals, TakeoverTiming())
         self._signals = SignalReceiver(
             lambda: outside.signals.client_url(settings.pod_name),
             on_signal=self.calls.on_signal,
@@ -94,7 +99,13 @@ class MediaGateway:
         )
         refreshers = (self._keyring.refresher, *([acs_tokens.refresher] if acs_tokens else []))
         self._keys = KeyKeeper(refreshers, timing)
-        self._heartbeat = Heartbeat(outside.pods, self.pod, self.calls, self._load)
+        self._heartbeat = Heartbeat(
+            outside.pods,
+            self.pod,
+            self.calls,
+            self._load,
+            held=lambda: self.calls.held_ids + self._takeover.held_ids,
+        )
         self._health = Health(self.pod, self.calls, self._keys, self._heartbeat, self._load)
         admission = Admission(self._keyring, acs_tokens, self.calls, self._load, self._keys.want)
         self._server = MediaServer(self.pod, self.calls, admission, self._health)
@@ -128,6 +139,7 @@ class MediaGateway:
                     tasks.create_task(self._keys.run()),
                     tasks.create_task(self._heartbeat.run()),
                     tasks.create_task(self._signals.run()),
+                    tasks.create_task(self._takeover.run()),
                     tasks.create_task(self._recordings.run()),
                 ]
                 await stop.wait()

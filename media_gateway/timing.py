@@ -48,6 +48,8 @@ class Timing:
     """For ACS to take that."""
     interruption_grace_s: float = 8.0
     """For media to come back; then the call is sent on, or hung up."""
+    media_stable_s: float = 2.0
+    """Media that were there for less count as not there."""
     transfer_end_s: float = 5.0
     """For ACS to end our leg of a call that was transferred."""
     events_step_s: float = 2.0
