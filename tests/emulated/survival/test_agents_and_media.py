@@ -139,7 +139,7 @@ async def media_fail(gateway):
     return Lived(1, waited_s)
 
 
-@ROWS.row("Media fail again and again", "an apology that ACS plays, the end", at_most_s=10)
+@ROWS.row("Media fail again and again", "an apology that ACS plays, the end", at_most_s=12)
 async def media_fail_for_good(gateway):
     caller = await gateway.dial(ECHO)
     await caller.until_hears(BEFORE_S)
