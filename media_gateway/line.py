@@ -11,7 +11,7 @@ from collections.abc import Callable
 from media_gateway.inbox import Inbox
 from media_gateway.message_socket import MessageSocket
 from media_gateway.pod import Pod
-from media_gateway.row import OwnedRow
+from media_gateway.row import OwnedRow, Written
 from shared.core.call_state import CallEvent
 from shared.errors import AcsUnavailable, CallGone
 
@@ -97,7 +97,8 @@ class Line:
                 await self._ask()
                 if not self._has_failed and await self._is_back_by(give_up_at):
                     return True
-            self._on_given_up()
+            if await self._is_ours():
+                self._on_given_up()
             return False
 
     def _without_since(self) -> float:
@@ -140,11 +141,26 @@ class Line:
 
     async def _is_back_by(self, deadline: float) -> bool:
         """Whether media are there again by a loop time; False sooner where ACS says that they cannot be."""
+        loop = asyncio.get_running_loop()
         while self.is_lost and not self._has_failed:
             self._changed.clear()
             try:
-                async with asyncio.timeout_at(deadline):
+                async with asyncio.timeout_at(min(deadline, loop.time() + self._pod.timing.row_look_s)):
                     await self._changed.wait()
             except TimeoutError:
-                break
+                if loop.time() >= deadline:
+                    break
+                # The owner looks at its row then, and lets the call go where that is another pod's by now.
+                self._row.changed.set()
         return not self.is_lost
+
+    async def _is_ours(self) -> bool:
+        """Whether the call is still this pod's, as far as can be told soon: else another talks with its caller."""
+        try:
+            async with asyncio.timeout(self._pod.timing.row_write_short_s):
+                written = await self._row.write(1)
+        except TimeoutError:
+            return True
+        if written is Written.NOT_OURS:
+            self._row.changed.set()
+        return written is not Written.NOT_OURS

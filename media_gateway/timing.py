@@ -46,6 +46,8 @@ class Timing:
     """After a socket was lost: how long ACS has to open it again by itself, before it is asked to."""
     start_media_s: float = 3.0
     """For ACS to take that."""
+    row_look_s: float = 1.0
+    """How often the row is read while media are lost: a socket may have come to another pod."""
     interruption_grace_s: float = 8.0
     """For media to come back; then the call is sent on, or hung up."""
     media_stable_s: float = 2.0
