@@ -151,6 +151,8 @@ def _size(value: object) -> int:
     match value:
         case str():
             return len(value.encode("utf-16-le"))
+        case bytes():
+            return len(value)
         case bool():
             return 1
         case int():
