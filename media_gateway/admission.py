@@ -44,6 +44,9 @@ class Room(Protocol):
     def has_room(self) -> bool:
         """Whether one more may come."""
 
+    def is_held(self, call_id: str) -> bool:
+        """Whether the call is here already, and a socket only brings its media back."""
+
 
 class Load(Protocol):
     """Whether this pod is in time."""
@@ -82,14 +85,15 @@ class Admission:
         call_id = path.removeprefix(MEDIA_PREFIX)
         if not path.startswith(MEDIA_PREFIX) or not call_id or "/" in call_id:
             raise Refused(HTTPStatus.NOT_FOUND, "no such path")
-        if self.room.is_draining:
+        is_held = self.room.is_held(call_id)
+        if self.room.is_draining and not is_held:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "the process stops")
         claims = self._check_token(query, call_id)
         self._check_acs(request.headers.get("Authorization"))
         connection_id = self._connection_id(request)
-        if not self.room.has_room:
+        if not is_held and not self.room.has_room:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "no room")
-        if self.load.is_full:
+        if not is_held and self.load.is_full:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "saturated")
         claim = MediaClaim(
             claims.account_id,

@@ -28,7 +28,7 @@ class AgentKeeper:
         comfort: Gives the samples of the comfort prompt.
         so_far: What was said in the call.
         on_listening: Called when an agent listens.
-        on_deaf: Called when it does not any more.
+        on_deaf: Called at the moment at which it does not any more.
     """
 
     def __init__(
@@ -65,14 +65,14 @@ class AgentKeeper:
             lived_s = 0.0
             if await self._connect(agent, info, within_s):
                 began = loop.time()
-                self._on_listening(agent)
+                if not self._failed.is_set():
+                    self._on_listening(agent)
                 await self._failed.wait()
-                self._on_deaf()
                 lived_s = loop.time() - began
                 may_replace |= lived_s >= timing.agent_stable_s
             else:
                 may_replace = False  # an adapter tries as long as that makes sense
-            self._let_go(agent)
+            closing = self._let_go(agent)
             if not (may_replace and may_reconnect(self._reason)):
                 self.current = None
                 return self._reason
@@ -80,6 +80,7 @@ class AgentKeeper:
                 "an agent is connected anew", extra={"call_id": info.call_id, "reason": self._reason}
             )
             self._pod.counters["agents_reconnected"] += 1
+            await asyncio.wait((closing,), timeout=timing.agent_words_s)
             info = replace(info, is_resumed=True, conversation=self._so_far.lines())
             within_s, may_replace = timing.agent_reconnect_s, False
 
@@ -90,10 +91,10 @@ class AgentKeeper:
 
     async def close(self, cause: Cause) -> None:
         """Close what is still open, in bounded time."""
-        agent, self.current = self.current, None
-        if agent is not None:
-            await agent.close(cause, timeout_s=self._pod.timing.agent_close_s)
-        await asyncio.gather(*self._closing, return_exceptions=True)
+        if self.current is not None:
+            self._let_go(self.current, cause)
+            self.current = None
+        await asyncio.gather(*self._closing)
 
     async def _connect(self, agent: SupervisedAgent, info: CallInfo, within_s: float) -> bool:
         opening = asyncio.create_task(agent.open(info, timeout_s=within_s), name="connecting an agent")
@@ -109,11 +110,13 @@ class AgentKeeper:
     def _on_failed(self, reason: str) -> None:
         self._reason = reason
         self._failed.set()
+        self._on_deaf()
 
-    def _let_go(self, agent: SupervisedAgent) -> None:
-        """Close an agent that is lost; the next one does not wait for it."""
+    def _let_go(self, agent: SupervisedAgent, cause: Cause = Cause.AGENT_FAILED) -> asyncio.Task[None]:
+        """Close an agent; the next one waits for no more than its last words."""
         closing = asyncio.create_task(
-            agent.close(Cause.AGENT_FAILED, timeout_s=self._pod.timing.agent_close_s), name="closing an agent"
+            agent.close(cause, timeout_s=self._pod.timing.agent_close_s), name="closing an agent"
         )
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
+        return closing

@@ -1,16 +1,13 @@
 """One call on this pod: from the moment it is owned to its last row.
 
-Frames, keys and the agent's audio pass through here synchronously, in the callbacks of the socket and of the
-agent. Everything that waits is in the tasks that `run` owns: the agent (`agent_keeper.py`), media that are lost and
-come back (`line.py`), what ACS tells (`inbox.py`), what the agent asks for (`requests.py`), the clock
+Frames and keys (`hearing.py`) and the agent's audio (`speaker.py`) pass synchronously, in the callbacks of the socket
+and of the agent. Everything that waits is in the tasks that `run` owns: the agent (`agent_keeper.py`), media that are
+lost and come back (`line.py`), what ACS tells (`inbox.py`), what the agent asks for (`requests.py`), the clock
 (`patience.py`), and the row. The first reason to end is the one that counts; `call_end.py` then takes over.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from time import monotonic_ns
-from typing import TypeAlias
 
 from picows import WSCloseCode
 
@@ -20,6 +17,7 @@ from media_gateway.agents.so_far import ConversationSoFar
 from media_gateway.arrival import Arrival
 from media_gateway.call_end import HANDED_OVER, CallEnding, CallParts
 from media_gateway.fallback import fall_back
+from media_gateway.hearing import Hearing
 from media_gateway.inbox import Inbox
 from media_gateway.line import Line
 from media_gateway.message_socket import CLOSE_CODES, MessageSocket
@@ -31,11 +29,10 @@ from media_gateway.recording.recorder import Recorder
 from media_gateway.requests import AgentRequests
 from media_gateway.row import OwnedRow, Written
 from media_gateway.speaker import Speaker
-from media_gateway.supervised import FAILURES, EndReason, SupervisedAgent
-from media_gateway.ticker import monotonic_us
+from media_gateway.supervised import EndReason, SupervisedAgent
 from media_gateway.transfers import Transfers
 from shared.acs.callbacks import read_result
-from shared.acs.media import AudioData, AudioMetadata, DtmfDigit, Flaw, MediaInvalid, decode
+from shared.acs.media import Flaw
 from shared.adapters.call_store import StoredEvent
 from shared.core.call import CallRecord
 from shared.core.call_state import CallEvent, CallState
@@ -46,8 +43,6 @@ from shared.wav import SoundUnusable
 
 logger = logging.getLogger(__name__)
 
-CallerMedia: TypeAlias = AudioData | DtmfDigit
-
 ANNOUNCEMENT = "announcement"
 """The item of what the gateway itself says first."""
 REPROMPT = "reprompt"
@@ -57,7 +52,7 @@ _TIME_STOPS = frozenset({CallState.TRANSFERRING, CallState.FALLBACK, CallState.I
 
 
 class Call:
-    """One call; its socket tells it what comes in by `on_...`.
+    """One call.
 
     Args:
         record: The call's row, which this pod has just taken.
@@ -72,23 +67,15 @@ class Call:
         """Set when everything of the call is let go."""
         self._pod = pod
         self._first = arrival
-        self._received = {"frames": 0, "digits": 0, "ignored": arrival.ignored, "other_speakers": 0}
-        self._early = arrival.early
-        self._take: Callable[[CallerMedia], None] = self._early.add
-        """Where the caller's audio and keys go: to `_early`, to the agent, or nowhere."""
-        self._listener: Callable[[bytes], None] | None = None
-        """Takes the caller's audio while an agent listens: the path of every frame, beside `_take`."""
-        self._metadata = arrival.metadata
-        self._metadata_came = asyncio.Event()
-        self._caller = record.caller
         self._recorder: Recorder | None = None
         self._recording: asyncio.Task[None] | None = None
-        self._silence = b""
         self._is_resumed = record.times.streaming is not None
         """Whether the caller has been here before: on another pod."""
         self._so_far = ConversationSoFar()
         self._reason: EndReason | None = None
         self._ended = asyncio.Event()
+        self._row_is_due = asyncio.Event()
+        """Set when the row has to say more than whose the call is: media have begun, are lost, or are another pod's."""
         self._media_given_up = asyncio.Event()
         self._talking: asyncio.Task[None] | None = None
         self._row = OwnedRow(pod.rows, record, pod.timing, clock=pod.clock)
@@ -108,8 +95,16 @@ class Call:
             record.profile,
             self._speaker,
             is_waiting=lambda: self._row.record.state in _TIME_STOPS,
+            is_heard=lambda: self._hearing.is_heard,
             on_duration=lambda: self.end(EndReason(CallEvent.DURATION_REACHED)),
             on_silence=self._on_silence,
+        )
+        self._hearing = Hearing(
+            self,
+            rate_hz=rate_hz,
+            caller=record.caller,
+            first=arrival,
+            on_caller=self._patience.caller_said,
         )
         self._transfers = Transfers(pod, self._row, self._inbox)
         self._played = PlayedPrompts(pod, self._row, self._inbox, self._prompts)
@@ -145,7 +140,7 @@ class Call:
             keeper=self._keeper,
             prompts=self._prompts,
             requests=self._requests,
-            received=self._counts,
+            received=self._hearing.counts,
         )
 
     @property
@@ -173,20 +168,16 @@ class Call:
             before.hand_to(_NOBODY)
             before.close(WSCloseCode.POLICY_VIOLATION, "replaced")
         self._parts.socket = self.socket
-        self._begin_with(arrival)
-        self._speaker.attach(self.socket)
         self._line.back()
-        for message in arrival.early.take():
-            if self._recorder is not None:
-                self._record(self._recorder, message)
-            self._take(message)
+        self._speaker.attach(self.socket)
+        self._hearing.begin_with(arrival)
 
     def end(self, reason: EndReason) -> None:
         """End the call, unless it is ending already."""
         if self._reason is not None:
             return
         self._reason = reason
-        self._take, self._listener = _drop, None
+        self._hearing.end()
         self._keeper.mute()
         self._requests.stop()
         self._ended.set()
@@ -219,40 +210,12 @@ class Call:
     def doubt(self) -> None:
         """Look whether the call is still ours."""
         self._row.changed.set()
+        self._row_is_due.set()
 
     def on_taken(self, epoch: int) -> None:
         """Look whether the call is still ours, for somebody says that it is not: the row alone tells."""
         if epoch > self._row.record.epoch:
             self.doubt()
-
-    def on_open(self) -> None:
-        """Nothing: it is open."""
-
-    def on_message(self, message: bytes) -> None:
-        """Take a message from ACS; runs every 20 ms."""
-        try:
-            decoded = decode(message)
-        except MediaInvalid as error:
-            self.on_flaw(error.flaw)
-            return
-        listener = self._listener
-        if listener is not None and type(decoded) is AudioData and not decoded.participant:
-            pcm = decoded.data or self._silence
-            if self._recorder is not None:
-                self._recorder.frames.append((monotonic_ns() // 1000, pcm))
-            self._received["frames"] += 1
-            try:
-                listener(pcm)
-            except FAILURES as error:
-                self._on_listener_failed(error)
-        elif decoded is None:
-            self._received["ignored"] += 1
-        elif isinstance(decoded, AudioMetadata):
-            self._on_metadata(decoded)
-        else:
-            if self._recorder is not None:
-                self._record(self._recorder, decoded)
-            self._take(decoded)
 
     def on_flaw(self, flaw: Flaw) -> None:
         """End the call: what ACS sends cannot be understood."""
@@ -267,6 +230,7 @@ class Call:
         """Wait for media to come back, if the socket was not closed because of the call's end."""
         if self._reason is None:
             self._line.lost(self.socket)
+            self._row_is_due.set()
 
     async def _live(self) -> None:
         record = self._row.record
@@ -274,7 +238,7 @@ class Call:
         if record.state is CallState.FALLBACK:
             # It was given up on another pod: nothing leads back.
             self.end(EndReason(CallEvent.FALLBACK_DONE, "taken_over"))
-        self._begin_with(self._first)
+        self._hearing.begin_with(self._first)
         recording = record.profile.recording
         if recording is not None and (recording.announcement is None or self._is_resumed):
             self._start_recording()
@@ -312,27 +276,18 @@ class Call:
             logger.exception("a call failed inside the gateway", extra={"call_id": self.call_id})
             self.end(EndReason(CallEvent.AGENT_FAILED, "internal"))
 
-    def _begin_with(self, arrival: Arrival) -> None:
-        """Take over a socket, and what happened on it."""
-        arrival.socket.hand_to(self)
-        if arrival.flaw is not None:
-            self.on_flaw(arrival.flaw)
-        if arrival.metadata is not None:
-            self._on_metadata(arrival.metadata)
-        if arrival.socket.closed.is_set():
-            self.on_closed()
-
     async def _talk(self) -> None:
         """Have an agent talk with the caller, for as long as one can be had; then fall back."""
-        record, timing = self._row.record, self._pod.timing
-        try:
-            async with asyncio.timeout(timing.metadata_s):
-                await self._metadata_came.wait()
-        except TimeoutError:
-            if not self._line.is_lost:
-                self.on_flaw(Flaw.NO_METADATA)
-                return
-            await self._metadata_came.wait()
+        record = self._row.record
+        while not self._hearing.metadata_came.is_set():
+            try:
+                async with asyncio.timeout(self._pod.timing.metadata_s):
+                    await self._hearing.metadata_came.wait()
+            except TimeoutError:
+                if not self._line.is_lost:
+                    self.on_flaw(Flaw.NO_METADATA)
+                    return
+        self._row_is_due.set()
         await self._announce()
         info = CallInfo(
             call_id=record.call_id,
@@ -366,6 +321,7 @@ class Call:
             self._talking.cancel()
         self._keeper.mute()
         if record.profile.fallback is None:
+            await self._transfers.over()  # the agent's own
             await self._played.play(PromptKind.APOLOGY)
             if self._line.is_lost:
                 self.end(EndReason(CallEvent.INTERRUPTION_EXPIRED, "media_lost"))
@@ -392,16 +348,14 @@ class Call:
                 pass
 
     def _on_listening(self, agent: SupervisedAgent) -> None:
-        """Let an agent hear the caller, from what it has missed on."""
-        if self._reason is not None:
-            return
-        self._take, self._listener = self._to_agent, agent.listener
-        self._replay(self._early.take())
+        """Let an agent hear the caller."""
+        if self._reason is None:
+            self._hearing.begin(agent)
 
     def _on_deaf(self) -> None:
         """Keep what the caller says for the next agent."""
         if self._reason is None:
-            self._take, self._listener = self._early.add, None
+            self._hearing.pause()
 
     def _on_silence(self, before: int) -> None:
         """Ask a silent caller whether they are there; the last time, end the call."""
@@ -418,7 +372,7 @@ class Call:
 
     def _start_recording(self) -> None:
         recorder = self._pod.recordings.recorder(self._row.record, self._facts)
-        self._recorder = self._speaker.recorder = self._requests.recorder = recorder
+        self._recorder = self._hearing.recorder = self._speaker.recorder = self._requests.recorder = recorder
         self._recording = asyncio.create_task(recorder.run(), name="recorder")
 
     def _stop_recording(self, *, is_ours: bool) -> None:
@@ -431,43 +385,9 @@ class Call:
         return call_facts(
             self._row.record,
             detail="" if self._reason is None else self._reason.detail,
-            counts={f"received_{name}": count for name, count in self._counts().items()}
+            counts={f"received_{name}": count for name, count in self._hearing.counts().items()}
             | self._speaker.counts(),
         )
-
-    def _counts(self) -> dict[str, int]:
-        return {**self._received, "early_dropped": self._early.dropped}
-
-    def _replay(self, early: Sequence[CallerMedia]) -> None:
-        """Give the agent what it has missed: what was said between two keys in one piece."""
-        frames: list[bytes] = []
-        for message in early:
-            if isinstance(message, DtmfDigit):
-                self._let_listen(frames)
-                self._to_agent(message)
-            elif self._is_callers(message):
-                self._received["frames"] += 1
-                frames.append(message.data or self._silence)
-            else:
-                self._received["other_speakers"] += 1
-        self._let_listen(frames)
-
-    def _let_listen(self, frames: list[bytes]) -> None:
-        if not frames or self._listener is None:
-            return
-        try:
-            self._listener(b"".join(frames))
-        except FAILURES as error:
-            self._on_listener_failed(error)
-        frames.clear()
-
-    def _on_listener_failed(self, error: BaseException) -> None:
-        if self._keeper.current is not None:
-            self._keeper.current.failed(error)
-
-    def _is_callers(self, message: AudioData) -> bool:
-        """Whether audio is the caller's, and not of somebody else on an unmixed stream."""
-        return not message.participant or message.participant == self._caller
 
     async def _announce(self) -> None:
         """Say that the call is recorded, before anything else. Where that cannot be said, it is not recorded."""
@@ -490,7 +410,7 @@ class Call:
 
     async def _keep_row(self) -> None:
         """Store whatever is noted, soon, and find out whether the call is still ours."""
-        await self._metadata_came.wait()
+        await self._row_is_due.wait()
         while True:
             self._row.changed.clear()
             written = await self._row.write(self._pod.timing.row_write_tries)
@@ -505,35 +425,6 @@ class Call:
                 await asyncio.sleep(self._pod.timing.row_write_short_s)
             else:
                 await self._row.changed.wait()
-
-    def _on_metadata(self, metadata: AudioMetadata) -> None:
-        if metadata.rate_hz != self._row.record.profile.audio_format.rate_hz:
-            self.on_flaw(Flaw.FORMAT_MISMATCH)
-            return
-        self._metadata = metadata
-        self._silence = metadata.silence
-        self._metadata_came.set()
-
-    def _record(self, recorder: Recorder, message: CallerMedia) -> None:
-        """Keep what the caller says and presses, when it comes: the agent may not be there yet."""
-        if isinstance(message, DtmfDigit):
-            recorder.digits(message.digit)
-        elif self._is_callers(message):
-            recorder.frames.append((monotonic_us(), message.data or self._silence))
-
-    def _to_agent(self, message: CallerMedia) -> None:
-        """Give the agent what does not come by the path of every frame."""
-        agent = self._keeper.current
-        if isinstance(message, DtmfDigit):
-            self._received["digits"] += 1
-            self._patience.caller_said()
-            if agent is not None:
-                agent.send_dtmf(message.digit)
-        elif self._is_callers(message):
-            self._received["frames"] += 1
-            self._let_listen([message.data or self._silence])
-        else:
-            self._received["other_speakers"] += 1
 
 
 class _Nobody:
@@ -556,7 +447,3 @@ class _Nobody:
 
 
 _NOBODY = _Nobody()
-
-
-def _drop(message: CallerMedia) -> None:
-    """Take what still comes after the end, for nobody."""

@@ -49,6 +49,11 @@ class Calls:
         """The calls that this pod owns, or has handed over: others see to those that nobody has taken yet."""
         return (*self._live, *self._handed_over)
 
+    def is_held(self, call_id: str) -> bool:
+        """Whether a socket brings media back to a call that is here, which takes no further place."""
+        live = self._live.get(call_id)
+        return live is not None and not live.is_ending
+
     def new(self, admitted: Admitted) -> Arrival:
         """Return what takes a socket that is being upgraded; it reports when that is done."""
         return Arrival(admitted, self._pod, self)
@@ -140,7 +145,10 @@ class Calls:
                 arrival.socket.abort()
 
     async def _bring_back(self, live: Call, arrival: Arrival) -> None:
-        """Give a call its media again, if the socket would get it from another pod too."""
+        """Give a call its media again, if the socket would get it from another pod too.
+
+        The row may lag behind: whose own socket is gone is not holding on to it.
+        """
         if live.is_ending:
             arrival.refuse(Refusal.CALL_OVER)
             await arrival.socket.closed.wait()
@@ -151,7 +159,7 @@ class Calls:
                 arrival.admitted.claim,
                 pod=self._pod.name,
                 now=self._pod.clock(),
-                is_owner_dead=False,
+                is_owner_dead=live.socket.closed.is_set(),
             )
         except MediaRefused as refused:
             arrival.refuse(refused.reason)

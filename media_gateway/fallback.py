@@ -47,6 +47,7 @@ async def fall_back(
             caller_id=fallback.caller_id,
             timeout_s=record.profile.transfer_timeout_s,
         )
+    await transfers.over()  # the agent's own
     if line.is_lost:
         await played.play(PromptKind.APOLOGY)
     else:

@@ -1,6 +1,7 @@
 """How long a call may last, and how long a caller may say nothing. Both wait while somebody else is being rung.
 
-Silence is that nobody says or presses anything, on either side; frames without a word come all the time.
+Silence is that nobody says or presses anything, on either side; frames without a word come all the time. Who waits
+for an agent that has not connected yet is not silent.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ class Patience:
         profile: What it allows.
         speaker: Tells whether something is being said to the caller.
         is_waiting: Whether time does not count: a transfer or a fallback is under way.
+        is_heard: Whether somebody listens to the caller.
         on_duration: Called when the call has lasted as long as it may.
         on_silence: Called each time that the caller was silent for long, with how often before, since the last word.
         step_s: How often the clock is looked at.
@@ -32,6 +34,7 @@ class Patience:
         speaker: Speaker,
         *,
         is_waiting: Callable[[], bool],
+        is_heard: Callable[[], bool],
         on_duration: Callable[[], None],
         on_silence: Callable[[int], None],
         step_s: float = STEP_S,
@@ -39,6 +42,7 @@ class Patience:
         self._profile = profile
         self._speaker = speaker
         self._is_waiting = is_waiting
+        self._is_heard = is_heard
         self._on_duration = on_duration
         self._on_silence = on_silence
         self._step_s = step_s
@@ -75,7 +79,7 @@ class Patience:
             return
         if self._speech_left_s > 0:
             self._speech_left_s -= passed_s
-        elif self._speaker.remaining_s() > 0:
+        elif self._speaker.remaining_s() > 0 or not self._is_heard():
             self._silent_s = 0.0
         else:
             self._silent_s += passed_s

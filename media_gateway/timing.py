@@ -18,6 +18,8 @@ class Timing:
     agent_open_s: float = 10.0
     comfort_s: float = 3.0
     """A caller who waits longer for the agent is asked for patience."""
+    agent_words_s: float = 0.1
+    """For an agent that was lost to write down what it was just saying, so that the next one learns of it."""
     agent_reconnect_s: float = 2.0
     """For another agent, when one was lost in the midst of the call."""
     agent_stable_s: float = 30.0

@@ -36,11 +36,20 @@ class Transfers:
         self._inbox = inbox
         self._context = ""
         self._answer: asyncio.Future[AcsResult] | None = None
+        self._under_way = asyncio.Lock()
+        """ACS does one at a time; and who hangs up meanwhile hangs up on the caller who is just being put through."""
+
+    async def over(self) -> None:
+        """Wait until no transfer is under way."""
+        async with self._under_way:
+            return
 
     async def transfer(
         self, target: str, *, variables: Mapping[str, str], caller_id: str | None, timeout_s: float
     ) -> TransferFailure:
         """Transfer the call, and return why that failed. Where it is accepted this never returns: the call ends.
+
+        One that is under way already is waited for.
 
         Args:
             target: Raw id.
@@ -48,6 +57,18 @@ class Transfers:
             caller_id: Number that a phone is shown; None is what ACS shows of itself.
             timeout_s: Until a transfer that nothing is heard of has failed.
         """
+        async with self._under_way:
+            return await self._transfer(target, variables, caller_id, timeout_s)
+
+    def failed(self, event: StoredEvent) -> None:
+        """Take CallTransferFailed; that of an earlier transfer, which was given up, is no news."""
+        answer = self._answer
+        if answer is not None and not answer.done() and event.data.get("operationContext") == self._context:
+            answer.set_result(read_result(event.data))
+
+    async def _transfer(
+        self, target: str, variables: Mapping[str, str], caller_id: str | None, timeout_s: float
+    ) -> TransferFailure:
         self._row.note(CallEvent.TRANSFER_REQUESTED)
         self._context = str(uuid.uuid4())
         self._answer = asyncio.get_running_loop().create_future()
@@ -70,12 +91,6 @@ class Transfers:
         self._pod.counters["transfers_failed"] += 1
         self._row.note(CallEvent.TRANSFER_FAILED, result)
         return failure
-
-    def failed(self, event: StoredEvent) -> None:
-        """Take CallTransferFailed; that of an earlier transfer, which was given up, is no news."""
-        answer = self._answer
-        if answer is not None and not answer.done() and event.data.get("operationContext") == self._context:
-            answer.set_result(read_result(event.data))
 
     async def _ask(self, target: str, variables: Mapping[str, str], caller_id: str | None) -> None:
         context = context_for(target, variables)

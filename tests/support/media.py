@@ -603,7 +603,7 @@ class Gateway:
 
     def is_listening(self, call):
         """Whether an agent hears every frame as it comes."""
-        return self.core.calls._live[call.call_id]._listener is not None
+        return self.core.calls._live[call.call_id]._hearing.is_heard
 
     def is_talking(self, call):
         """Whether an agent was made, and is at least connecting."""
