@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 import shared
-from shared.core.ids import new_call_id
 from shared.core.signals import (
     KINDS,
     CallTaken,
@@ -20,7 +19,7 @@ from shared.core.signals import (
     encode,
 )
 
-CALL_ID = new_call_id()
+CALL_ID = "01a2101e-7d91-7725-9a33-4b4f0be2872f"
 SIGNALS = [EventsStored(CALL_ID), CallTaken(CALL_ID, epoch=3)]
 SCHEMA = json.loads((Path(shared.__file__).parent / "signals.schema.json").read_bytes())
 EXAMPLES = [example for kind in KINDS for example in SCHEMA["$defs"][kind]["examples"]]
