@@ -115,6 +115,10 @@ class Caller:
         """How much was heard that was not silence."""
         return sum(self._heard[round(since_s * FRAMES_PER_S) :]) / FRAMES_PER_S
 
+    def press(self, digit: str) -> None:
+        """Press a key."""
+        self._line.press(digit)
+
     async def until(self, condition: Callable[[], bool], within_s: float = WITHIN_S) -> None:
         """Wait until something holds of the call."""
         async with asyncio.timeout(within_s):
@@ -136,6 +140,17 @@ class Caller:
         self._line.close()
 
 
+@dataclass(frozen=True)
+class Scale:
+    """How much of it: calls, and seconds."""
+
+    killed: int = 20
+    frozen: int = 6
+    drained: int = 6
+    rolling: int = 10
+    outage_s: float = 4.0
+
+
 @dataclass
 class Survivors:
     """The running gateway."""
@@ -148,6 +163,9 @@ class Survivors:
     lines: list[tuple[str, str]] = field(default_factory=list)
     """What the processes wrote, by name."""
     callers: list[Caller] = field(default_factory=list)
+    scale: Scale = field(default_factory=Scale)
+    together: asyncio.Barrier = field(default_factory=lambda: asyncio.Barrier(1))
+    """Where those wait for one another to whom something happens at once."""
     agents: Mapping[str, RealtimeService] = field(default_factory=dict)
     """Services of agents, by what is wrong with them."""
     _numbers: Iterable[int] = field(default_factory=lambda: itertools.count(14255550200))
@@ -171,12 +189,13 @@ class Survivors:
         await asyncio.gather(*(self.emulator.calls.caller_hangs_up(caller.call) for caller in callers))
 
     async def record(self, caller: Caller) -> CallRecord:
-        """The row of a call."""
+        """The row of a call, once there is one."""
         correlation_id = caller.call.correlation_id
-        if correlation_id not in self._call_ids:
-            table = self.connections.tables.get_table_client("calls")
-            found = table.query_entities("correlation_id eq @c", parameters={"c": correlation_id})
-            (self._call_ids[correlation_id],) = [entity["RowKey"] async for entity in found]
+        table = self.connections.tables.get_table_client("calls")
+        async with asyncio.timeout(WITHIN_S):
+            while correlation_id not in self._call_ids:
+                found = table.query_entities("correlation_id eq @c", parameters={"c": correlation_id})
+                self._call_ids |= {correlation_id: entity["RowKey"] async for entity in found}
         record = await self.connections.calls.get(self._call_ids[correlation_id])
         assert record is not None
         return record
@@ -215,6 +234,13 @@ class Survivors:
         return [line for process, line in self.lines if process == name and text in line]
 
 
+def said_s(recording: np.ndarray) -> float:
+    """How long the caller speaks in a recording."""
+    frame = RATE_HZ // FRAMES_PER_S
+    frames = recording[: len(recording) // frame * frame, 0].reshape(-1, frame)
+    return int((np.abs(frames).max(axis=1) > 256).sum()) / FRAMES_PER_S
+
+
 @contextlib.asynccontextmanager
 async def surviving(
     azurite: Azurite,
@@ -222,6 +248,7 @@ async def surviving(
     gateway_file: Mapping[str, Any],
     *,
     pods: int = 2,
+    scale: Scale = Scale(),
     agents: Mapping[str, RealtimeService] | None = None,
     emulated: Mapping[str, Any] | None = None,
     **settings: str,
@@ -256,7 +283,7 @@ async def surviving(
             volumes=folder / "volumes",
             on_line=lambda name, line: lines.append((name, line)),
         )
-        survivors = Survivors(emulator, ingress, pool, connections, lines, agents=agents or {})
+        survivors = Survivors(emulator, ingress, pool, connections, lines, scale=scale, agents=agents or {})
         functions = _functions(port, os.environ | env, lines)
         try:
             await asyncio.gather(_until_serving(functions, lines), pool.start(pods))

@@ -71,10 +71,13 @@ class Results:
 
     async def live(self, stack: Survivors, rows: Iterable[Row], *, at_once: bool = False) -> None:
         """Let rows happen, one after the other or all at once."""
-        if at_once:
+        rows = list(rows)
+        if at_once and rows:
+            stack.together = asyncio.Barrier(len(rows))
             await asyncio.gather(*(self._live(stack, row) for row in rows))
         else:
             for row in rows:
+                stack.together = asyncio.Barrier(1)
                 await self._live(stack, row)
 
     async def _live(self, stack: Survivors, row: Row) -> None:
@@ -82,6 +85,7 @@ class Results:
             self._of[row.what] = await row.live(stack)
         except Exception as error:  # noqa: BLE001 - raised again in the test of the row
             self._of[row.what] = error
+            await stack.together.abort()
 
     def of(self, row: Row) -> Lived:
         """How a row went; raises what it raised."""
@@ -92,8 +96,9 @@ class Results:
 
 
 def selected(request, rows: Rows) -> list[Row]:
-    """The rows of which a test is to run in this session."""
-    wanted = {item.callspec.params["row"].what for item in request.session.items if _has_row(item)}
+    """The rows of which a test of this session asks for the fixture of `request`."""
+    items = [item for item in request.session.items if request.fixturename in item.fixturenames]
+    wanted = {item.callspec.params["row"].what for item in items if item.module is request.module}
     return [row for row in rows.all if row.what in wanted]
 
 
@@ -111,7 +116,3 @@ def table(rows: Iterable[list]) -> str:
         for what, gets, callers, waited_s, at_most_s, got in rows
     ]
     return "\n".join([head, *lines])
-
-
-def _has_row(item) -> bool:
-    return hasattr(item, "callspec") and isinstance(item.callspec.params.get("row"), Row)
