@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from emulator.media.impairment import Impairment
 from emulator.media.network import Network
 from emulator.plays import Play
+from emulator.recognitions import Recognition
 from emulator.transfers import Transfer
 from emulator.wire.identifiers import PHONE_PREFIX, Identifier
 from emulator.wire.incoming_call import CustomContext, new_incoming_call_context, new_server_call_id
@@ -34,6 +35,9 @@ MAX_TRANSFERS = 100
 
 MAX_PLAYS = 100
 """Requests to play something that a call remembers; beyond that the oldest are forgotten."""
+
+MAX_RECOGNITIONS = 100
+"""Requests to recognise something that a call remembers; beyond that the oldest are forgotten."""
 
 Detail = str | int | float | bool
 
@@ -69,7 +73,8 @@ class Happening:
         at: seconds since the call was placed.
         name: ringing, delivered, delivery_failed, answered, rejected, redirected, connected, media_connected,
             media_failed, media_lost, media_left, first_audio, stop_audio, dtmf, dtmf_received, transferring,
-            transfer_accepted, transfer_failed, play_started, play_completed, play_failed, play_canceled, callback,
+            transfer_accepted, transfer_failed, play_started, play_completed, play_failed, play_canceled, words,
+            recognize_started, recognize_listening, recognize_completed, recognize_failed, recognize_canceled, callback,
             callback_failed or ended; and of what is done on purpose: impaired, socket_dropped, reader_slowed,
             reader_recovered.
         detail: what else there is to say about it.
@@ -96,6 +101,16 @@ class Leg(Protocol):
         """End the call and tell that side; return when its media has been closed."""
 
 
+class Listener(Protocol):
+    """Who takes note of what the caller keys and says, apart from media sockets."""
+
+    def caller_key(self, digit: str) -> None:
+        """The caller pressed one of `0123456789*#ABCD`."""
+
+    def caller_words(self, text: str, lasting_s: float) -> None:
+        """The caller began to say something."""
+
+
 @dataclass(eq=False)
 class Call:
     """One call from the moment the caller dialled.
@@ -117,6 +132,7 @@ class Call:
         transfers: all tries to transfer it, the latest last.
         transfer: the one whose target rings now.
         plays: what it was to hear besides its media sockets, the latest last.
+        recognitions: what was to be recognised of its caller, the latest last.
         happenings: what happened so far, in order.
         forgotten_happenings: how many found no room there.
         streams: counters of every media socket that the call has had, the latest last.
@@ -145,12 +161,16 @@ class Call:
     transfers: deque[Transfer] = field(default_factory=lambda: deque(maxlen=MAX_TRANSFERS), repr=False)
     transfer: Transfer | None = field(default=None, repr=False)
     plays: deque[Play] = field(default_factory=lambda: deque(maxlen=MAX_PLAYS), repr=False)
+    recognitions: deque[Recognition] = field(
+        default_factory=lambda: deque(maxlen=MAX_RECOGNITIONS), repr=False
+    )
     leg: Leg | None = field(default=None, repr=False)
     dialled: Identifier = field(init=False)
     called: Identifier = field(init=False)
     network: Network = field(init=False, repr=False)
     _placed_at: float = field(default_factory=lambda: asyncio.get_running_loop().time(), repr=False)
     _watchers: list[Callable[[Happening], None]] = field(default_factory=list, repr=False)
+    _listeners: list[Listener] = field(default_factory=list, repr=False)
 
     def __post_init__(self, impairment: Impairment) -> None:
         self.dialled = self.called = self.to
@@ -173,6 +193,38 @@ class Call:
     def age_s(self) -> float:
         """Seconds since it was placed."""
         return asyncio.get_running_loop().time() - self._placed_at
+
+    def press(self, digit: str) -> None:
+        """The caller presses a key: the media socket, if there is one, and whoever listens takes note of it.
+
+        Raises:
+            ValueError: not one of 0-9, *, #, A-D.
+        """
+        self.line.press(digit)
+        self.note("dtmf")
+        for listener in list(self._listeners):
+            listener.caller_key(digit)
+
+    def say_text(self, text: str, *, lasting_s: float = 0.0) -> None:
+        """The caller begins to say this, for ACS to recognise; what it sounds like goes to `line` by itself.
+
+        Args:
+            text: the words; empty for what nobody could make out.
+            lasting_s: how long they take.
+        """
+        self.note("words")
+        for listener in list(self._listeners):
+            listener.caller_words(text, lasting_s)
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Tell `listener` of every later key and word, until the returned function is called."""
+        self._listeners.append(listener)
+
+        def stop() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return stop
 
     def note(self, name: str, **detail: Detail) -> None:
         """Record that something happened, and tell those who watch."""

@@ -10,6 +10,7 @@ from emulator.calls import Calls, UnknownNumber
 from emulator.media.impairment import ImpairmentRefused, read_impairment
 from emulator.media.line import Line
 from emulator.plays import Play
+from emulator.recognitions import Recognition
 from emulator.request_body import BodyRefused, read_body
 from emulator.transfers import Transfer
 
@@ -109,6 +110,7 @@ def _details(call: Call) -> dict[str, Any]:
         "mediaAddress": _shown(address) if address is not None else None,
         "transfers": [_transfer(transfer) for transfer in call.transfers],
         "plays": [_play(play) for play in call.plays],
+        "recognitions": [_recognition(each) for each in call.recognitions],
     }
 
 
@@ -134,6 +136,18 @@ def _play(play: Play) -> dict[str, Any]:
         "endedAt": _at(play.ended_at),
         "outcome": str(play.outcome) if play.outcome is not None else None,
         "subCode": play.sub_code,
+    }
+
+
+def _recognition(recognition: Recognition) -> dict[str, Any]:
+    return {
+        "request": msgspec.to_builtins(recognition.request),
+        "askedAt": _at(recognition.asked_at),
+        "startedAt": _at(recognition.started_at),
+        "listeningAt": _at(recognition.listening_at),
+        "endedAt": _at(recognition.ended_at),
+        "outcome": str(recognition.outcome) if recognition.outcome is not None else None,
+        "subCode": recognition.sub_code,
     }
 
 

@@ -18,7 +18,7 @@ from multidict import MultiMapping
 from emulator.call import Call, Happening
 from emulator.calls import CALLS, Calls, UnknownNumber
 from emulator.media.impairment import Impairment, ImpairmentRefused, read_impairment
-from emulator.media.line import Line
+from emulator.media.line import SPEECH_LIMIT_MS, Line
 from emulator.media.pacing import Ticker
 from emulator.media.pcm import RATES_HZ
 from emulator.media.stream import impairment_report, stream_faults
@@ -36,6 +36,9 @@ OUTBOX_FRAMES: Final = 250
 
 OUTBOX_TEXTS: Final = 1_000
 """How many messages about the call may wait for it; with one more the call ends, since none may be lost."""
+
+MAX_SAID_CHARS: Final = 4_000
+"""Of the words in one message."""
 
 HEARTBEAT_S: Final = 20.0
 HANG_UP_TIMEOUT_S: Final = 5.0
@@ -175,16 +178,27 @@ class _PhoneCall:
         kind = message.get("type") if isinstance(message, dict) else None
         if kind == "dtmf":
             self._press(message.get("digit"))
+        elif kind == "say":
+            self._say(message.get("text"), message.get("ms", 0))
         elif kind != "hangup":
-            raise _Refused('text messages must be objects with "type" dtmf or hangup')
+            raise _Refused('text messages must be objects with "type" say, dtmf or hangup')
         return bool(kind != "hangup")
 
     def _press(self, digit: object) -> None:
+        if self._call is None:
+            return
         try:
-            self._line.press(str(digit).upper())
+            self._call.press(str(digit).upper())
         except ValueError as error:
             raise _Refused(str(error)) from None
-        self._note("dtmf")
+
+    def _say(self, text: object, ms: object) -> None:
+        if not isinstance(text, str) or len(text) > MAX_SAID_CHARS:
+            raise _Refused(f"text must be a string of at most {MAX_SAID_CHARS} characters")
+        if isinstance(ms, bool) or not isinstance(ms, int | float) or not 0 <= ms <= SPEECH_LIMIT_MS:
+            raise _Refused(f"ms must be a number from 0 to {SPEECH_LIMIT_MS}")
+        if self._call is not None:
+            self._call.say_text(text, lasting_s=ms / 1000)
 
     def _on_tracks(self, said: bytes, heard: bytes) -> None:
         self._outbox.put_audio(interleave(said, heard))

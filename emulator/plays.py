@@ -7,7 +7,7 @@ from emulator.wire.play import PlaySource
 
 
 class PlayOutcome(StrEnum):
-    """What became of a request to play something."""
+    """What became of a request to play, or to recognise, something."""
 
     COMPLETED = "completed"
     FAILED = "failed"

@@ -75,6 +75,8 @@ class EmulatorSettings:
         web_pubsub_access_key: of Web PubSub, used as text; signs requests and clients' tokens.
         web_pubsub_recovery_seconds: how long a reliable client that lost its socket may take to come back.
         media_reconnect_tries: how often a lost media socket is opened anew before streaming fails.
+        late_tones_complete: whether a recognition in which the next key does not come in time tells the keys so far,
+            by RecognizeCompleted with code 400, and does not fail; Azure's documentation has had both.
         media_impairment: what is wrong with every call's media sockets, unless a call is placed with its own.
         time_scale: factor on the protocol's waits and lifetimes.
         probation: whether Event Grid holds back endpoints that fail again and again, as Azure does.
@@ -103,6 +105,7 @@ class EmulatorSettings:
     request_timeout_seconds: float = 30.0
     web_pubsub_access_key: str = field(default=WELL_KNOWN_ACCESS_KEY, repr=False)
     web_pubsub_recovery_seconds: float = 30.0
+    late_tones_complete: bool = False
     media_reconnect_tries: int = 3
     media_impairment: Impairment = SOUND
     time_scale: float = 1.0

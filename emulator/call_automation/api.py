@@ -16,7 +16,8 @@ from emulator.wire.call_connection import OperationResult, Participants
 from emulator.wire.custom_context import as_received
 from emulator.wire.errors import AcsError, bad_argument, call_not_found, not_emulated, not_supported
 from emulator.wire.identifiers import Identifier, IdentifierKind, from_request
-from emulator.wire.play import PlayRequest, check_sources
+from emulator.wire.play import PlayRequest, check_source
+from emulator.wire.recognize import ContinuousDtmfRecognitionRequest, RecognizeRequest, check_recognition
 from emulator.wire.requests import (
     AnswerCallRequest,
     MediaStreamingRequest,
@@ -47,6 +48,9 @@ def call_automation_routes(services: LegServices, gate: Gate) -> list[web.RouteD
         operations.GET_PARTICIPANT: perform.get_participant,
         operations.SEND_DTMF_TONES: perform.send_dtmf_tones,
         operations.PLAY: perform.play,
+        operations.RECOGNIZE: perform.recognize,
+        operations.START_CONTINUOUS_DTMF: perform.start_continuous_dtmf,
+        operations.STOP_CONTINUOUS_DTMF: perform.stop_continuous_dtmf,
         operations.CANCEL_ALL_MEDIA: perform.cancel_all_media,
     }
     refused: dict[Operation, Perform] = dict.fromkeys(operations.NOT_EMULATED, _not_emulated)
@@ -122,13 +126,32 @@ class _Operations:
     async def play(self, request: web.Request, body: bytes) -> Answer:
         sent = decode(body, PlayRequest)
         _check_operation_callback_uri(sent.operation_callback_uri)
-        check_sources(sent.play_sources)
+        for index, source in enumerate(sent.play_sources):
+            check_source(source, f"playSources[{index}]")
         targets = [_identifier(each, f"playTo[{index}]") for index, each in enumerate(sent.play_to)]
-        self._leg(request).play(targets, sent)
+        self._leg(request).media_actions().play(targets, sent)
         return Answer(202)
 
+    async def recognize(self, request: web.Request, body: bytes) -> Answer:
+        sent = decode(body, RecognizeRequest)
+        _check_operation_callback_uri(sent.operation_callback_uri)
+        check_recognition(sent)
+        target = _identifier(sent.recognize_options.target_participant, "recognizeOptions.targetParticipant")
+        self._leg(request).media_actions().recognize(target, sent)
+        return Answer(202)
+
+    async def start_continuous_dtmf(self, request: web.Request, body: bytes) -> Answer:
+        target, sent = _continuous_dtmf(body)
+        self._leg(request).media_actions().start_continuous_dtmf(target, sent)
+        return Answer(200)
+
+    async def stop_continuous_dtmf(self, request: web.Request, body: bytes) -> Answer:
+        target, sent = _continuous_dtmf(body)
+        self._leg(request).media_actions().stop_continuous_dtmf(target, sent)
+        return Answer(200)
+
     async def cancel_all_media(self, request: web.Request, _: bytes) -> Answer:
-        self._leg(request).cancel_all_media()
+        self._leg(request).media_actions().cancel_all()
         return Answer(202)
 
     async def transfer(self, request: web.Request, body: bytes) -> Answer:
@@ -174,6 +197,12 @@ def _media_streaming_request(body: bytes) -> MediaStreamingRequest:
     operation = decode(body, MediaStreamingRequest)
     _check_operation_callback_uri(operation.operation_callback_uri)
     return operation
+
+
+def _continuous_dtmf(body: bytes) -> tuple[Identifier, ContinuousDtmfRecognitionRequest]:
+    sent = decode(body, ContinuousDtmfRecognitionRequest)
+    _check_operation_callback_uri(sent.operation_callback_uri)
+    return _identifier(sent.target_participant, "targetParticipant"), sent
 
 
 def _identifier(sent: Identifier, member: str) -> Identifier:

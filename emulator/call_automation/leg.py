@@ -2,14 +2,14 @@
 
 import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from emulator.call import Call, CallEnd, CallPhase
+from emulator.call_automation.media_actions import MediaActions, MediaServices
 from emulator.call_automation.media_streaming import MediaCall, MediaStreaming
 from emulator.call_automation.play_sources import PlaySources
-from emulator.call_automation.playing import Playing
 from emulator.call_automation.sent_tones import SentTones
 from emulator.call_automation.transfer_results import ACCEPTED, failure
 from emulator.callbacks import Callbacks, CallbackTarget
@@ -33,7 +33,6 @@ from emulator.wire.errors import (
 )
 from emulator.wire.identifiers import CommunicationUser, Identifier, IdentifierKind, from_raw_id
 from emulator.wire.incoming_call import CustomContext
-from emulator.wire.play import PlayRequest
 from emulator.wire.requests import (
     AnswerCallRequest,
     MediaStreamingRequest,
@@ -94,7 +93,7 @@ class ApplicationLeg:
         self._media = self._media_streaming()
         self._over = asyncio.Event()
         self._sent_tones = SentTones(call, self._over, services.tasks, self._send)
-        self._playing = Playing(call, services.play_sources, services.tasks, self._send)
+        self._media_actions = self._actions()
         self._transcription_id = str(uuid.uuid4())
         services.calls.answer(call, call_connection_id=self._id, leg=self)
 
@@ -147,25 +146,14 @@ class ApplicationLeg:
             raise bad_argument("Tones can be sent to a phone number only.", "targetParticipant")
         self._sent_tones.start(request)
 
-    def play(self, targets: Sequence[Identifier], request: PlayRequest) -> None:
-        """`:play`. PlayStarted and PlayCompleted follow, or PlayFailed, or PlayCanceled.
+    def media_actions(self) -> MediaActions:
+        """What can be played to the caller and recognised of them.
 
         Raises:
-            AcsError: not connected yet, a target is not the caller, the answer gave no Azure AI to speak what is to be
-                spoken, or too many requests wait already.
+            AcsError: not connected yet.
         """
         self._require_established()
-        if any(target.id != self._call.from_.id for target in targets):
-            raise participant_not_found()
-        options = self._request.call_intelligence_options
-        if request.needs_azure_ai and not (options and options.cognitive_services_endpoint):
-            raise missing_configuration("The call was answered without cognitiveServicesEndpoint.")
-        self._playing.start(request)
-
-    def cancel_all_media(self) -> None:
-        """`:cancelAllMediaOperations`; PlayCanceled follows for each. Raises AcsError: not connected yet."""
-        self._require_established()
-        self._playing.cancel_all()
+        return self._media_actions
 
     def participants(self) -> tuple[Participant, ...]:
         """Who is in the call: the caller and the application.
@@ -244,7 +232,7 @@ class ApplicationLeg:
     def _leave(self, result: ResultInformation) -> asyncio.Task[None] | None:
         """Have no part in the call any more; the task closes the media."""
         self._over.set()
-        self._playing.end()
+        self._media_actions.end()
         self._tell("CallDisconnected", result)
         if self._media is None:
             return None
@@ -312,6 +300,19 @@ class ApplicationLeg:
                 reconnect_tries=settings.media_reconnect_tries,
                 time_scale=settings.time_scale,
             )
+        )
+
+    def _actions(self) -> MediaActions:
+        options, services = self._request.call_intelligence_options, self._services
+        return MediaActions(
+            self._call,
+            MediaServices(
+                has_azure_ai=bool(options and options.cognitive_services_endpoint),
+                sources=services.play_sources,
+                tasks=services.tasks,
+                send=self._send,
+                completes_late_tones=services.settings.late_tones_complete,
+            ),
         )
 
     def _transcription(self) -> TranscriptionSubscription | None:

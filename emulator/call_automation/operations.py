@@ -37,6 +37,13 @@ LIST_PARTICIPANTS = Operation("listParticipants", "GET", _PARTICIPANTS)
 GET_PARTICIPANT = Operation("getParticipant", "GET", _PARTICIPANTS + "/{participantRawId}")
 SEND_DTMF_TONES = Operation("sendDtmfTones", "POST", _CALL + ":sendDtmfTones", repeatable=True)
 PLAY = Operation("play", "POST", _CALL + ":play")
+RECOGNIZE = Operation("recognize", "POST", _CALL + ":recognize")
+START_CONTINUOUS_DTMF = Operation(
+    "startContinuousDtmfRecognition", "POST", _CALL + ":startContinuousDtmfRecognition"
+)
+STOP_CONTINUOUS_DTMF = Operation(
+    "stopContinuousDtmfRecognition", "POST", _CALL + ":stopContinuousDtmfRecognition"
+)
 CANCEL_ALL_MEDIA = Operation("cancelAllMediaOperations", "POST", _CALL + ":cancelAllMediaOperations")
 
 NOT_EMULATED = (
@@ -47,9 +54,6 @@ NOT_EMULATED = (
     Operation("mute", "POST", _PARTICIPANTS + ":mute", repeatable=True),
     Operation("cancelAddParticipant", "POST", _PARTICIPANTS + ":cancelAddParticipant", repeatable=True),
     Operation("moveParticipants", "POST", _PARTICIPANTS + ":moveHere", repeatable=True),
-    Operation("recognize", "POST", _CALL + ":recognize"),
-    Operation("startContinuousDtmfRecognition", "POST", _CALL + ":startContinuousDtmfRecognition"),
-    Operation("stopContinuousDtmfRecognition", "POST", _CALL + ":stopContinuousDtmfRecognition"),
     Operation("hold", "POST", _CALL + ":hold"),
     Operation("unhold", "POST", _CALL + ":unhold"),
     Operation("startTranscription", "POST", _CALL + ":startTranscription"),
@@ -76,6 +80,9 @@ ALL = (
     GET_PARTICIPANT,
     SEND_DTMF_TONES,
     PLAY,
+    RECOGNIZE,
+    START_CONTINUOUS_DTMF,
+    STOP_CONTINUOUS_DTMF,
     CANCEL_ALL_MEDIA,
     *NOT_EMULATED,
 )

@@ -10,9 +10,9 @@ import aiohttp
 from yarl import URL
 
 from emulator.call import Call
-from emulator.faults.operations import AZURE_AI
-from emulator.faults.registry import Faults, Occasion
-from emulator.faults.rules import Cut, Delay, Hang, Pause, Reset, Status
+from emulator.call_automation.azure_ai import AzureAi, AzureAiFailed
+from emulator.faults.operations import AZURE_AI_SPEAK
+from emulator.faults.registry import Faults
 from emulator.media.pcm import SAMPLE_BYTES
 from emulator.speech import SpeechError, find_engine
 from emulator.wav import resample
@@ -29,9 +29,6 @@ _SPEAK: Final = "{http://www.w3.org/2001/10/synthesis}speak"
 _NOT_FETCHED: Final = ResultInformation(400, 8536, "Action failed, file could not be downloaded.")
 _WRONG_FORMAT: Final = ResultInformation(400, 8535, "Action failed, file format is invalid.")
 _NO_SSML: Final = ResultInformation(400, 8565, "Action failed, Azure AI cannot read the SSML.")
-_LATE: Final = ResultInformation(408, 8565, "Action failed, the request to Azure AI timed out.")
-_NOT_CONNECTED: Final = ResultInformation(500, 8564, "Action failed, connection to the speech service lost.")
-_AZURE_AI_SUB_CODE: Final = "8565"
 
 
 class SourceFailed(Exception):
@@ -53,11 +50,14 @@ class PlaySources:
         session: for the requests.
         faults: rules that strike Azure AI.
         timeout_seconds: for a file, and for Azure AI.
+
+    Attributes:
+        azure_ai: which speaks.
     """
 
     def __init__(self, session: aiohttp.ClientSession, faults: Faults, *, timeout_seconds: float) -> None:
+        self.azure_ai = AzureAi(faults, timeout_seconds=timeout_seconds)
         self._session = session
-        self._faults = faults
         self._timeout_seconds = timeout_seconds
 
     async def audio(self, source: PlaySource, call: Call) -> bytes:
@@ -71,11 +71,10 @@ class PlaySources:
             return await asyncio.to_thread(_read, await self._fetch(source.file), rate_hz)
         text = source.text.text if source.text else _words(source.ssml.ssml_text if source.ssml else "")
         try:
-            async with asyncio.timeout(self._timeout_seconds):
-                await self._ask_azure_ai(call)
-                return await asyncio.to_thread(_spoken, text, rate_hz)
-        except TimeoutError:
-            raise SourceFailed(_LATE) from None
+            await self.azure_ai.ask(AZURE_AI_SPEAK, call)
+        except AzureAiFailed as failure:
+            raise SourceFailed(failure.result) from None
+        return await asyncio.to_thread(_spoken, text, rate_hz)
 
     async def _fetch(self, file: FileSource) -> bytes:
         content = bytearray()
@@ -93,28 +92,6 @@ class PlaySources:
         except (aiohttp.ClientError, TimeoutError, ValueError):  # ValueError: no host's name
             raise SourceFailed(_NOT_FETCHED) from None
         return bytes(content)
-
-    async def _ask_azure_ai(self, call: Call) -> None:
-        """Let the rules have their way with a request to it."""
-        occasion = Occasion(
-            AZURE_AI, names=call.names, thing=f"{AZURE_AI} {call.thing}", about="words of a call"
-        )
-        strike = self._faults.take(occasion)
-        is_lost = False
-        match strike and strike.action:
-            case Status(status=status, code=code, message=message):
-                sub_code = code if code and code.isdecimal() else _AZURE_AI_SUB_CODE
-                raise SourceFailed(ResultInformation(status, int(sub_code), message))
-            case Delay(ms=ms):
-                await asyncio.sleep(ms / 1000)
-            case Hang() if strike is not None:
-                is_lost = not await strike.injected.removed()
-            case Pause(when=when):
-                is_lost = not await self._faults.hold(occasion, when)
-            case Reset() | Cut():
-                is_lost = True
-        if is_lost:
-            raise SourceFailed(_NOT_CONNECTED)
 
 
 def _read(content: bytes, rate_hz: int) -> bytes:

@@ -18,8 +18,13 @@ OPENID_METADATA: Final = "identity.openidMetadata"
 KEYS: Final = "identity.keys"
 IDENTITY: Final = frozenset({OPENID_METADATA, KEYS})
 
-AZURE_AI: Final = "azure_ai.speak"
+AZURE_AI_SPEAK: Final = "azure_ai.speak"
 """ACS lets Azure AI speak a text, for a call that is to hear it."""
+
+AZURE_AI_RECOGNIZE: Final = "azure_ai.recognize"
+"""ACS lets Azure AI listen to the words of a caller."""
+
+AZURE_AI: Final = frozenset({AZURE_AI_SPEAK, AZURE_AI_RECOGNIZE})
 
 STORAGE_OTHER: Final = "storage.other"
 STORAGE: Final = frozenset(
@@ -50,7 +55,7 @@ STORAGE: Final = frozenset(
     }
 )
 
-REQUESTS: Final = CALL_AUTOMATION | KEY_VAULT | IDENTITY | STORAGE | WEB_PUBSUB | {AZURE_AI}
+REQUESTS: Final = CALL_AUTOMATION | KEY_VAULT | IDENTITY | STORAGE | WEB_PUBSUB | AZURE_AI
 """Requests to a service, by the application or on its behalf: whole answers can be replaced, lost or held."""
 
 EVENT_GRID: Final = "event_grid.deliver"
@@ -61,7 +66,7 @@ MESSAGES: Final = frozenset({EVENT_GRID, CALLBACK, WEB_PUBSUB_DELIVER})
 
 ALL: Final = REQUESTS | MESSAGES
 
-OF_CALLS: Final = CALL_AUTOMATION | {AZURE_AI, EVENT_GRID, CALLBACK}
+OF_CALLS: Final = CALL_AUTOMATION | AZURE_AI | {EVENT_GRID, CALLBACK}
 """Operations that tell of which call they are."""
 
 WITH_PARTS: Final = frozenset({"key_vault", "storage", "event_grid", "callback", "web_pubsub"})

@@ -5,10 +5,12 @@ are there, since a gateway has to live with them.
 """
 
 import uuid
+from collections.abc import Mapping
 
 import msgspec
 
 from emulator.wire.identifiers import Identifier
+from emulator.wire.requests import DtmfTone
 from emulator.wire.timestamps import callback_time
 
 EVENT_PREFIX = "Microsoft.Communication."
@@ -47,6 +49,32 @@ class Participant(msgspec.Struct, frozen=True, rename="camel"):
     is_on_hold: bool = False
 
 
+class DtmfResult(msgspec.Struct, frozen=True):
+    """Keys that the caller pressed."""
+
+    tones: tuple[DtmfTone, ...]
+
+
+class SpeechResult(msgspec.Struct, frozen=True):
+    """Words that the caller said."""
+
+    speech: str
+    confidence: float
+
+
+class ChoiceResult(msgspec.Struct, frozen=True, rename="camel"):
+    """What the caller chose; by a key, if no phrase was recognised."""
+
+    label: str
+    recognized_phrase: str | None
+    confidence: float | msgspec.UnsetType = msgspec.UNSET
+
+
+RecognitionResult = DtmfResult | SpeechResult | ChoiceResult
+
+_RECOGNITION_TYPES: Mapping[type, str] = {DtmfResult: "dtmf", SpeechResult: "speech", ChoiceResult: "choices"}
+
+
 class CallbackEvent(msgspec.Struct, frozen=True, kw_only=True):
     """What is particular to one event; `Callbacks` adds what all events of a call share.
 
@@ -64,6 +92,9 @@ class CallbackEvent(msgspec.Struct, frozen=True, kw_only=True):
     transfer_target: Identifier | None = None
     transferee: Identifier | None = None
     failed_play_source_index: int | None = None
+    recognized: RecognitionResult | None = None
+    sequence_id: int | None = None
+    tone: DtmfTone | None = None
 
 
 class CallbackData(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
@@ -78,6 +109,12 @@ class CallbackData(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
     transfer_target: Identifier | None = None
     transferee: Identifier | None = None
     failed_play_source_index: int | None = None
+    recognition_type: str | None = None
+    dtmf_result: DtmfResult | None = None
+    speech_result: SpeechResult | None = None
+    choice_result: ChoiceResult | None = None
+    sequence_id: int | None = None
+    tone: DtmfTone | None = None
     call_connection_id: str
     server_call_id: str
     correlation_id: str
@@ -122,6 +159,12 @@ def callback_body(
         transfer_target=event.transfer_target,
         transferee=event.transferee,
         failed_play_source_index=event.failed_play_source_index,
+        recognition_type=_RECOGNITION_TYPES.get(type(event.recognized)),
+        dtmf_result=event.recognized if isinstance(event.recognized, DtmfResult) else None,
+        speech_result=event.recognized if isinstance(event.recognized, SpeechResult) else None,
+        choice_result=event.recognized if isinstance(event.recognized, ChoiceResult) else None,
+        sequence_id=event.sequence_id,
+        tone=event.tone,
         call_connection_id=call_connection_id,
         server_call_id=server_call_id,
         correlation_id=correlation_id,

@@ -84,22 +84,25 @@ class PlayRequest(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     operation_context: str | None = None
     operation_callback_uri: str | None = None
 
-    @property
-    def needs_azure_ai(self) -> bool:
-        """Whether something must be spoken."""
-        return any(source.kind is not PlaySourceKind.FILE for source in self.play_sources)
+
+def needs_azure_ai(sources: tuple[PlaySource, ...]) -> bool:
+    """Whether something must be spoken."""
+    return any(source.kind is not PlaySourceKind.FILE for source in sources)
 
 
-def check_sources(sources: tuple[PlaySource, ...]) -> None:
+def check_source(source: PlaySource, member: str) -> None:
     """Check what the shape of a request does not tell.
+
+    Args:
+        source: one thing to play.
+        member: of the request, that it is in.
 
     Raises:
         AcsError: an address that ACS would not fetch from, or nothing to say.
     """
-    for index, source in enumerate(sources):
-        member = f"playSources[{index}].{source.kind}"
-        if source.file is not None and not is_permitted(source.file.uri, secure="https", plain="http"):
-            raise bad_argument("It must be https (http only on a loopback address).", f"{member}.uri")
-        said = source.text.text if source.text else source.ssml.ssml_text if source.ssml else None
-        if said is not None and not said.strip():
-            raise nothing_to_say(member)
+    member = f"{member}.{source.kind}"
+    if source.file is not None and not is_permitted(source.file.uri, secure="https", plain="http"):
+        raise bad_argument("It must be https (http only on a loopback address).", f"{member}.uri")
+    said = source.text.text if source.text else source.ssml.ssml_text if source.ssml else None
+    if said is not None and not said.strip():
+        raise nothing_to_say(member)

@@ -88,6 +88,8 @@ class DtmfTone(StrEnum):
 
 
 _DIGITS: Final[Mapping[DtmfTone, str]] = dict(zip(DtmfTone, "0123456789ABCD#*", strict=True))
+TONES: Final[Mapping[str, DtmfTone]] = {digit: tone for tone, digit in _DIGITS.items()}
+"""By `digit`."""
 
 
 class MediaStreamingOptions(msgspec.Struct, frozen=True, rename="camel", kw_only=True):

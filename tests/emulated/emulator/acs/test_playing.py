@@ -7,8 +7,8 @@ import aiohttp
 import pytest
 from azure.communication.callautomation import FileSource, PhoneNumberIdentifier, SsmlSource, TextSource
 
-from emulator.call_automation import playing
-from emulator.call_automation.playing import MAX_REQUESTS
+from emulator.call_automation import media_queue
+from emulator.call_automation.media_queue import MAX_REQUESTS
 from emulator.media.line import Line
 from emulator.media.pcm import is_audible
 from emulator.plays import PlayOutcome
@@ -193,7 +193,7 @@ async def test_end_of_the_call_fails_what_was_not_heard(
 async def test_only_so_many_requests_may_wait(
     acs_emulator, http, connection_id, application, files, monkeypatch
 ):
-    monkeypatch.setattr(playing, "MAX_REQUESTS", 2)
+    monkeypatch.setattr(media_queue, "MAX_REQUESTS", 2)
     source = {"kind": "file", "file": {"uri": files.url("beep.wav")}}
     body = json.dumps({"playSources": [source], "playOptions": {"loop": True}}).encode()
     path = f"/callConnections/{connection_id}:play"

@@ -5,7 +5,6 @@ import json
 import pytest
 from azure.communication.callautomation import (
     PhoneNumberIdentifier,
-    RecognizeInputType,
     TranscriptionOptions,
 )
 from azure.core.exceptions import HttpResponseError
@@ -170,7 +169,6 @@ def test_every_published_operation_is_known():
     [
         ("add_participant", [PhoneNumberIdentifier("+14255550177")], {}),
         ("remove_participant", [CALLER], {}),
-        ("start_recognizing_media", [RecognizeInputType.DTMF, CALLER], {"dtmf_max_tones_to_collect": 4}),
         ("hold", [CALLER], {}),
         ("start_transcription", [], {}),
     ],
