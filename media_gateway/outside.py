@@ -80,6 +80,15 @@ class CallActions(Protocol):
             AcsUnavailable: anything else; whether a socket comes is then unknown.
         """
 
+    async def stop_media(self, call_connection_id: str) -> None:
+        """Ask for the media socket to be closed, whoever holds its other end.
+
+        Raises:
+            CallGone: the call is over.
+            AcsRefused: media are not streaming.
+            AcsUnavailable: anything else.
+        """
+
     async def play_file(self, call_connection_id: str, *, url: str, operation_context: str) -> None:
         """Let ACS fetch a WAV file and play it to the call; a callback tells how it went.
 

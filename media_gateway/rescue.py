@@ -127,13 +127,11 @@ class Rescue:
         record = self._row.record
         try:
             async with asyncio.timeout(self._pod.timing.start_media_s):
-                await self._pod.acs.start_media(
-                    record.call_connection_id or "", operation_context=record.call_id
-                )
+                await self._start_media()
         except CallGone:
             return False
         except AcsRefused:
-            pass  # it opens the socket by itself, or has not noticed yet that the other end is gone
+            pass  # it opens the socket by itself
         except (AcsUnavailable, TimeoutError) as error:
             logger.warning(
                 "media of a call could not be asked for",
@@ -142,6 +140,16 @@ class Rescue:
         else:
             self._pod.counters["media_restarted"] += 1
         return True
+
+    async def _start_media(self) -> None:
+        record = self._row.record
+        connection_id = record.call_connection_id or ""
+        try:
+            await self._pod.acs.start_media(connection_id, operation_context=record.call_id)
+        except AcsRefused:
+            # ACS takes the socket for alive, as it is where a pod only stands still: nobody would ever hear of it.
+            await self._pod.acs.stop_media(connection_id)
+            await self._pod.acs.start_media(connection_id, operation_context=record.call_id)
 
     async def _send_on(self) -> bool:
         """Transfer the caller where the profile has somebody; False where another pod has the call by now.

@@ -1,6 +1,5 @@
 """Call Automation through its SDK: what we ask of it, and what its errors mean to us."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
@@ -8,7 +7,6 @@ from http import HTTPStatus
 from azure.communication.callautomation import (
     AudioFormat,
     CallRejectReason,
-    DtmfTone,
     FileSource,
     MediaStreamingAudioChannelType,
     MediaStreamingContentType,
@@ -24,7 +22,9 @@ from azure.communication.callautomation.aio import CallAutomationClient
 from azure.core.exceptions import AzureError, HttpResponseError
 
 from shared.acs.identifiers import PHONE_PREFIX
+from shared.adapters.recognition import recognize_arguments
 from shared.core import profiles
+from shared.core.recognition import TONES, Recognition
 from shared.core.transfers import TransferContext
 from shared.errors import AcsRefused, AcsUnavailable, CallGone
 
@@ -45,25 +45,6 @@ REFUSED_STATUSES = frozenset(
 
 MAX_TONES = 18
 """That ACS takes in one request to press keys."""
-
-_TONES: Mapping[str, DtmfTone] = {
-    "0": DtmfTone.ZERO,
-    "1": DtmfTone.ONE,
-    "2": DtmfTone.TWO,
-    "3": DtmfTone.THREE,
-    "4": DtmfTone.FOUR,
-    "5": DtmfTone.FIVE,
-    "6": DtmfTone.SIX,
-    "7": DtmfTone.SEVEN,
-    "8": DtmfTone.EIGHT,
-    "9": DtmfTone.NINE,
-    "*": DtmfTone.ASTERISK,
-    "#": DtmfTone.POUND,
-    "A": DtmfTone.A,
-    "B": DtmfTone.B,
-    "C": DtmfTone.C,
-    "D": DtmfTone.D,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +212,22 @@ class CallControl:
         except (AzureError, TimeoutError) as error:
             raise _as_ours(error, gone_codes=GONE_CODES - {NOT_NOW}) from error
 
+    async def stop_media(self, call_connection_id: str) -> None:
+        """Ask ACS to close the media socket, though it may take its other end for alive.
+
+        Returns when it has taken the request; media that are started then have a socket of their own.
+
+        Raises:
+            CallGone: the call is over.
+            AcsRefused: media are not streaming.
+            AcsUnavailable: anything else.
+        """
+        connection = self._client.get_call_connection(call_connection_id)
+        try:
+            await connection.stop_media_streaming()
+        except (AzureError, TimeoutError) as error:
+            raise _as_ours(error, gone_codes=GONE_CODES - {NOT_NOW}) from error
+
     async def send_dtmf(self, call_connection_id: str, *, target: str, digits: str) -> None:
         """Press `digits`, of `0123456789*#ABCD`, towards `target`, the raw id of a participant on a phone.
 
@@ -244,7 +241,7 @@ class CallControl:
         """
         connection = self._client.get_call_connection(call_connection_id)
         participant = identifier_from_raw_id(target)
-        tones = [_TONES[digit] for digit in digits]
+        tones = [TONES[digit] for digit in digits]
         try:
             for start in range(0, len(tones), MAX_TONES):
                 await connection.send_dtmf_tones(tones[start : start + MAX_TONES], participant)
@@ -288,6 +285,31 @@ class CallControl:
         """
         source = TextSource(text=text, voice_name=voice, source_locale=locale)
         await self._play(call_connection_id, source, operation_context)
+
+    async def recognize(
+        self, call_connection_id: str, *, target: str, recognition: Recognition, operation_context: str
+    ) -> None:
+        """Let ACS play the prompts, and recognise what `target`, a raw id, presses or says then.
+
+        Returns when it has taken the request; RecognizeCompleted or RecognizeFailed tells how it went, with
+        `operation_context` in it. What is played or recognised already is cut off: RecognizeCanceled may be told of
+        the same context, where a reply was lost and the request repeated, and means nothing then.
+
+        Raises:
+            CallGone: the call is over, or the target has left it.
+            AcsRefused: ACS will not recognise it: no Azure AI was named when the call was answered, or it is not linked.
+            AcsUnavailable: anything else; whether anything is recognised is then unknown.
+        """
+        connection = self._client.get_call_connection(call_connection_id)
+        try:
+            await connection.start_recognizing_media(
+                target_participant=identifier_from_raw_id(target),
+                interrupt_call_media_operation=True,
+                operation_context=operation_context,
+                **recognize_arguments(recognition),
+            )
+        except (AzureError, TimeoutError) as error:
+            raise _as_ours(error, gone_codes=GONE_CODES - {NOT_NOW}) from error
 
     async def _play(
         self, call_connection_id: str, source: FileSource | TextSource, operation_context: str

@@ -276,6 +276,9 @@ class MemoryAcs:
         if self.on_start_media is not None:
             self.on_start_media(call_connection_id)
 
+    async def stop_media(self, call_connection_id):
+        await self._asked("stop_media", call_connection_id)
+
     async def play_file(self, call_connection_id, *, url, operation_context):
         await self._asked("play_file", call_connection_id)
         self.played.append((call_connection_id, url, operation_context))

@@ -194,8 +194,10 @@ class Survivors:
         table = self.connections.tables.get_table_client("calls")
         async with asyncio.timeout(WITHIN_S):
             while correlation_id not in self._call_ids:
-                found = table.query_entities("correlation_id eq @c", parameters={"c": correlation_id})
-                self._call_ids |= {correlation_id: entity["RowKey"] async for entity in found}
+                async for entity in table.query_entities(
+                    "correlation_id eq @c", parameters={"c": correlation_id}
+                ):
+                    self._call_ids[correlation_id] = entity["RowKey"]
         record = await self.connections.calls.get(self._call_ids[correlation_id])
         assert record is not None
         return record

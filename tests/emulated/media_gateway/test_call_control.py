@@ -173,6 +173,12 @@ async def test_media_that_failed_are_tried_again_at_the_same_url(acs, call):
     await happened(call, "media_failed", 2)
 
 
+async def test_media_that_are_not_streaming_cannot_be_stopped(acs, call):
+    await happened(call, "media_failed")
+    with pytest.raises(AcsRefused):
+        await acs.stop_media(call.call_connection_id)
+
+
 @pytest.mark.parametrize("code", ["8585", "8500"])
 async def test_call_that_is_in_another_state_is_not_taken_for_gone(emulator, acs, call, code):
     emulator.faults.fail_next("startMediaStreaming", Status(status=400, code=code))
