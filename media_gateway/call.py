@@ -339,9 +339,9 @@ class Call:
             case CallEvent.TRANSFER_FAILED:
                 self._transfers.failed(event)
             case CallEvent.MEDIA_STREAMING_FAILED:
-                if self._line.is_lost:
+                if self._line.failed(event):
                     self._row.note(CallEvent.MEDIA_STREAMING_FAILED, result)
-                self._line.failed()
+                    self.socket.abort()  # whose loss may not be seen for a while
             case None if event.name in (COMPLETED, FAILED):
                 self._played.ended(event)
             case _:

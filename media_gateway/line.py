@@ -1,17 +1,20 @@
 """The media of one call when its socket is lost: brought back, or given up, in bounded time.
 
-ACS opens a lost socket again by itself, to whatever pod the ingress leads to; where it does not, it is asked to, once.
+ACS opens a lost socket again by itself, to whatever pod the ingress leads to; where it does not, it is asked to, and
+takes that once.
 A socket that comes to another pod takes the call there, and this one learns that from its row.
 """
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Callable
 
 from media_gateway.inbox import Inbox
 from media_gateway.message_socket import MessageSocket
 from media_gateway.pod import Pod
 from media_gateway.row import OwnedRow, Written
+from shared.adapters.call_store import StoredEvent
 from shared.core.call_state import CallEvent
 from shared.errors import AcsUnavailable, CallGone
 
@@ -45,6 +48,9 @@ class Line:
         self._on_given_up = on_given_up
         self._lost_socket: MessageSocket | None = None
         self._has_failed = False
+        self._came_at = pod.clock()
+        self._asked = ""
+        """Operation context of the media that ACS was asked for last; empty for those that the answer began."""
         self._changed = asyncio.Event()
         self._is_lost = False
 
@@ -62,40 +68,47 @@ class Line:
     def back(self) -> None:
         """Take that there is a socket again."""
         self._is_lost = self._has_failed = False
+        self._came_at = self._pod.clock()
         self._row.note(CallEvent.MEDIA_STARTED)
         self._changed.set()
 
-    def failed(self) -> None:
-        """Take that ACS says it cannot stream: it will not try again by itself."""
+    def failed(self, event: StoredEvent) -> bool:
+        """Take MediaStreamingFailed: ACS will not try again by itself. False where it tells of earlier media."""
+        is_older = event.at < self._came_at
+        if is_older or (self._asked and event.data.get("operationContext") != self._asked):
+            return False
         self._has_failed = True
         self._changed.set()
+        return True
 
     async def run(self) -> None:
         """Bring media back whenever they are lost, until cancelled, or until they are given up."""
         while True:
             await self._changed.wait()
             self._changed.clear()
-            if self._is_lost and not await self._comes_back():
-                return
+            while self._is_lost:
+                if not await self._comes_back(self._lost_socket):
+                    return
 
-    async def _comes_back(self) -> bool:
+    async def _comes_back(self, lost: MessageSocket | None) -> bool:
         timing, loop = self._pod.timing, asyncio.get_running_loop()
         with self._inbox.attending():
             # A call that is over has its socket closed in order, a moment before or after the callback that says so.
-            is_in_order = self._lost_socket is not None and self._lost_socket.end.is_normal
-            if is_in_order and await self._is_back_by(loop.time() + timing.disconnect_wait_s):
+            is_in_order = lost is not None and lost.end.is_normal
+            if is_in_order and await self._is_back_by(loop.time() + timing.disconnect_wait_s, lost):
                 return True
             self._pod.counters["media_lost"] += 1
             self._row.note(CallEvent.MEDIA_LOST)
             without_s = self._pod.clock() - self._without_since()
             give_up_at = loop.time() + timing.interruption_grace_s - without_s
             restart_at = min(loop.time() + timing.media_restart_s, give_up_at)
-            if not self._has_failed and await self._is_back_by(restart_at):
+            if not self._has_failed and await self._is_back_by(restart_at, lost):
                 return True
-            if loop.time() < give_up_at:
+            is_asked = False
+            while not is_asked and loop.time() < give_up_at:
                 self._has_failed = False
-                await self._ask()
-                if not self._has_failed and await self._is_back_by(give_up_at):
+                is_asked = await self._ask()
+                if await self._is_back_by(give_up_at, lost):
                     return True
             if await self._is_ours():
                 self._on_given_up()
@@ -120,29 +133,36 @@ class Line:
                 break
         return since
 
-    async def _ask(self) -> None:
-        """Ask ACS for media again."""
-        record = self._row.record
+    async def _ask(self) -> bool:
+        """Ask ACS for media again. False where it takes that not: it is about to open the socket by itself, or away.
+
+        Where it then tells that it has failed, it is asked once more.
+        """
+        record, before = self._row.record, self._asked
+        # From here on, that it cannot go on with what was before is no news.
+        self._asked = str(uuid.uuid4())
         try:
             async with asyncio.timeout(self._pod.timing.start_media_s):
                 await self._pod.acs.start_media(
-                    record.call_connection_id or "", operation_context=record.call_id
+                    record.call_connection_id or "", operation_context=self._asked
                 )
         except CallGone:
             self._on_over()
+            return True
         except (AcsUnavailable, TimeoutError) as error:
-            # Refused, it is about to open the socket by itself, or cannot.
+            self._asked = before
             logger.warning(
                 "media were not started again",
                 extra={"call_id": record.call_id, "error": type(error).__name__},
             )
-        else:
-            self._pod.counters["media_restarted"] += 1
+            return False
+        self._pod.counters["media_restarted"] += 1
+        return True
 
-    async def _is_back_by(self, deadline: float) -> bool:
-        """Whether media are there again by a loop time; False sooner where ACS says that they cannot be."""
+    async def _is_back_by(self, deadline: float, lost: MessageSocket | None) -> bool:
+        """Whether a socket came after `lost` by a loop time; False sooner where ACS says that none can."""
         loop = asyncio.get_running_loop()
-        while self.is_lost and not self._has_failed:
+        while not self._came_after(lost) and not self._has_failed:
             self._changed.clear()
             try:
                 async with asyncio.timeout_at(min(deadline, loop.time() + self._pod.timing.row_look_s)):
@@ -152,7 +172,11 @@ class Line:
                     break
                 # The owner looks at its row then, and lets the call go where that is another pod's by now.
                 self._row.changed.set()
-        return not self.is_lost
+        return self._came_after(lost)
+
+    def _came_after(self, lost: MessageSocket | None) -> bool:
+        """Whether a socket came after `lost`; it may be lost too by now."""
+        return not self._is_lost or self._lost_socket is not lost
 
     async def _is_ours(self) -> bool:
         """Whether the call is still this pod's, as far as can be told soon: else another talks with its caller."""

@@ -7,6 +7,7 @@ import asyncio
 import base64
 import json
 import tempfile
+import time
 import uuid
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -119,7 +120,7 @@ class MemoryCalls:
         return list(self.callbacks.get(call_id, []))
 
     def add_event(self, call_id, name, **data):
-        self.callbacks.setdefault(call_id, []).append(StoredEvent(str(uuid.uuid4()), name, STARTED_AT, data))
+        self.callbacks.setdefault(call_id, []).append(StoredEvent(str(uuid.uuid4()), name, time.time(), data))
 
     def states(self, call_id):
         """The states that were written, in order and each once."""
@@ -217,7 +218,9 @@ class MemoryAcs:
         self.transfers = []
         """Connection id and arguments of each transfer that was asked for."""
         self.media_starts = []
-        """Connection ids of the calls whose media were to start again."""
+        """Connection ids of the calls whose media were to start again, where ACS takes that."""
+        self.media_contexts = []
+        """Operation contexts of these."""
         self.played = []
         """Connection id, URL and operation context of each file that was to be played."""
         self.refuses = set()
@@ -273,6 +276,7 @@ class MemoryAcs:
     async def start_media(self, call_connection_id, *, operation_context):
         await self._asked("start_media", call_connection_id)
         self.media_starts.append(call_connection_id)
+        self.media_contexts.append(operation_context)
         if self.on_start_media is not None:
             self.on_start_media(call_connection_id)
 
