@@ -297,7 +297,7 @@ class CallControl:
 
         Raises:
             CallGone: the call is over, or the target has left it.
-            AcsRefused: ACS will not recognise it: no Azure AI was named when the call was answered, or it is not linked.
+            AcsRefused: ACS will not: no Azure AI was named when the call was answered, or it is not linked.
             AcsUnavailable: anything else; whether anything is recognised is then unknown.
         """
         connection = self._client.get_call_connection(call_connection_id)
