@@ -179,7 +179,14 @@ class Survivors:
         return caller
 
     async def talk(self, number: str, count: int) -> list[Caller]:
-        """Let so many call a number, and return when each hears an answer."""
+        """Let so many call a number once all pods take calls, and return when each hears an answer."""
+        await asyncio.gather(
+            *(
+                self.ingress.ready(each.url, WITHIN_S)
+                for each in self.ingress.backends
+                if not each.is_draining
+            )
+        )
         callers = [await self.dial(number) for _ in range(count)]
         await asyncio.gather(*(caller.until_hears() for caller in callers))
         return callers
