@@ -18,7 +18,7 @@ from multidict import MultiMapping
 from emulator.call import Call, Happening
 from emulator.calls import CALLS, Calls, UnknownNumber
 from emulator.media.impairment import Impairment, ImpairmentRefused, read_impairment
-from emulator.media.line import SPEECH_LIMIT_MS, Line
+from emulator.media.line import Line
 from emulator.media.pacing import Ticker
 from emulator.media.pcm import RATES_HZ
 from emulator.media.stream import impairment_report, stream_faults
@@ -39,6 +39,9 @@ OUTBOX_TEXTS: Final = 1_000
 
 MAX_SAID_CHARS: Final = 4_000
 """Of the words in one message."""
+
+MAX_SAID_MS: Final = 600_000
+"""That they may take."""
 
 HEARTBEAT_S: Final = 20.0
 HANG_UP_TIMEOUT_S: Final = 5.0
@@ -195,8 +198,8 @@ class _PhoneCall:
     def _say(self, text: object, ms: object) -> None:
         if not isinstance(text, str) or len(text) > MAX_SAID_CHARS:
             raise _Refused(f"text must be a string of at most {MAX_SAID_CHARS} characters")
-        if isinstance(ms, bool) or not isinstance(ms, int | float) or not 0 <= ms <= SPEECH_LIMIT_MS:
-            raise _Refused(f"ms must be a number from 0 to {SPEECH_LIMIT_MS}")
+        if isinstance(ms, bool) or not isinstance(ms, int | float) or not 0 <= ms <= MAX_SAID_MS:
+            raise _Refused(f"ms must be a number from 0 to {MAX_SAID_MS}")
         if self._call is not None:
             self._call.say_text(text, lasting_s=ms / 1000)
 

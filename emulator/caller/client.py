@@ -12,8 +12,9 @@ import aiohttp
 import numpy as np
 from yarl import URL
 
+from emulator.caller.actions import Action, HangUp, Press, Remark, Say, Words
 from emulator.caller.report import Outcome
-from emulator.caller.script import Action, HangUp, Plan, Press, Remark, Say, Script
+from emulator.caller.script import Plan, Script
 from emulator.caller.transfers import TransferWatch
 from emulator.media.pcm import FRAME_MS, is_audible
 
@@ -204,6 +205,8 @@ class _Caller:
         match action:
             case Say(pcm):
                 await self._send(pcm)
+            case Words(text, ms):
+                await self._send(json.dumps({"type": "say", "text": text, "ms": ms}))
             case Press(digit):
                 await self._send(json.dumps({"type": "dtmf", "digit": digit}))
             case HangUp(why):

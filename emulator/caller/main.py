@@ -11,11 +11,13 @@ from typing import Any, Final, TextIO
 from emulator.caller.client import Dialling, EmulatorUnreachable, place_call, until_ready
 from emulator.caller.report import ExitCode, Limits, Outcome, as_json, as_text, judge
 from emulator.caller.script import Plan
-from emulator.caller.voice import recorded, spoken
+from emulator.caller.steps import Speak, Step, read_step
+from emulator.caller.voice import NOISE_AFTER_MS, recorded, spoken
 from emulator.media.impairment import ImpairmentRefused, read_impairment
 from emulator.media.line import DIGITS
 from emulator.media.pcm import RATES_HZ
 from emulator.numbers import CALLED, CALLER
+from emulator.phone import MAX_SAID_CHARS
 from emulator.ports import Ports
 from emulator.speech import SpeechError
 from emulator.wav import WavError, WavWriter
@@ -30,8 +32,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--from", dest="from_", default=CALLER, help="the caller's number (default %(default)s)"
     )
     words = parser.add_mutually_exclusive_group()
-    words.add_argument("--say", metavar="TEXT", help="say this, by an offline speech engine")
+    words.add_argument("--say", metavar="TEXT", type=_words, help="say this, by an offline speech engine")
     words.add_argument("--wav", metavar="FILE", type=Path, help="say what is in this WAV file (16-bit PCM)")
+    words.add_argument(
+        "--do",
+        metavar="STEP",
+        type=_step,
+        action="append",
+        default=[],
+        help="say TEXT, press KEYS, wait SECONDS, wait listening|words|quiet, or hang up; one step after another",
+    )
     parser.add_argument(
         "--say-after",
         metavar="MS",
@@ -112,6 +122,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Place the call that was asked for; return the exit code (`ExitCode`)."""
+    if arguments.do and arguments.dtmf:
+        return _fail(ExitCode.USAGE, "keys are steps too: --do 'press 1#', without --dtmf")
     timeline_to = sys.stderr if arguments.json else sys.stdout
     try:
         outcome = asyncio.run(_call(arguments, timeline_to))
@@ -141,6 +153,7 @@ async def _call(arguments: argparse.Namespace, timeline_to: TextIO) -> Outcome:
         rate_hz=arguments.rate,
         speech=speech,
         digits=arguments.dtmf,
+        steps=tuple(await asyncio.to_thread(_with_sound, arguments.do, arguments.rate)),
         say_after_ms=arguments.say_after,
         hangup_after_s=arguments.hangup_after,
         max_s=arguments.max_seconds,
@@ -190,12 +203,21 @@ class _Recorder:
             self._writer.close()
 
 
-def _speech(text: str | None, wav: Path | None, rate_hz: int) -> bytes:
+def _speech(text: str | None, wav: Path | None, rate_hz: int) -> Speak | None:
     if text is not None:
-        return spoken(text, rate_hz)
-    if wav is not None:
-        return recorded(wav, rate_hz)
-    return b""
+        return _spoken(text, rate_hz)
+    return Speak(recorded(wav, rate_hz)) if wav is not None else None
+
+
+def _with_sound(steps: Sequence[Step], rate_hz: int) -> list[Step]:
+    return [
+        _spoken(step.text, rate_hz) if isinstance(step, Speak) and step.text is not None else step
+        for step in steps
+    ]
+
+
+def _spoken(text: str, rate_hz: int) -> Speak:
+    return Speak(spoken(text, rate_hz), text, NOISE_AFTER_MS)
 
 
 def _fail(code: ExitCode, text: str) -> int:
@@ -222,6 +244,22 @@ def _positive(text: str) -> float:
     if not value > 0:
         raise argparse.ArgumentTypeError("must be greater than 0")
     return value
+
+
+def _words(text: str) -> str:
+    if len(text) > MAX_SAID_CHARS:
+        raise argparse.ArgumentTypeError(f"must not have more than {MAX_SAID_CHARS} characters")
+    return text
+
+
+def _step(text: str) -> Step:
+    try:
+        step = read_step(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if isinstance(step, Speak) and step.text is not None:
+        _words(step.text)
+    return step
 
 
 def _keys(text: str) -> str:

@@ -3,13 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-from emulator.media.pcm import FRAMES_PER_S, frame_bytes
-
-LEAD_FRAMES: Final = 5
-"""Speech is sent 100 ms ahead, so that the network's jitter does not tear it."""
-
-DIGIT_FRAMES: Final = 15
-"""A key every 300 ms."""
+from emulator.caller.actions import Action, HangUp
+from emulator.caller.steps import AfterMedia, Key, Speak, Step, Steps
+from emulator.media.pcm import FRAMES_PER_S
 
 QUIET_FRAMES: Final = 2 * FRAMES_PER_S
 """The caller hangs up when the agent has been quiet this long after saying something."""
@@ -26,50 +22,21 @@ class Plan:
     """What the caller means to do.
 
     Attributes:
-        speech: what to say, PCM at `rate_hz`; empty to say nothing.
+        speech: what to say; None to say nothing.
         digits: keys to press, after the speech.
-        say_after_ms: from the media's being up to the first word or key.
+        say_after_ms: from the media's being up, or ACS's listening, to the first word or key.
+        steps: what to do instead of these, from the moment when the call is connected.
         hangup_after_s: from the answer; None to hang up when the talking is over.
         max_s: from dialling; the caller hangs up at the latest then.
     """
 
     rate_hz: int
-    speech: bytes = b""
+    speech: Speak | None = None
     digits: str = ""
     say_after_ms: int = 500
+    steps: tuple[Step, ...] = ()
     hangup_after_s: float | None = None
     max_s: float = 120.0
-
-
-@dataclass(frozen=True)
-class Say:
-    """Send this audio now."""
-
-    pcm: bytes
-
-
-@dataclass(frozen=True)
-class Press:
-    """Press this key now."""
-
-    digit: str
-
-
-@dataclass(frozen=True)
-class HangUp:
-    """End the call, for this reason."""
-
-    why: str
-
-
-@dataclass(frozen=True)
-class Remark:
-    """Something for the timeline."""
-
-    name: str
-
-
-Action = Say | Press | HangUp | Remark
 
 
 class Script:
@@ -77,15 +44,11 @@ class Script:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        size = frame_bytes(plan.rate_hz)
-        self._speech = [plan.speech[at : at + size] for at in range(0, len(plan.speech), size)]
+        self._steps = Steps(plan.steps or _usual_steps(plan), plan.rate_hz)
         self._now = 0
         self._answered_at: int | None = None
-        self._media_at: int | None = None
-        self._speech_at: int | None = None
-        self._sent = 0
-        self._pressed = 0
-        self._next_digit_at = 0
+        self._is_connected = False
+        self._has_media = False
         self._done_at: int | None = None
         self._transfers = 0
         self._said_at = -1
@@ -99,10 +62,13 @@ class Script:
 
     def state(self, name: str) -> None:
         """Take note of what happened to the call."""
+        self._steps.state(name)
         if name == "answered" and self._answered_at is None:
             self._answered_at = self._now
-        elif name == "media_connected" and self._media_at is None:
-            self._media_at = self._now
+        elif name == "connected":
+            self._is_connected = True
+        elif name in ("media_connected", "play_started", "recognize_started"):
+            self._has_media = True
         elif name == "transferring":
             self._transfers += 1
         elif name in ("transfer_accepted", "transfer_failed"):
@@ -125,38 +91,13 @@ class Script:
         if why is not None:
             self._hung_up = True
             return [HangUp(why)]
-        return self._talk()
-
-    def _talk(self) -> list[Action]:
-        wait = self._plan.say_after_ms * FRAMES_PER_S // 1000
-        if self._media_at is None or self._now < self._media_at + wait or self._done_at is not None:
+        if self._plan.steps and not self._is_connected:
             return []
-        if self._sent < len(self._speech):
-            return self._say()
-        if self._speech_at is not None and self._now < self._speech_at + len(self._speech) + LEAD_FRAMES:
-            return []
-        if self._pressed < len(self._plan.digits):
-            return self._press()
-        self._done_at = self._now
-        return [Remark("said")] if self._speech else []
-
-    def _say(self) -> list[Action]:
-        actions: list[Action] = []
-        count = 1
-        if self._speech_at is None:
-            self._speech_at = self._now
-            actions.append(Remark("saying"))
-            count = LEAD_FRAMES
-        frames = self._speech[self._sent : self._sent + count]
-        self._sent += len(frames)
-        return [*actions, Say(b"".join(frames))]
-
-    def _press(self) -> list[Action]:
-        if self._now < self._next_digit_at:
-            return []
-        self._next_digit_at = self._now + DIGIT_FRAMES
-        self._pressed += 1
-        return [Press(self._plan.digits[self._pressed - 1])]
+        actions = self._steps.tick(heard=heard)
+        self._hung_up = any(isinstance(action, HangUp) for action in actions)
+        if self._steps.is_done and self._done_at is None:
+            self._done_at = self._now
+        return actions
 
     def _reason_to_hang_up(self) -> str | None:
         plan = self._plan
@@ -167,7 +108,7 @@ class Script:
         if plan.hangup_after_s is not None:
             over = self._now >= self._answered_at + plan.hangup_after_s * FRAMES_PER_S
             return "as told" if over else None
-        if self._media_at is None:
+        if not self._has_media and not self._plan.steps:
             return "no media" if self._now >= self._answered_at + MEDIA_WAIT_FRAMES else None
         if self._done_at is None or self._transfers:
             return None
@@ -175,3 +116,8 @@ class Script:
             quiet = self._now - max(self._done_at, self._heard_at)
             return "agent quiet" if quiet >= QUIET_FRAMES else None
         return "agent silent" if self._now - self._done_at >= PATIENCE_FRAMES else None
+
+
+def _usual_steps(plan: Plan) -> list[Step]:
+    wait = AfterMedia(plan.say_after_ms * FRAMES_PER_S // 1000)
+    return [wait, *([plan.speech] if plan.speech is not None else []), Key(plan.digits)]

@@ -344,7 +344,7 @@ async def test_program_of_the_caller_is_told_and_may_answer(acs_emulator, aio_cl
         {"text": "a", "ms": -1},
         {"text": "a", "ms": True},
         {"text": "a", "ms": "1"},
-        {"text": "a", "ms": 60_001},
+        {"text": "a", "ms": 600_001},
     ],
 )
 async def test_words_that_the_phone_cannot_say_end_its_call(acs_emulator, http, message):

@@ -4,7 +4,9 @@ import itertools
 
 import pytest
 
-from emulator.caller.script import HangUp, Plan, Press, Remark, Say, Script
+from emulator.caller.actions import HangUp, Press, Remark, Say, Words
+from emulator.caller.script import Plan, Script
+from emulator.caller.steps import Speak, read_step
 from tests.support.voice import ramp
 
 RATE = 16000
@@ -14,7 +16,9 @@ FRAME = 640
 class Phone:
     """Plays a call to a script and keeps what it did, with its tick."""
 
-    def __init__(self, **plan) -> None:
+    def __init__(self, *steps, speech=None, **plan) -> None:
+        plan["speech"] = None if speech is None else Speak(speech)
+        plan["steps"] = tuple(read_step(step) if isinstance(step, str) else step for step in steps)
         self.script = Script(Plan(rate_hz=RATE, **plan))
         self.tick = 0
         self.done = []
@@ -138,3 +142,74 @@ def test_a_transfer_that_is_refused_does_not_end_the_wait_for_the_one_under_way(
 def test_the_maximum_duration_holds_for_transfers_too():
     phone = Phone(max_s=5).state("answered", "media_connected", "transferring").run(300)
     assert phone.hung_up() == (250, "maximum duration")
+
+
+def test_words_are_told_as_they_begin_with_what_they_take():
+    speech = Speak(ramp(0, 320 * 50), "Good morning.", unspoken_ms=700)
+    phone = Phone(speech).state("answered", "connected").run(80)
+    assert phone.of(Words) == [(1, Words("Good morning.", 300.0))]
+    assert phone.of(Say)[0][0] == 1
+
+
+def test_steps_begin_when_the_call_is_connected_and_follow_one_another():
+    phone = Phone("wait 1", "press 12", "wait 0.5", "hang up").run(100).state("answered", "connected")
+    phone.run(200)
+    assert phone.of(Press) == [(151, Press("1")), (166, Press("2"))]
+    assert phone.hung_up() == (191, "as told")
+
+
+def test_caller_waits_until_acs_listens_once_for_each_question():
+    phone = Phone("wait listening", "press 1", "wait listening", "press 2").state("answered", "connected")
+    phone.state("recognize_started").run(10).state("recognize_listening").run(10)
+    assert phone.of(Press) == [(11, Press("1"))]
+    phone.state("recognize_completed", "recognize_started").run(10).state("recognize_listening").run(10)
+    assert phone.of(Press) == [(11, Press("1")), (31, Press("2"))]
+
+
+def test_question_that_is_over_is_not_answered():
+    phone = Phone("wait 1", "wait listening", "press 1").state("answered", "connected")
+    phone.state("recognize_started", "recognize_listening", "recognize_failed").run(100)
+    assert phone.of(Press) == []
+    phone.state("recognize_started", "recognize_listening").run(1)
+    assert phone.of(Press) == [(101, Press("1"))]
+
+
+def test_question_that_was_interrupted_is_not_waited_for_again():
+    phone = Phone("wait words", "press 1", "wait listening", "press 2").state("answered", "connected")
+    phone.state("recognize_started").run(5).run(1, heard=True).state("recognize_listening").run(100)
+    assert phone.of(Press) == [(6, Press("1"))]
+
+
+def test_caller_waits_for_words_and_until_they_are_over():
+    phone = Phone("wait quiet", "press 1", "wait words", "press 2").state("answered", "connected")
+    phone.run(100).run(20, heard=True).run(30).run(20, heard=True).run(49)
+    assert phone.of(Press) == []
+    phone.run(1).run(100)
+    assert phone.of(Press) == [(220, Press("1"))]
+    phone.run(1, heard=True)
+    assert phone.of(Press)[1:] == [(321, Press("2"))]
+
+
+def test_steps_need_no_media():
+    phone = Phone("wait 20", "press 1").state("answered", "connected").run(1001)
+    assert phone.of(Press) == [(1001, Press("1"))]
+
+
+def test_words_of_a_plan_wait_for_a_question_where_there_is_no_media():
+    phone = Phone(digits="1", say_after_ms=200).state("answered", "connected", "recognize_started").run(600)
+    phone.state("recognize_listening").run(20)
+    assert phone.of(Press) == [(610, Press("1"))]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "dance", "say", "say ", "press", "press 12x", "wait", "wait long", "wait -1", "hang up now"]
+)
+def test_step_that_there_is_not_is_refused(text):
+    with pytest.raises(ValueError, match="a step is"):
+        read_step(text)
+
+
+def test_steps_are_read():
+    assert read_step("say Yes, please.") == Speak(b"", "Yes, please.")
+    assert read_step(" press 1a# ").digits == "1A#"
+    assert read_step("wait 2.5").frames == 125
