@@ -1,15 +1,20 @@
 """What happens to a call in a media gateway, as tests of its survival bring it about."""
 
+from dataclasses import replace
+
 import pytest
 
+from media_gateway.pod import Pod
+from media_gateway.row import OwnedRow
 from shared.core.call import CallRecord
+from shared.core.call_state import CallState
 from shared.core.profiles import Fallback
-from tests.support.media import RecordingAgent
+from tests.support.media import QUICK, MemoryAcs, MemoryCalls, RecordingAgent
+from tests.support.records import CONNECTION_ID, call_record
 
 COLLEAGUE = Fallback(
     transfer="8:acs:11111111-1111-1111-1111-111111111111_00000014-0000-0000-0000-00000000000a"
 )
-FRAME = 480 * 2
 
 
 class AgentsInTurn:
@@ -19,6 +24,8 @@ class AgentsInTurn:
         self.made = []
         self.hanging = 0
         """How many of the next ones never connect."""
+        self.on_made = None
+        """Called with each as it is made."""
 
     def make(self, _settings, _resources):
         agent = RecordingAgent()
@@ -26,6 +33,8 @@ class AgentsInTurn:
             self.hanging -= 1
             agent.hangs_in = "open"
         self.made.append(agent)
+        if self.on_made is not None:
+            self.on_made(agent)
         return agent
 
     @property
@@ -67,3 +76,39 @@ def events(gateway, call):
     """What has happened to a call, by its row."""
     record: CallRecord = gateway.row(call)
     return [entry.event for entry in record.history]
+
+
+class OwnedCall:
+    """A pod with one call that streams, for what needs no socket.
+
+    Args:
+        state: Of the call.
+        timing: Changes to `QUICK`.
+    """
+
+    def __init__(self, state=CallState.STREAMING, **timing):
+        self.store = MemoryCalls()
+        self.acs = MemoryAcs()
+        self.pod = Pod(
+            name="pod-a",
+            rows=self.store,
+            acs=self.acs,
+            make_agent=None,
+            timing=replace(QUICK, **timing),
+            ticker=None,
+            recordings=None,
+            sounds=None,
+            prompts=None,
+        )
+        record = call_record(state, call_connection_id=CONNECTION_ID, owner="pod-a", epoch=1)
+        self.store.rows[record.call_id] = record
+        self.row = OwnedRow(self.store, record, self.pod.timing)
+        self.call_id = record.call_id
+
+    @property
+    def state(self):
+        return self.row.record.state
+
+    @property
+    def events(self):
+        return [entry.event for entry in self.row.record.history]

@@ -160,6 +160,29 @@ async def test_no_frame_and_no_key_is_lost_between_two_agents(gateway, agents):
     assert second.digits == ["5"]
 
 
+async def test_agent_that_is_lost_over_what_it_has_missed_leaves_the_rest_to_the_next_one(gateway, agents):
+    def fail(_digit):
+        raise LOST
+
+    def break_first(agent):
+        agent.send_dtmf = fail
+        agents.on_made = None
+
+    agents.on_made = break_first
+    gateway.calls.gate.clear()
+    call = await gateway.place()
+    call.socket.send_audio(spoken(1))
+    call.socket.press("5")
+    call.socket.send_audio(spoken(2))
+    call.socket.press("6")
+    [arrival] = gateway.core.calls._arrivals
+    await gateway.until(lambda: len(arrival.early._messages) == 4)
+    gateway.calls.gate.set()
+    await gateway.until(lambda: agents.made and agents.latest.digits == ["6"])
+
+    assert [bytes(agent.audio) for agent in agents.made] == [spoken(1), spoken(2)]
+
+
 async def test_agent_that_is_lost_again_is_not_followed(gateway, agents, caplog):
     caplog.set_level(logging.INFO)
     call = await talking(gateway)
