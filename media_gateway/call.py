@@ -36,7 +36,7 @@ from shared.acs.media import Flaw
 from shared.adapters.call_store import StoredEvent
 from shared.core.call import CallRecord
 from shared.core.call_state import CallEvent, CallState
-from shared.core.callbacks import EVENT_OF_CALLBACK
+from shared.core.callbacks import EVENT_OF_CALLBACK, AcsResult
 from shared.core.playout import PlayoutLedger
 from shared.core.profiles import PromptKind
 from shared.wav import SoundUnusable
@@ -77,6 +77,8 @@ class Call:
         self._row_is_due = asyncio.Event()
         """Set when the row has to say more than whose the call is: media have begun, are lost, or are another pod's."""
         self._media_given_up = asyncio.Event()
+        self._disconnected: asyncio.Future[AcsResult | None] = asyncio.get_running_loop().create_future()
+        """What ACS said of the end of our leg, amid a transfer."""
         self._talking: asyncio.Task[None] | None = None
         self._row = OwnedRow(pod.rows, record, pod.timing, clock=pod.clock)
         self._inbox = Inbox(pod.rows, record.call_id, pod.timing, self._on_callback)
@@ -84,7 +86,7 @@ class Call:
             pod,
             self._row,
             self._inbox,
-            on_over=lambda: self.end(EndReason(CallEvent.CALL_DISCONNECTED)),
+            on_over=lambda: self._on_disconnected(None),
             on_given_up=self._media_given_up.set,
         )
         rate_hz = record.profile.audio_format.rate_hz
@@ -267,6 +269,7 @@ class Call:
                         self._patience.run(),
                         self._keep_row(),
                         self._go_on_without_media(),
+                        self._end_as_acs_has(),
                     )
                 ]
                 await self._ended.wait()
@@ -328,12 +331,26 @@ class Call:
                 return
         await self._fall_back("media_lost")
 
+    def _on_disconnected(self, result: AcsResult | None) -> None:
+        """Take that our leg of the call is over."""
+        if not self._transfers.is_under_way:
+            self.end(EndReason(CallEvent.CALL_DISCONNECTED, result=result))
+        elif not self._disconnected.done():
+            self._disconnected.set_result(result)
+
+    async def _end_as_acs_has(self) -> None:
+        """End a call whose leg has ended amid a transfer, when it is told by then that the target has the caller."""
+        result = await self._disconnected
+        with self._inbox.attending():
+            await asyncio.sleep(self._pod.timing.transfer_told_s)
+        self.end(EndReason(CallEvent.CALL_DISCONNECTED, result=result))
+
     def _on_callback(self, event: StoredEvent) -> None:
         """Take what ACS has told of the call."""
         result = read_result(event.data)
         match EVENT_OF_CALLBACK.get(event.name):
             case CallEvent.CALL_DISCONNECTED:
-                self.end(EndReason(CallEvent.CALL_DISCONNECTED, result=result))
+                self._on_disconnected(result)
             case CallEvent.TRANSFER_ACCEPTED:
                 self.end(EndReason(CallEvent.TRANSFER_ACCEPTED, result=result))
             case CallEvent.TRANSFER_FAILED:

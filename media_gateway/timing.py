@@ -56,6 +56,9 @@ class Timing:
     """Media that were there for less count as not there."""
     transfer_end_s: float = 5.0
     """For ACS to end our leg of a call that was transferred."""
+    transfer_told_s: float = 3.0
+    """For ACS to tell that a transfer was accepted, once our leg has ended: callbacks come in any order. One read more
+    than a lost signal costs."""
     events_step_s: float = 2.0
     """How often the call's events are read while something is waited for: what a lost signal costs."""
     events_idle_step_s: float = 15.0

@@ -39,6 +39,11 @@ class Transfers:
         self._under_way = asyncio.Lock()
         """ACS does one at a time; and who hangs up meanwhile hangs up on the caller who is just being put through."""
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether ACS may tell of one yet."""
+        return self._under_way.locked()
+
     async def over(self) -> None:
         """Wait until no transfer is under way."""
         async with self._under_way:
