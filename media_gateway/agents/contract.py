@@ -167,12 +167,13 @@ class AgentSink(Protocol):
     def failed(self, error: Exception) -> None:
         """Take that the agent cannot go on. Of the error, the type is logged, or an `AgentFailed`'s reason.
 
-        Where `may_reconnect` says so another agent may take over in the same call; otherwise the call ends.
+        Where `may_reconnect` says so another agent may take over in the same call; otherwise the call falls back: it
+        is sent on as its profile says, or ends with an apology.
         """
 
 
 class Agent(Protocol):
-    """One agent in one call. An exception from any method ends the call, with cause `agent_failed`.
+    """One agent in one call. An exception from any method is the end of it, as `AgentSink.failed` is.
 
     A `CancelledError` of the agent's own (of a task or future that it awaits) is an exception like others.
     """
