@@ -13,7 +13,7 @@ MAX_STEPS = 200
 MAX_VARIABLES = 32
 """That a flow declares."""
 MAX_VALUE_CHARS = 512
-"""Of a variable. All of them together have 96 KiB at the very most, and stay with the call's row."""
+"""Of a variable; `flow_state.MAX_STATE_BYTES` follows from it."""
 MAX_TEXT_CHARS = 4000
 """Of a text that ACS is to say."""
 MAX_SSML_CHARS = 16_384

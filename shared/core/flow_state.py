@@ -9,6 +9,8 @@ from shared.core.flow_events import Failure
 from shared.core.flow_model import LANGUAGE, Flow
 
 MASK = "****"
+MAX_STATE_BYTES = 96 * 1024
+"""As JSON, where each of 38 variables has 512 characters of four bytes. A usual state has less than 1 KB."""
 
 
 class FlowOutcome(StrEnum):

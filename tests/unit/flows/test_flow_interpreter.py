@@ -271,6 +271,13 @@ def test_a_flow_that_goes_round_without_an_answer_is_stopped():
     assert len(turn.history) == MAX_STEPS
 
 
+def test_a_caller_may_go_round_as_long_as_he_answers():
+    call = Ivr(flow_of(ASK.replace("next: bye", "next: first", 1)))
+    for _ in range(MAX_STEPS + 1):
+        call.presses("1234")
+    assert (call.step, call.state.outcome) == ("first", None)
+
+
 def test_only_what_no_variable_goes_into_may_be_cached():
     flow = flow_of("first: {kind: say, prompt: [Hello., 'Your number is {account}.'], next: bye}")
     static, with_value = Ivr(flow).action.sources
