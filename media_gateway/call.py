@@ -236,6 +236,9 @@ class Call:
 
     async def _live(self) -> None:
         record = self._row.record
+        if record.state is CallState.TRANSFERRING:
+            # That another pod has asked for: its failure would be told to nobody, and time would stand for good.
+            self._row.note(CallEvent.MEDIA_LOST)
         self._row.note(CallEvent.MEDIA_STARTED)
         if record.state is CallState.FALLBACK:
             # It was given up on another pod: nothing leads back.

@@ -242,6 +242,22 @@ async def test_media_that_stay_away_while_it_rings_do_not_hang_up_on_it(gateway,
     assert not gateway.acs.hung_up
 
 
+async def test_call_that_comes_from_another_pod_amid_a_transfer_goes_on(gateway, agent):
+    call = await talking(gateway, state=CallState.TRANSFERRING, max_duration_s=0.3)
+    assert gateway.row(call).state is CallState.STREAMING
+    await gateway.until_over()
+
+    gateway.assert_ended(call, Cause.MAX_DURATION, hung_up=True)
+
+
+async def test_acceptance_of_a_transfer_that_another_pod_has_asked_for_counts(gateway, agent):
+    call = await talking(gateway, state=CallState.TRANSFERRING)
+    gateway.calls.add_event(call.call_id, "CallTransferAccepted")
+    await gateway.until_over()
+
+    gateway.assert_ended(call, Cause.TRANSFERRED, hung_up=False)
+
+
 async def test_fallback_of_a_lost_agent_waits_for_the_agent_s_own_transfer(gateway, agent):
     call, asked = await transferring(gateway, agent, target=PHONE, fallback=COLLEAGUE)
     agent.sink.failed(AgentFailed("quota"))
