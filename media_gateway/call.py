@@ -86,6 +86,7 @@ class Call:
             pod,
             self._row,
             self._inbox,
+            came_at=arrival.opened_at,
             on_over=lambda: self._on_disconnected(None),
             on_given_up=self._media_given_up.set,
         )
@@ -170,7 +171,7 @@ class Call:
             before.hand_to(_NOBODY)
             before.close(WSCloseCode.POLICY_VIOLATION, "replaced")
         self._parts.socket = self.socket
-        self._line.back()
+        self._line.back(arrival.opened_at)
         self._speaker.attach(self.socket)
         self._hearing.begin_with(arrival)
 
@@ -257,6 +258,19 @@ class Call:
             asking.cancel()
             self._speaker.close()
             self._stop_recording(is_ours=is_ours)
+        if is_ours:
+            await self._write_late()
+
+    async def _write_late(self) -> None:
+        """Go on with the row where storage did not take it: nobody else knows how the call ended."""
+        loop, timing = asyncio.get_running_loop(), self._pod.timing
+        give_up_at = loop.time() + timing.row_late_s
+        while self._row.has_unwritten and not self._parts.stopping and loop.time() < give_up_at:
+            await asyncio.sleep(timing.row_write_short_s)
+            written = await self._row.write(1)
+            if written is not Written.FAILED:
+                self._pod.counters["rows_written_late"] += written is Written.WRITTEN
+                return
 
     async def _work(self) -> None:
         """Do what waits while the call is on; returns when it has a reason to end."""

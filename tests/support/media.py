@@ -67,6 +67,7 @@ QUICK = Timing(
     retry_step_s=0.01,
     row_write_s=1,
     row_write_short_s=0.5,
+    row_late_s=0,
     row_write_tries=3,
     hang_up_s=1,
     hang_up_for_s=0.5,

@@ -331,6 +331,29 @@ async def test_storage_that_stays_away_at_the_end_is_logged_and_counted(gateway,
     assert gateway.acs.hung_up == [call.call_connection_id]
 
 
+async def test_row_that_storage_did_not_take_is_written_when_storage_is_back():
+    async with running_gateway(timing=replace(QUICK, row_late_s=5, row_write_short_s=0.02)) as gateway:
+        call = await gateway.place()
+        await gateway.until_streaming(call)
+        gateway.calls.is_away = True
+        call.socket.close()
+        await gateway.until(lambda: gateway.core.pod.counters["rows_not_written"])
+        assert gateway.row(call).state is CallState.STREAMING
+        gateway.calls.is_away = False
+        await gateway.until_over()
+        assert gateway.row(call).state is CallState.ENDED
+        assert gateway.core.pod.counters["rows_written_late"] == 1
+
+
+async def test_process_that_stops_waits_for_no_storage_to_come_back():
+    async with running_gateway(timing=replace(QUICK, row_late_s=60, row_write_short_s=0.02)) as gateway:
+        call = await gateway.place()
+        await gateway.until_streaming(call)
+        gateway.calls.is_away = True
+        call.socket.close()
+        await gateway.until(lambda: gateway.core.pod.counters["rows_not_written"])
+
+
 async def test_storage_that_was_away_in_between_gets_every_event_in_order(gateway, agent):
     gateway.calls.gate.clear()
     call = await gateway.place()
