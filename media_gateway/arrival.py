@@ -43,6 +43,7 @@ class Arrival:
         metadata: the format, once it has come.
         flaw: what was wrong with what came, if anything was.
         ignored: messages that mean nothing to us.
+        opened_at: when it was upgraded (Unix seconds).
     """
 
     def __init__(self, admitted: Admitted, pod: Pod, arrivals: Arrivals) -> None:
@@ -53,12 +54,14 @@ class Arrival:
         self.metadata: AudioMetadata | None = None
         self.flaw: Flaw | None = None
         self.ignored = 0
+        self.opened_at = 0.0
         self._pod = pod
         self._arrivals = arrivals
         self._stop_by: float | None = None
 
     def on_open(self) -> None:
         """Begin: the socket is up."""
+        self.opened_at = self._pod.clock()
         self._arrivals.arrived(self)
 
     def on_message(self, message: bytes) -> None:

@@ -28,6 +28,7 @@ class Line:
         pod: This process.
         row: The call's.
         inbox: The call's; it ends the call when ACS says that it is over.
+        came_at: When the first socket came (Unix seconds).
         on_over: Called when ACS does not know the call any more.
         on_given_up: Called when media do not come back.
     """
@@ -38,6 +39,7 @@ class Line:
         row: OwnedRow,
         inbox: Inbox,
         *,
+        came_at: float,
         on_over: Callable[[], None],
         on_given_up: Callable[[], None],
     ) -> None:
@@ -48,7 +50,7 @@ class Line:
         self._on_given_up = on_given_up
         self._lost_socket: MessageSocket | None = None
         self._has_failed = False
-        self._came_at = pod.clock()
+        self._came_at = came_at
         self._asked = ""
         """Operation context of the media that ACS was asked for last; empty for those that the answer began."""
         self._changed = asyncio.Event()
@@ -65,10 +67,10 @@ class Line:
         self._is_lost = True
         self._changed.set()
 
-    def back(self) -> None:
-        """Take that there is a socket again."""
+    def back(self, came_at: float) -> None:
+        """Take that there is a socket again, since `came_at` (Unix seconds)."""
         self._is_lost = self._has_failed = False
-        self._came_at = self._pod.clock()
+        self._came_at = came_at
         self._row.note(CallEvent.MEDIA_STARTED)
         self._changed.set()
 

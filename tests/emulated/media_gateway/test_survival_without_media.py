@@ -304,6 +304,20 @@ async def test_what_acs_said_of_media_before_this_socket_is_no_news():
         assert not call.socket.closed.is_set()
 
 
+async def test_what_acs_said_of_this_socket_counts_however_late_the_call_is_ours(agents):
+    async with running_gateway(timing=PATIENT) as gateway:
+        gateway.calls.gate.clear()
+        call = await gateway.place()
+        await gateway.until(lambda: len(gateway.core.calls))
+        call.socket.drop()
+        gateway.calls.add_event(call.call_id, "MediaStreamingFailed", operationContext=call.call_id)
+        await asyncio.sleep(0.02)
+        gateway.calls.gate.set()
+        await gateway.until(lambda: gateway.acs.media_starts)
+
+        assert CallEvent.MEDIA_STREAMING_FAILED in events(gateway, call)
+
+
 async def test_acs_that_knows_the_call_no_more_ends_the_wait(agents):
     async with running_gateway(timing=replace(QUICK, interruption_grace_s=5)) as gateway:
         call = await talking(gateway)

@@ -34,9 +34,13 @@ class Watched(OwnedCall):
             self.pod,
             self.row,
             Inbox(self.store, self.call_id, self.pod.timing, lambda _: None),
+            came_at=time.time(),
             on_over=self.is_over.set,
             on_given_up=self.given_up.set,
         )
+
+    def back(self):
+        self.line.back(time.time())
 
     def told(self, context="", *, at=None):
         at = time.time() if at is None else at
@@ -68,7 +72,7 @@ async def test_socket_that_acs_opens_by_itself_is_not_asked_for():
         call.line.lost(socket())
         await call.until(lambda: call.state is CallState.INTERRUPTED)
         assert call.line.is_lost
-        call.line.back()
+        call.back()
         assert (call.state, call.line.is_lost) == (CallState.STREAMING, False)
         await asyncio.sleep(0.01)
         assert not call.acs.media_starts
@@ -79,7 +83,7 @@ async def test_socket_closed_in_order_may_be_the_call_s_end():
         call.line.lost(socket(1000))
         await asyncio.sleep(0.02)
         assert call.state is CallState.STREAMING
-        call.line.back()
+        call.back()
         await asyncio.sleep(0.01)
         assert CallEvent.MEDIA_LOST not in call.events
 
@@ -100,7 +104,7 @@ async def test_acs_is_asked_once_and_then_given_up():
 
 async def test_socket_that_comes_because_it_was_asked_for_is_media():
     async with watched(**PROMPT) as call:
-        call.acs.on_start_media = lambda _: call.line.back()
+        call.acs.on_start_media = lambda _: call.back()
         call.line.lost(socket())
         await call.until(lambda: call.events[-1:] == [CallEvent.MEDIA_STARTED])
         await asyncio.sleep(0.01)
@@ -173,7 +177,7 @@ async def test_acs_that_does_not_take_it_is_waited_for_all_the_same(is_refused, 
         await call.until(lambda: call.state is CallState.INTERRUPTED)
         await asyncio.sleep(0.02)
         assert not call.given_up.is_set()
-        call.line.back()
+        call.back()
         await asyncio.sleep(0.01)
         assert call.pod.counters["media_restarted"] == 0
 
@@ -201,7 +205,7 @@ async def test_socket_that_comes_and_is_lost_in_one_breath_is_lost():
     async with watched(**PATIENT) as call:
         call.line.lost(socket())
         await call.until(lambda: call.state is CallState.INTERRUPTED)
-        call.line.back()
+        call.back()
         call.line.lost(socket())
         await call.until(lambda: call.state is CallState.INTERRUPTED)
         assert call.events[-3:] == [CallEvent.MEDIA_LOST, CallEvent.MEDIA_STARTED, CallEvent.MEDIA_LOST]
@@ -212,7 +216,7 @@ async def test_media_may_be_lost_again_and_again_as_long_as_they_were_there_betw
         for count in (1, 2, 3):
             call.line.lost(socket())
             await call.until_asked(count)
-            call.line.back()
+            call.back()
             await asyncio.sleep(0.01)
         assert not call.given_up.is_set()
 
@@ -221,7 +225,7 @@ async def test_media_that_are_there_for_a_moment_only_are_given_up_all_the_same(
     async with watched(media_restart_s=0.0, interruption_grace_s=0.2, media_stable_s=LONG_S) as call:
 
         def come_and_go():
-            call.line.back()
+            call.back()
             call.line.lost(socket())
 
         call.acs.on_start_media = lambda _: asyncio.get_running_loop().call_later(0.02, come_and_go)
