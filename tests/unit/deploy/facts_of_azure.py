@@ -1,0 +1,234 @@
+"""Facts about what is made in Azure: doors, rights, secrets, data. Each yields what is wrong."""
+
+import re
+from collections import Counter
+
+from shared.acs.event_grid import INCOMING_CALL
+from shared.acs.identifiers import PHONE_PREFIX
+from shared.adapters import dead_letters, profile_store, recording_store
+from shared.adapters.tables import TABLES
+from shared.security.accounts import Account
+from shared.security.keyring import CALLBACK_KEY_SECRET, MEDIA_KEY_SECRET
+from tests.unit.deploy.deployment_files import (
+    REPOSITORY,
+    block,
+    documented_roles,
+    entries,
+    grants,
+    module_of,
+    strings,
+)
+
+SUBSCRIPTIONS = "bicep/modules/event-subscriptions.bicep"
+BUILT_IN_ROLES = {
+    "AcrPull": "7f951dda-4ed3-4680-a7ca-43fe172d538d",
+    "Cognitive Services User": "a97b65f3-24c7-4388-baec-2e87135dc908",
+    "Communication and Email Service Owner": "09976791-48a7-449e-bb21-39d1a415f350",
+    "Key Vault Secrets Officer": "b86a8fe4-44ce-4948-aee5-eccb2c155cd7",
+    "Key Vault Secrets User": "4633458b-17de-408a-b874-0445c86b69e6",
+    "Monitoring Metrics Publisher": "3913510d-42f4-4e42-8a64-420c390055eb",
+    "Storage Blob Data Contributor": "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
+    "Storage Blob Data Owner": "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
+    "Storage Blob Data Reader": "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",
+    "Storage Table Data Contributor": "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3",
+    "Web PubSub Service Owner": "12cf5a90-567b-43ae-8102-96cf46c7d9b4",
+}
+HEADER = re.compile(r"\{ name: (\w+), type: '(\w+)', properties: \{ value: (\w+), isSecret: (\w+) \} \}")
+FROM_THE_VAULT = re.compile(
+    r"^    api(?:Id: keys\.getSecret\('\$\{account\}-api-id|Secret: keys\.getSecret\('\$\{account\}-api-secret)'\)$",
+    re.MULTILINE,
+)
+MAY_BE_SECRET = re.compile(r"secret(?!s\.outputs\.(url|id)$)|password|accessKey|\bapiId\b", re.IGNORECASE)
+LOCAL_AUTHENTICATION_OFF = {
+    "bicep/modules/communication.bicep": "disableLocalAuth: true",
+    "bicep/modules/ai.bicep": "disableLocalAuth: true",
+    "bicep/modules/web-pubsub.bicep": "disableLocalAuth: true",
+    "bicep/modules/observability.bicep": "DisableLocalAuth: true",
+    "bicep/modules/storage.bicep": "allowSharedKeyAccess: false",
+    "bicep/modules/registry.bicep": "adminUserEnabled: false",
+}
+
+
+def webhook_is_the_code_s(files):
+    route = re.search(r'^ROUTE = "([^"]+)"$', files.text("functions/acs_events.py"), re.MULTILINE)[1]
+    main = files.text("bicep/main.bicep")
+    if f"endpointUrl: '${{functions.outputs.baseUrl}}/{route}'" not in main:
+        yield "main.bicep: the subscription has another path than the function"
+    if "param ivrEventsPath string = '/mg-genagent-acs/v1/ivr-events'" not in main:
+        yield "main.bicep: the path of the IVR"
+
+
+def headers_are_the_account_s(files):
+    text = files.text(SUBSCRIPTIONS)
+    account = Account("a", "A", "id", ())
+    expected = {"apiIdHeader": account.api_id_header, "apiSecretHeader": account.api_secret_header}
+    if dict(re.findall(r"^param (\w+Header) string = '([^']+)'$", text, re.MULTILINE)) != expected:
+        yield "event-subscriptions.bicep: not the header names of an account"
+    headers = HEADER.findall(text)
+    if headers != [
+        ("apiIdHeader", "Static", "apiId", "true"),
+        ("apiSecretHeader", "Static", "apiSecret", "true"),
+    ]:
+        yield "event-subscriptions.bicep: both headers are to be there, and secret"
+
+
+def events_are_calls_of_ours(files):
+    text = files.text(SUBSCRIPTIONS)
+    if strings(block(text, "includedEventTypes: [")) != [INCOMING_CALL]:
+        yield "event-subscriptions.bicep: other events than incoming calls"
+    if "{ operatorType: 'StringIn', key: 'data.to.rawId', values: " not in text:
+        yield "event-subscriptions.bicep: no filter by who is called"
+    if "var most = 25\n" not in text:
+        yield "event-subscriptions.bicep: a filter takes 25 values"
+    called = block(files.text("bicep/types.bicep"), "func calledOf(")
+    after = files.text("bicep/types.bicep").partition("func calledOf(")[2]
+    if not called or f"startsWith(each.to, '+') ? '{PHONE_PREFIX}${{each.to}}' : each.to" not in after:
+        yield "types.bicep: raw ids are made in another way than by the code"
+    if "eventDeliverySchema: 'CloudEventSchemaV1_0'" not in text:
+        yield "event-subscriptions.bicep: the schema cannot be changed later"
+
+
+def deliveries_end_with_the_ringing(files):
+    policy = entries("  " + block(files.text(SUBSCRIPTIONS), "retryPolicy: {").strip().replace(", ", "\n  "))
+    if policy.get("eventTimeToLiveInMinutes") != "1" or policy.get("maxDeliveryAttempts") not in ("2", "3"):
+        yield f"event-subscriptions.bicep: retries go on after the ringing: {policy}"
+
+
+def dead_letters_are_kept(files):
+    text = files.text(SUBSCRIPTIONS)
+    if "\n    deadLetterWithResourceIdentity: {" not in text or "\n    deadLetterDestination: " in text:
+        yield "event-subscriptions.bicep: dead letters are not written by identity"
+    if files.text("bicep/main.bicep").count(f"deadLetterContainer: '{dead_letters.CONTAINER}'") != 2:
+        yield "main.bicep: dead letters go where nobody looks"
+
+
+def cors_is_off(files):
+    """Where the platform has an origin it answers OPTIONS itself, and the handshake fails."""
+    if "cors: { allowedOrigins: [] }" not in files.text("bicep/modules/functions.bicep"):
+        yield "functions.bicep: CORS of the platform is not off"
+    yield from (f"{path}: a CORS policy" for path in files.templates() if "corsPolicy" in files.text(path))
+    if "cors" in files.text("host.json").lower():
+        yield "host.json: CORS"
+
+
+def data_are_where_the_code_looks(files):
+    text = module_of(files.text("bicep/main.bicep"), "data")
+    if sorted(strings(block(text, "tables: ["))) != sorted(TABLES):
+        yield "main.bicep: other tables than the code's"
+    containers = {profile_store.CONTAINER, recording_store.CONTAINER, dead_letters.CONTAINER}
+    if set(strings(block(text, "containers: ["))) != containers:
+        yield "main.bicep: other containers than the code's"
+    deleted = {prefix.split("/")[0] for prefix in re.findall(r"prefix: '([^']+)'", text)}
+    if deleted != {dead_letters.CONTAINER, recording_store.CONTAINER}:
+        yield "main.bicep: what upkeep never deletes has no lifecycle rule"
+    if f"prefix: '{recording_store.CONTAINER}/unfinished/'" not in text:
+        yield "main.bicep: a rule deletes recordings that are finished"
+
+
+def roles_are_documented(files):
+    given, documented = Counter(grants(files)), Counter(documented_roles(files))
+    yield from (f"not in docs/security.md: {', '.join(row)}" for row in given - documented)
+    yield from (f"only in docs/security.md: {', '.join(row)}" for row in documented - given)
+
+
+def roles_are_built_in(files):
+    found = re.findall(r"^  '?([\w ]+?)'?: '([0-9a-f-]{36})'$", files.text("bicep/types.bicep"), re.MULTILINE)
+    yield from (
+        f"types.bicep: {role} has another id" for role, guid in found if BUILT_IN_ROLES.get(role) != guid
+    )
+    if {role for role, _ in found} != set(BUILT_IN_ROLES):
+        yield "types.bicep: not the roles that are given"
+
+
+def roles_are_on_one_resource(files):
+    for path in files.templates():
+        text = files.text(path)
+        for at in re.finditer(r"Microsoft\.Authorization/roleAssignments@", text):
+            body = block(text[at.end() :], "= ")
+            scope = re.search(r"^\s+scope: (\w+)", body, re.MULTILINE)
+            if scope is None or scope[1] in ("resourceGroup", "subscription", "group"):
+                yield f"{path}: a role for more than one resource"
+            if "principalType: given.principalType" not in body:
+                yield f"{path}: an identity of a moment ago is not found without its type"
+
+
+def nothing_has_a_key(files):
+    for path, switch in LOCAL_AUTHENTICATION_OFF.items():
+        if switch not in files.text(path):
+            yield f"{path}: local authentication is not off"
+    listing = [path for path in files.templates() if re.search(r"\blist[A-Z]\w*\(", files.text(path))]
+    yield from (f"{path}: a key is listed" for path in listing)
+    vault = files.text("bicep/modules/key-vault.bicep")
+    for switch in ("enableRbacAuthorization: true", "enablePurgeProtection: true"):
+        if switch not in vault:
+            yield f"key-vault.bicep: no {switch}"
+
+
+def secrets_are_in_no_output(files):
+    for path in files.templates():
+        for name, value in re.findall(r"^output (\w+) \w+ = (.+)$", files.text(path), re.MULTILINE):
+            if MAY_BE_SECRET.search(f"{name} {value}"):
+                yield f"{path}: output {name} may hold a secret"
+    main = files.text("bicep/main.bicep")
+    if len(FROM_THE_VAULT.findall(main)) != 4:
+        yield "main.bicep: credentials come from elsewhere than the vault"
+    if files.text(SUBSCRIPTIONS).count("@secure()\nparam api") != 2:
+        yield "event-subscriptions.bicep: credentials are not secure parameters"
+    if "newGuid" in main:
+        yield "main.bicep: a secret that is another one at every run"
+
+
+def secrets_have_the_code_s_names(files):
+    text = module_of(files.text("bicep/main.bicep"), "secrets")
+    named = set(re.findall(r"ofPart\(edge, 'Key Vault Secrets User', '([^']+)'\)", text))
+    if named != {MEDIA_KEY_SECRET, CALLBACK_KEY_SECRET}:
+        yield "main.bicep: not the token keys of the code"
+    if f"ofPart(media, 'Key Vault Secrets User', '{CALLBACK_KEY_SECRET}')" in text:
+        yield "main.bicep: a pod that has the callback key can forge callbacks"
+    seeded = files.text("bicep/hooks/deployment.py")
+    for name in ("api-id", "api-secret"):
+        if f'f"{{account}}-{name}"' not in seeded:
+            yield f"deployment.py: {name} is kept under another name"
+
+
+def regions_are_one_list(files):
+    regions = files.json("bicep/ai-link-regions.json")
+    if len(set(regions)) != len(regions) or any(not re.fullmatch(r"[a-z]+[0-9]?", name) for name in regions):
+        yield "ai-link-regions.json: not region names, each once"
+    if "loadJsonContent('../ai-link-regions.json')" not in files.text("bicep/modules/ai.bicep"):
+        yield "ai.bicep: the list is not the file's"
+    for path in files.templates():
+        if len(set(regions) & set(strings(files.text(path)))) > 1:
+            yield f"{path}: a second list of regions"
+
+
+def alerts_look_for_what_is_logged(files):
+    text = files.text("bicep/modules/alerts.bicep")
+    sources = {"edge": ("functions", "shared"), "media": ("media_gateway",)}
+    for process, messages in re.findall(r"process: '(\w+)'\n\s+messages: \[(.*?)\]", text, re.DOTALL):
+        code = "\n".join(
+            p.read_text() for folder in sources[process] for p in (REPOSITORY / folder).rglob("*.py")
+        )
+        for quoted in re.findall(r"'((?:[^'\\]|\\.)*)'", messages):
+            message = quoted.replace("\\'", "'")
+            if f'"{message}"' not in code:
+                yield f"alerts.bicep: {process} writes no line '{message}'"
+
+
+FACTS = (
+    webhook_is_the_code_s,
+    headers_are_the_account_s,
+    events_are_calls_of_ours,
+    deliveries_end_with_the_ringing,
+    dead_letters_are_kept,
+    cors_is_off,
+    data_are_where_the_code_looks,
+    roles_are_documented,
+    roles_are_built_in,
+    roles_are_on_one_resource,
+    nothing_has_a_key,
+    secrets_are_in_no_output,
+    secrets_have_the_code_s_names,
+    regions_are_one_list,
+    alerts_look_for_what_is_logged,
+)

@@ -1,0 +1,111 @@
+"""The hooks of a deployment, against the emulated vault and Azurite: what is missing is set, and nothing twice."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import uuid
+
+import pytest
+from azure.identity.aio import DefaultAzureCredential
+
+from shared.adapters.account_store import TableAccountStore
+from shared.adapters.connect import open_vault
+from shared.adapters.tables import create_tables, open_tables
+from shared.config import StorageSettings, vault_settings
+from shared.security.accounts import secret_matches
+from shared.security.keyring import CALLBACK_KEY_SECRET, MEDIA_KEY_SECRET
+from tests.support.gateway import local_settings
+from tests.unit.deploy.deployment_files import REPOSITORY
+
+
+@pytest.fixture
+async def deployment(start_emulator, storage_connection_string):
+    """What azd gives its hooks, after the templates were deployed: a vault without secrets, and empty tables."""
+    settings = local_settings(await start_emulator(), storage_connection_string)
+    async with tables(settings) as service:
+        await create_tables(service)
+    return settings | {"GATEWAY_ACCOUNTS": f"account-{uuid.uuid4().hex[:8]}"}
+
+
+def tables(settings):
+    storage = StorageSettings(None, settings["STORAGE_CONNECTION_STRING"])
+    return open_tables(storage, DefaultAzureCredential())
+
+
+async def hook(settings, *arguments):
+    return await run(settings, "bicep.hooks.deployment", *arguments)
+
+
+async def run(settings, module, *arguments):
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module, *arguments),
+        cwd=REPOSITORY,
+        env={"PATH": os.environ["PATH"], **settings},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    output, errors = await process.communicate()
+    return process.returncode, (output + errors).decode()
+
+
+async def state(settings):
+    """The account, the pair that Event Grid will show, and the versions of the token keys."""
+    account_id = settings["GATEWAY_ACCOUNTS"]
+    async with tables(settings) as service:
+        account = await TableAccountStore(service).get(account_id)
+    async with open_vault(vault_settings(settings)[0]) as vault:
+        pair = [await vault.value(f"{account_id}-{name}") for name in ("api-id", "api-secret")]
+        keys = [await vault.versions(name) for name in (MEDIA_KEY_SECRET, CALLBACK_KEY_SECRET)]
+    return account, pair, keys
+
+
+async def test_a_new_deployment_gets_what_is_missing_and_a_second_run_changes_nothing(deployment):
+    code, said = await hook(deployment, "seed")
+    account, (api_id, secret), keys = made = await state(deployment)
+    assert (code, account.api_id) == (0, api_id)
+    assert secret_matches(secret, account.secret_hashes)
+    assert [len(versions) for versions in keys] == [1, 1]
+    assert secret not in said
+    assert (await hook(deployment, "seed"))[0] == 0
+    assert await state(deployment) == made
+
+
+async def test_a_run_that_broke_off_before_the_account_was_made_is_taken_up(deployment):
+    async with open_vault(vault_settings(deployment)[0]) as vault:
+        await vault.add_version(f"{deployment['GATEWAY_ACCOUNTS']}-api-id", "the-id-of-the-run-before")
+    assert (await hook(deployment, "seed"))[0] == 0
+    account, (api_id, _), _ = await state(deployment)
+    assert account.api_id == api_id == "the-id-of-the-run-before"
+
+
+async def test_an_account_from_elsewhere_is_not_given_another_secret(deployment):
+    brought = deployment | {"GATEWAY_ACCOUNTS": f"{deployment['GATEWAY_ACCOUNTS']}-brought"}
+    account_id = brought["GATEWAY_ACCOUNTS"]
+    await run(
+        brought, "shared.admin", "accounts", "create", "--account", account_id, "--name", "Brought along"
+    )
+    code, said = await hook(brought, "seed")
+    assert code == 1
+    assert f"the vault has no secret {account_id}-api-id" in said
+
+
+async def test_readiness_is_both_processes_readiness(deployment):
+    asked = []
+
+    async def answer(reader, writer):
+        asked.append((await reader.readuntil(b"\r\n\r\n")).split(b" ", 2)[1])
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n" + json.dumps({}).encode()
+        )
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        urls = {"CALLBACK_BASE_URL": f"http://{address}/edge", "MEDIA_BASE_URL": f"ws://{address}/media"}
+        code, said = await hook(deployment | urls, "ready")
+    assert (code, said) == (0, "")
+    assert asked == [b"/edge/readyz", b"/media/readyz"]
