@@ -109,7 +109,6 @@ module identities 'modules/identities.bicep' = {
 var edge = identities.outputs.edgePrincipalId
 var media = identities.outputs.mediaPrincipalId
 
-
 module observability 'modules/observability.bicep' = {
   name: 'observability'
   scope: group
@@ -195,9 +194,9 @@ module secrets 'modules/key-vault-access.bicep' = {
         ofPart(edge, 'Key Vault Secrets User', 'callback-token-key')
         ofPart(media, 'Key Vault Secrets User', 'media-token-key')
       ],
-      map(agentSecrets, secret => ofPart(media, 'Key Vault Secrets User', secret)),
       ofPerson(deployer, 'Key Vault Secrets Officer', null)
     )
+    agentGrants: [for secret in agentSecrets: ofPart(media, 'Key Vault Secrets User', secret)]
   }
 }
 

@@ -11,8 +11,11 @@ param workspaceId string
 @description('Roles; `on` names a secret, which need not be there yet.')
 param grants grant[]
 
+@description('Roles on secrets that agents need.')
+param agentGrants grant[]
+
 var onVault = filter(grants, given => empty(given.?on))
-var onSecrets = filter(grants, given => !empty(given.?on))
+var onSecrets = concat(filter(grants, given => !empty(given.?on)), agentGrants)
 
 resource vault 'Microsoft.KeyVault/vaults@2025-05-01' existing = {
   name: name

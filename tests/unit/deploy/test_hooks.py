@@ -109,3 +109,49 @@ async def test_readiness_is_both_processes_readiness(deployment):
         code, said = await hook(deployment | urls, "ready")
     assert (code, said) == (0, "")
     assert asked == [b"/edge/readyz", b"/media/readyz"]
+
+
+@pytest.fixture
+def commands(tmp_path):
+    """Stand-ins of `azd` and Python on the path, which note what they are asked; `azd provision` may fail."""
+    noted = tmp_path / "noted"
+    for name in ("azd", "python"):
+        script = tmp_path / name
+        script.write_text(f'#!/bin/sh\necho "{name} $*" >> {noted}\n[ "$1" != "$FAILS" ]\n')
+        script.chmod(0o755)
+
+    def postdeploy(**environment):
+        noted.write_text("")
+        done = subprocess.run(
+            ["sh", REPOSITORY / "bicep/hooks/postdeploy.sh"],
+            env={
+                "PATH": f"{tmp_path}{os.pathsep}{os.defpath}",
+                "PYTHON": "python",
+                "FAILS": "",
+                **environment,
+            },
+            check=False,
+        )
+        return done.returncode, noted.read_text().splitlines()
+
+    return postdeploy
+
+
+WAIT = "python -m bicep.hooks.deployment ready"
+
+
+def test_event_grid_s_subscriptions_are_made_once_both_processes_are_ready(commands):
+    assert commands() == (0, [WAIT, "azd env set SUBSCRIBE true", "azd provision --no-prompt"])
+
+
+def test_a_later_deployment_only_waits(commands):
+    assert commands(SUBSCRIBE="true") == (0, [WAIT])
+
+
+def test_subscriptions_that_could_not_be_made_are_asked_for_again_after_the_next_deployment(commands):
+    code, asked = commands(FAILS="provision")
+    assert (code, asked[-1]) == (1, "azd env set SUBSCRIBE false")
+
+
+def test_nothing_is_subscribed_to_while_the_processes_are_not_ready(commands):
+    assert commands(FAILS="-m") == (1, [WAIT])
