@@ -103,6 +103,11 @@ MISTAKES = {
         MAIN, "ofPart(edge, 'Storage Blob Data Reader', 'deadletters')",
         "ofPart(edge, 'Storage Blob Data Contributor', 'deadletters')", azure.roles_are_documented,
     ),
+    "a table that pods have no role for": (
+        MAIN, "      ofPart(media, 'Storage Table Data Contributor', 'slots')
+", "",
+        azure.pods_have_the_tables_that_they_use,
+    ),
     "another role's id": (
         "bicep/types.bicep", "'7f951dda-4ed3-4680-a7ca-43fe172d538d'", "'8311e382-0749-4cb8-b61a-304f252e45ec'",
         azure.roles_are_built_in,
