@@ -104,8 +104,7 @@ MISTAKES = {
         "ofPart(edge, 'Storage Blob Data Contributor', 'deadletters')", azure.roles_are_documented,
     ),
     "a table that pods have no role for": (
-        MAIN, "      ofPart(media, 'Storage Table Data Contributor', 'slots')
-", "",
+        MAIN, "      ofPart(media, 'Storage Table Data Contributor', 'slots')\n", "",
         azure.pods_have_the_tables_that_they_use,
     ),
     "another role's id": (
