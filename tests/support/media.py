@@ -608,6 +608,7 @@ class Gateway:
         """Wait until the row says so, and an agent was made for it."""
         await self.until(lambda: self.row(call).state is CallState.STREAMING)
         await self.until(lambda: self.is_talking(call))
+        await asyncio.sleep(0)  # the task that connects it has begun
 
     def is_listening(self, call):
         """Whether an agent hears every frame as it comes."""
