@@ -131,6 +131,10 @@ class Calls:
             if record is None:
                 return
             if (live := self._live.get(arrival.call_id)) is not None:
+                if live.record.epoch == record.epoch:
+                    # Two sockets at once, of which one took the other's update of the row for its own.
+                    await self._bring_back(live, arrival)
+                    return
                 # Two sockets at once: the row knows the later one, and this call holds an older epoch.
                 live.on_taken(record.epoch)
                 await live.over.wait()
