@@ -79,6 +79,7 @@ class Finaliser:
         self._counters = counters
         self._retry_s = retry_s
         self._waiting: asyncio.Queue[CallFolder] = asyncio.Queue(WAITING_CALLS)
+        self._under_way: set[CallFolder] = set()
 
     async def run(self) -> None:
         """Finalise what is submitted, until cancelled; what is left then stays in parts."""
@@ -118,7 +119,16 @@ class Finaliser:
         while True:
             folder = await self._waiting.get()
             try:
-                await self._finalise_or_put_off(folder)
+                if folder in self._under_way:
+                    # The file in which it is made is another's just now; and parts may have come that this one lacks.
+                    self.submit(folder)
+                    await asyncio.sleep(self._retry_s)
+                    continue
+                self._under_way.add(folder)
+                try:
+                    await self._finalise_or_put_off(folder)
+                finally:
+                    self._under_way.discard(folder)
             finally:
                 self._waiting.task_done()
 
