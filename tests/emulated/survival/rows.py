@@ -1,8 +1,11 @@
 """The rows of the survival table: what happens, what a caller is to get, and what they got."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+
+import pytest
 
 from tests.support.survival import Survivors
 
@@ -57,10 +60,16 @@ class Rows:
 
         return take
 
-    @property
-    def ids(self) -> list[str]:
-        """Names for the tests."""
-        return [row.live.__name__ for row in self.all]
+
+def items_of(*groups: Rows):
+    """The values of a parameter `rows` by which each row is a test.
+
+    Under xdist all are one: its workers would each let everything happen for those that they get.
+    """
+    rows = [row for group in groups for row in group.all]
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return [pytest.param(rows, id="every row")]
+    return [pytest.param([row], id=row.live.__name__) for row in rows]
 
 
 class Results:
@@ -98,14 +107,26 @@ class Results:
 def selected(request, rows: Rows) -> list[Row]:
     """The rows of which a test of this session asks for the fixture of `request`."""
     items = [item for item in request.session.items if request.fixturename in item.fixturenames]
-    wanted = {item.callspec.params["row"].what for item in items if item.module is request.module}
+    wanted = {
+        row.what for item in items if item.module is request.module for row in item.callspec.params["rows"]
+    }
     return [row for row in rows.all if row.what in wanted]
 
 
-def check(row: Row, lived: Lived, record_property: Callable[[str, object], None]) -> None:
-    """Hold a row against its bound, and put it into the table."""
-    record_property(PROPERTY, [row.what, row.gets, lived.callers, lived.waited_s, row.at_most_s, lived.got])
-    assert lived.waited_s <= row.at_most_s
+def check(rows: Iterable[Row], results: Results, record_property: Callable[[str, object], None]) -> None:
+    """Hold rows against their bounds, and put them into the table."""
+    faults = []
+    for row in rows:
+        try:
+            lived = results.of(row)
+            record_property(
+                PROPERTY, [row.what, row.gets, lived.callers, lived.waited_s, row.at_most_s, lived.got]
+            )
+            assert lived.waited_s <= row.at_most_s, row.what
+        except Exception as error:  # noqa: BLE001 - all of them are told
+            faults.append(error)
+    if faults:
+        raise faults[0] if len(faults) == 1 else ExceptionGroup("rows of the survival table", faults)
 
 
 def table(rows: Iterable[list]) -> str:

@@ -13,8 +13,10 @@ import pytest_asyncio
 from emulator.faults import Delay, FaultRule, Status
 from emulator.faults.operations import CALL_AUTOMATION
 from shared.core.call_state import CallState, Cause
-from tests.emulated.survival.rows import Lived, Results, Rows, check, selected
+from tests.emulated.survival.rows import Lived, Results, Rows, check, items_of, selected
 from tests.support.survival import Scale, said_s, surviving
+
+pytestmark = pytest.mark.timeout(300)
 
 AWAY_ROWS, SLOW_ROWS, AT_THE_END = Rows(), Rows(), Rows()
 ECHO, MENU = "+18005550180", "+18005550181"
@@ -122,8 +124,6 @@ async def acs_is_slow(gateway):
 
 
 GROUPS = (AWAY_ROWS, SLOW_ROWS, AT_THE_END)
-ALL_ROWS = [row for rows in GROUPS for row in rows.all]
-IDS = [name for rows in GROUPS for name in rows.ids]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -148,13 +148,13 @@ async def results_at_scale(request, azurite, tmp_path_factory):
     return results
 
 
-@pytest.mark.parametrize("row", ALL_ROWS, ids=IDS)
-def test_what_the_caller_gets(row, results, record_property):
-    check(row, results.of(row), record_property)
+@pytest.mark.parametrize("rows", items_of(*GROUPS))
+def test_what_the_caller_gets(rows, results, record_property):
+    check(rows, results, record_property)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("row", ALL_ROWS, ids=IDS)
-def test_what_the_caller_gets_within_thirty_seconds_of_trouble(row, results_at_scale, record_property):
-    check(row, results_at_scale.of(row), record_property)
+@pytest.mark.parametrize("rows", items_of(*GROUPS))
+def test_what_the_caller_gets_within_thirty_seconds_of_trouble(rows, results_at_scale, record_property):
+    check(rows, results_at_scale, record_property)

@@ -12,8 +12,10 @@ import pytest_asyncio
 
 from media_gateway.recording.recorder import PART_S
 from shared.core.call_state import CallEvent, CallState, Cause
-from tests.emulated.survival.rows import Lived, Results, Rows, check, selected
+from tests.emulated.survival.rows import Lived, Results, Rows, check, items_of, selected
 from tests.support.survival import Scale, surviving
+
+pytestmark = pytest.mark.timeout(300)
 
 ROWS = Rows()
 ECHO = "+18005550180"
@@ -51,7 +53,7 @@ async def pod_is_killed(gateway):
     return Lived(len(victims), waited_s)
 
 
-@ROWS.row("A pod is killed, and ACS does not come back by itself", "another pod has ACS do so", at_most_s=8)
+@ROWS.row("A pod is killed, and ACS does not come back by itself", "another pod has ACS do so", at_most_s=10)
 async def pod_is_killed_and_acs_gives_up(gateway):
     callers = await gateway.talk(ECHO, gateway.scale.killed)
     pod, victims, _ = await shared_out(gateway, callers)
@@ -81,7 +83,7 @@ async def pod_is_killed_and_acs_gives_up(gateway):
 
 
 @ROWS.row(
-    "A pod stands still, and comes back when its calls are another's", "another pod goes on", at_most_s=8
+    "A pod stands still, and comes back when its calls are another's", "another pod goes on", at_most_s=10
 )
 async def pod_stands_still(gateway):
     callers = await gateway.talk(ECHO, gateway.scale.frozen)
@@ -111,7 +113,7 @@ async def pod_stands_still(gateway):
     return Lived(len(victims), waited_s)
 
 
-@ROWS.row("A pod is told to stop", "it goes on for `DRAIN_S`, then on another pod", at_most_s=2.5)
+@ROWS.row("A pod is told to stop", "it goes on for `DRAIN_S`, then on another pod", at_most_s=3.5)
 async def pod_drains(gateway):
     callers = await gateway.talk(ECHO, gateway.scale.drained)
     pod, victims, _ = await shared_out(gateway, callers)
@@ -133,7 +135,7 @@ async def pod_drains(gateway):
     return Lived(len(victims), waited_s)
 
 
-@ROWS.row("Both pods are replaced, one after the other", "nobody is cut off", at_most_s=2.5)
+@ROWS.row("Both pods are replaced, one after the other", "nobody is cut off", at_most_s=3.5)
 async def rolling_restart(gateway):
     callers = await gateway.talk(ECHO, gateway.scale.rolling)
     at = moment(callers)
@@ -209,13 +211,13 @@ async def results_at_scale(request, azurite, tmp_path_factory):
     return results
 
 
-@pytest.mark.parametrize("row", ROWS.all, ids=ROWS.ids)
-def test_what_the_caller_gets(row, results, record_property):
-    check(row, results.of(row), record_property)
+@pytest.mark.parametrize("rows", items_of(ROWS))
+def test_what_the_caller_gets(rows, results, record_property):
+    check(rows, results, record_property)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("row", ROWS.all, ids=ROWS.ids)
-def test_what_forty_callers_get(row, results_at_scale, record_property):
-    check(row, results_at_scale.of(row), record_property)
+@pytest.mark.parametrize("rows", items_of(ROWS))
+def test_what_forty_callers_get(rows, results_at_scale, record_property):
+    check(rows, results_at_scale, record_property)
