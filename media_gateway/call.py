@@ -37,6 +37,7 @@ from shared.adapters.call_store import StoredEvent
 from shared.core.call import CallRecord
 from shared.core.call_state import CallEvent, CallState
 from shared.core.callbacks import EVENT_OF_CALLBACK, AcsResult
+from shared.core.journeys import ways_from_a_lost_agent
 from shared.core.playout import PlayoutLedger
 from shared.core.profiles import PromptKind
 from shared.wav import SoundUnusable
@@ -340,7 +341,7 @@ class Call:
         if self._talking is not None:
             self._talking.cancel()
         self._keeper.mute()
-        if record.profile.fallback is None:
+        if next(ways_from_a_lost_agent(record), None) is None:
             await self._transfers.over()  # the agent's own
             await self._played.play(PromptKind.APOLOGY)
             if self._line.is_lost:

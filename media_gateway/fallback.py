@@ -1,4 +1,7 @@
-"""What a call gets that cannot go on as it was: it is sent on as its profile says, else it hears an apology."""
+"""What a call gets that cannot go on as it was: it is sent back to where it came from, or on as its profile says.
+
+Else it hears an apology.
+"""
 
 import logging
 
@@ -10,6 +13,7 @@ from media_gateway.row import OwnedRow
 from media_gateway.speaker import Speaker
 from media_gateway.transfers import Transfers
 from shared.core.call_state import CallEvent
+from shared.core.journeys import ways_from_a_lost_agent
 from shared.core.profiles import PromptKind
 
 logger = logging.getLogger(__name__)
@@ -27,26 +31,21 @@ async def fall_back(
     played: PlayedPrompts,
     transfers: Transfers,
 ) -> None:
-    """Send the caller on, or apologise. Returns when only the hang-up is left; an accepted transfer ends the call.
+    """Send the caller back or on, or apologise.
 
-    What a lost agent had still to say is not said any more. Without media nothing is said before the transfer, and
-    ACS plays the apology.
+    Returns when only the hang-up is left; an accepted transfer ends the call. What a lost agent had still to say is
+    not said any more. Without media nothing is said before the transfer, and ACS plays the apology.
     """
     record = row.record
     logger.warning("a call falls back", extra={"call_id": record.call_id, "state": record.state.value})
     pod.counters["fallbacks"] += 1
     row.note(CallEvent.FALLBACK_STARTED)
     speaker.clear()
-    fallback = record.profile.fallback
-    if fallback is not None:
-        if not line.is_lost:
-            speaker.say(FALLBACK, prompts.get(PromptKind.COMFORT), protected=True)
-        await transfers.transfer(
-            fallback.transfer,
-            variables={**record.variables, **row.record.output},
-            caller_id=fallback.caller_id,
-            timeout_s=record.profile.transfer_timeout_s,
-        )
+    ways = [*ways_from_a_lost_agent(record)]
+    if ways and not line.is_lost:
+        speaker.say(FALLBACK, prompts.get(PromptKind.COMFORT), protected=True)
+    for way in ways:
+        await transfers.transfer(way, timeout_s=record.profile.transfer_timeout_s)
     await transfers.over()  # the agent's own
     if line.is_lost:
         await played.play(PromptKind.APOLOGY)

@@ -18,6 +18,8 @@ from media_gateway.row import OwnedRow
 from media_gateway.speaker import Speaker
 from media_gateway.supervised import EndReason
 from media_gateway.transfers import Transfers
+from shared.core.callbacks import TransferFailure
+from shared.core.journeys import way_after_the_agent, way_asked_for
 from shared.core.variables import within_limits
 from shared.errors import AcsUnavailable, CallGone
 
@@ -36,6 +38,11 @@ class _Keys:
 @dataclass(frozen=True, slots=True)
 class _Transfer:
     target: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    reason: EndReason
 
 
 class AgentRequests:
@@ -74,7 +81,7 @@ class AgentRequests:
         """Of the call; None where it is not recorded."""
         self._on_end = on_end
         self._on_transfer_failed = on_transfer_failed
-        self._waiting: asyncio.Queue[_Keys | _Transfer] = asyncio.Queue(MAX_WAITING)
+        self._waiting: asyncio.Queue[_Keys | _Transfer | _End] = asyncio.Queue(MAX_WAITING)
         self._is_ending = False
         self._resuming: asyncio.TimerHandle | None = None
 
@@ -88,6 +95,8 @@ class AgentRequests:
                         await self._press(digits)
                     case _Transfer(target):
                         await self._transfer(target)
+                    case _End(reason):
+                        await self._send_back(reason)
             except Exception:
                 logger.exception(
                     "what an agent asked for failed", extra={"call_id": self._row.record.call_id}
@@ -105,11 +114,12 @@ class AgentRequests:
         await self._waiting.join()
 
     def end(self, reason: EndReason) -> None:
-        """End the call."""
-        self._on_end(reason)
+        """End the call, or send it back to where it came from; where that fails, it ends."""
+        if way_after_the_agent(self._row.record) is None or not self._ask(_End(reason)):
+            self._on_end(reason)
 
     def transfer(self, target: str) -> None:
-        """Transfer the call to a raw id, after what was said was heard."""
+        """Transfer the call to a raw id, or back (`RETURN_TO`), after what was said was heard."""
         if not self._ask(_Transfer(target)):
             self._on_transfer_failed(TRANSFER_TOO_MANY)
 
@@ -161,7 +171,7 @@ class AgentRequests:
         if self.recorder is not None:
             self.recorder.note(event, detail)
 
-    def _ask(self, request: _Keys | _Transfer) -> bool:
+    def _ask(self, request: _Keys | _Transfer | _End) -> bool:
         try:
             self._waiting.put_nowait(request)
         except asyncio.QueueFull:
@@ -188,11 +198,18 @@ class AgentRequests:
         if self._is_ending:
             return
         record = self._row.record
-        failure = await self._transfers.transfer(
-            target,
-            variables={**record.variables, **record.output},
-            caller_id=record.profile.transfer_caller_id,
-            timeout_s=record.profile.transfer_timeout_s,
-        )
+        failure, way = TransferFailure.UNREACHABLE, way_asked_for(record, target)
+        if way is not None:
+            failure = await self._transfers.transfer(way, timeout_s=record.profile.transfer_timeout_s)
         if not self._is_ending:
             self._on_transfer_failed(failure.value)
+
+    async def _send_back(self, reason: EndReason) -> None:
+        """Send the caller back when the agent's last words were heard; end the call where that failed."""
+        await self._speaker.heard_out(self._pod.timing.goodbye_s, unless=lambda: self._is_ending)
+        record = self._row.record
+        way = None if self._is_ending else way_after_the_agent(record)
+        if way is not None:
+            await self._transfers.transfer(way, timeout_s=record.profile.transfer_timeout_s)
+        if not self._is_ending:
+            self._on_end(reason)

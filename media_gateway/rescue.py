@@ -19,6 +19,7 @@ from shared.adapters.call_store import StoredEvent
 from shared.core.call import CallRecord
 from shared.core.call_state import CallEvent, CallState
 from shared.core.callbacks import EVENT_OF_CALLBACK, AcsResult
+from shared.core.journeys import ways_from_a_lost_agent
 from shared.errors import AcsRefused, AcsUnavailable, CallGone
 
 logger = logging.getLogger(__name__)
@@ -152,24 +153,19 @@ class Rescue:
             await self._pod.acs.start_media(connection_id, operation_context=record.call_id)
 
     async def _send_on(self) -> bool:
-        """Transfer the caller where the profile has somebody; False where another pod has the call by now.
+        """Transfer the caller where there is somebody; False where another pod has the call by now.
 
         An accepted transfer is told by callback, which ends all of this.
         """
         record = self._row.record
-        fallback = record.profile.fallback
+        way = next(ways_from_a_lost_agent(record), None)
         # The dead pod may have asked for it already, if it fell back; a second transfer is none.
-        if fallback is None or record.state is CallState.FALLBACK:
+        if way is None or record.state is CallState.FALLBACK:
             return True
         self._row.note(CallEvent.FALLBACK_STARTED)
         if await self._write() is Written.NOT_OURS:
             return False
-        await self._transfers.transfer(
-            fallback.transfer,
-            variables={**record.variables, **record.output},
-            caller_id=fallback.caller_id,
-            timeout_s=record.profile.transfer_timeout_s,
-        )
+        await self._transfers.transfer(way, timeout_s=record.profile.transfer_timeout_s)
         return True
 
     async def _hang_up(self) -> Rescued:

@@ -6,7 +6,6 @@ Media stay up until a transfer is accepted, so its failure finds everybody where
 import asyncio
 import logging
 import uuid
-from collections.abc import Mapping
 
 from media_gateway.inbox import Inbox
 from media_gateway.pod import Pod
@@ -15,6 +14,7 @@ from shared.acs.callbacks import read_result
 from shared.adapters.call_store import StoredEvent
 from shared.core.call_state import CallEvent
 from shared.core.callbacks import AcsResult, TransferFailure, transfer_failure
+from shared.core.journeys import WayOn
 from shared.core.transfers import TransferInvalid, context_for
 from shared.errors import AcsRefused, AcsUnavailable, CallGone
 
@@ -49,21 +49,17 @@ class Transfers:
         async with self._under_way:
             return
 
-    async def transfer(
-        self, target: str, *, variables: Mapping[str, str], caller_id: str | None, timeout_s: float
-    ) -> TransferFailure:
+    async def transfer(self, way: WayOn, *, timeout_s: float) -> TransferFailure:
         """Transfer the call, and return why that failed. Where it is accepted this never returns: the call ends.
 
         One that is under way already is waited for.
 
         Args:
-            target: Raw id.
-            variables: Go along as far as the target's leg can carry them.
-            caller_id: Number that a phone is shown; None is what ACS shows of itself.
+            way: Its variables go along as far as the target's leg can carry them.
             timeout_s: Until a transfer that nothing is heard of has failed.
         """
         async with self._under_way:
-            return await self._transfer(target, variables, caller_id, timeout_s)
+            return await self._transfer(way, timeout_s)
 
     def failed(self, event: StoredEvent) -> None:
         """Take CallTransferFailed; that of an earlier transfer, which was given up, is no news."""
@@ -71,9 +67,7 @@ class Transfers:
         if answer is not None and not answer.done() and event.data.get("operationContext") == self._context:
             answer.set_result(read_result(event.data))
 
-    async def _transfer(
-        self, target: str, variables: Mapping[str, str], caller_id: str | None, timeout_s: float
-    ) -> TransferFailure:
+    async def _transfer(self, way: WayOn, timeout_s: float) -> TransferFailure:
         self._row.note(CallEvent.TRANSFER_REQUESTED)
         self._context = str(uuid.uuid4())
         self._answer = asyncio.get_running_loop().create_future()
@@ -81,7 +75,7 @@ class Transfers:
         try:
             with self._inbox.attending():
                 async with asyncio.timeout(timeout_s):
-                    await self._ask(target, variables, caller_id)
+                    await self._ask(way)
                     result = await self._answer
                     failure = transfer_failure(result)
         except TransferInvalid as invalid:
@@ -97,15 +91,15 @@ class Transfers:
         self._row.note(CallEvent.TRANSFER_FAILED, result)
         return failure
 
-    async def _ask(self, target: str, variables: Mapping[str, str], caller_id: str | None) -> None:
-        context = context_for(target, variables)
+    async def _ask(self, way: WayOn) -> None:
+        context = context_for(way.target, way.variables)
         try:
             await self._pod.acs.transfer(
                 self._row.record.call_connection_id or "",
-                target=target,
+                target=way.target,
                 context=context,
                 operation_context=self._context,
-                caller_id=caller_id,
+                caller_id=way.caller_id,
             )
         except AcsRefused:
             raise

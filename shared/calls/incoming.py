@@ -39,7 +39,7 @@ from shared.core.claims import (
 )
 from shared.core.ids import claim_key, new_call_id, new_token_id, new_traceparent
 from shared.core.profiles import AgentProfile, Routing
-from shared.core.variables import within_limits
+from shared.core.variables import read_context
 from shared.errors import AcsUnavailable, CallGone, GatewayError, StoreUnavailable, TemporaryFault
 from shared.metrics import Metrics
 from shared.security.accounts import Account
@@ -394,6 +394,7 @@ class CallAnswerer:
         return record
 
     def _new_record(self, ringing: _Ringing, claim: Claim, *events: CallEvent) -> CallRecord:
+        context = read_context(ringing.call.voip_headers, ringing.call.sip_headers)
         record = CallRecord(
             call_id=claim.call_id,
             account_id=ringing.account.account_id,
@@ -402,7 +403,8 @@ class CallAnswerer:
             called=ringing.call.called.raw_id,
             correlation_id=ringing.call.correlation_id,
             server_call_id=ringing.call.server_call_id,
-            variables=within_limits(ringing.call.voip_headers),
+            variables=context.variables,
+            return_to=context.return_to,
             media_jti=claim.media_jti,
             traceparent=new_traceparent(),
             times=CallTimes(created=self._clock()),

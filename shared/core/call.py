@@ -66,6 +66,8 @@ class CallRecord:
     """The place among the account's calls that this one takes, where their number is limited."""
     output: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Output variables: what the agent has set, and leaves with the call."""
+    return_to: str | None = field(default=None, repr=False)
+    """Raw id of whom the call goes back to when the agent is done with it; None: it came from nobody."""
     epoch: int = 0
     """Raised by each change of owner; a write with an older epoch is refused."""
     media_grant_until: float | None = None

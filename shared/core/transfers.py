@@ -22,7 +22,7 @@ MAX_SIP_VALUE_CHARS = 256
 USER_TO_USER = "User-To-User"
 SIP_PREFIX = "X-MS-Custom-"
 
-_USER_TO_USER_NAMES = frozenset({"user-to-user", "usertouser"})
+USER_TO_USER_NAMES = frozenset({"user-to-user", "usertouser"})
 """In lower case. An incoming call spells it `userToUser`, and wants it sent as `User-To-User`."""
 _SIP_NAME = re.compile(r"[A-Za-z0-9.!%*_+~-]+")
 _SIP_VALUE = re.compile(r"[A-Za-z0-9=;.!%*_+~-]*")
@@ -113,7 +113,7 @@ def _sip_headers(variables: Mapping[str, str]) -> Mapping[str, str]:
     custom = 0
     for name, value in variables.items():
         lowered = name.lower()
-        if lowered in _USER_TO_USER_NAMES:
+        if lowered in USER_TO_USER_NAMES:
             header = USER_TO_USER
         elif lowered.startswith(SIP_PREFIX.lower()):
             header, custom = SIP_PREFIX + name[len(SIP_PREFIX) :], custom + 1

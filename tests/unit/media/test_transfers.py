@@ -10,6 +10,7 @@ from media_gateway.transfers import Transfers
 from shared.adapters.call_store import StoredEvent
 from shared.core.call_state import CallEvent, CallState
 from shared.core.callbacks import TransferFailure
+from shared.core.journeys import WayOn
 from shared.core.transfers import MAX_SIP_VALUE_CHARS
 from shared.errors import AcsUnavailable
 from tests.support.media_survival import COLLEAGUE, OwnedCall
@@ -31,9 +32,7 @@ class Transferring(OwnedCall):
     async def transfer(self, target=USER, *, variables=None, timeout_s=LONG_S, caller_id=None):
         """Begin a transfer, and yield its task."""
         asking = asyncio.create_task(
-            self.transfers.transfer(
-                target, variables=variables or {}, caller_id=caller_id, timeout_s=timeout_s
-            )
+            self.transfers.transfer(WayOn(target, variables or {}, caller_id), timeout_s=timeout_s)
         )
         try:
             yield asking
