@@ -54,7 +54,9 @@ def profiles_called(root: Path) -> Mapping[str, str]:
     """
     try:
         content = yaml.safe_load((root / GATEWAY_FILE).read_text(encoding="utf-8"))
-        routes = [(str(route["profile"]), str(route["to"])) for route in content["routes"]]
+        routes = [
+            (str(route["profile"]), str(route["to"])) for route in content["routes"] if "flow" not in route
+        ]
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
         raise ValueError(f"{GATEWAY_FILE} has no routes that can be read") from error
     found: dict[str, str] = {}

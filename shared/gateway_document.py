@@ -16,6 +16,7 @@ import jsonschema_rs
 import msgspec
 
 from shared.acs.identifiers import PHONE_PREFIX, to_raw_id
+from shared.core.flow_model import Flow
 from shared.core.profiles import AgentProfile, AudioFormat, Dialect, Route, Routing
 from shared.realtime_faults import realtime_faults
 
@@ -88,10 +89,11 @@ def to_routing(document: Mapping[str, Any]) -> Routing:
     """Return the profiles and routes of a document without faults."""
     profiles = {name: _to_profile(name, settings) for name, settings in document["profiles"].items()}
     routes = tuple(
-        Route(account=r["account"], to=to_raw_id(r["to"]), profile=r["profile"])
+        Route(account=r["account"], to=to_raw_id(r["to"]), profile=r.get("profile"), flow=r.get("flow"))
         for r in document.get("routes", ())
     )
-    return Routing(profiles=profiles, routes=routes)
+    flows = {name: msgspec.convert(flow, Flow) for name, flow in document.get("flows", {}).items()}
+    return Routing(profiles=profiles, routes=routes, flows=flows)
 
 
 def encode(document: Mapping[str, Any]) -> bytes:
@@ -113,6 +115,7 @@ def decode(stored: bytes) -> dict[str, Any]:
             for sound in sounds_of(document)
             if not STORED_SOUND.fullmatch(sound.name)
         ]
+        faults += _stored_flow_faults(document)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         faults = [Fault((), "is not JSON")]
     if faults:
@@ -174,16 +177,29 @@ def _fallback_faults(fallback: Mapping[str, Any]) -> Iterator[tuple[Place, str]]
 
 def _route_faults(document: object) -> Iterator[Fault]:
     """Check what the schema cannot; a place of the wrong shape is the schema's business, and skipped."""
-    profiles = _object(_object(document).get("profiles"))
+    profiles, flows = (_object(_object(document).get(name)) for name in ("profiles", "flows"))
     taken: set[tuple[str, str]] = set()
     for index, route in enumerate(_list(_object(document).get("routes"))):
-        account, to, profile = (_object(route).get(name) for name in ("account", "to", "profile"))
+        account, to, profile, flow = (
+            _object(route).get(name) for name in ("account", "to", "profile", "flow")
+        )
         if isinstance(profile, str) and profile not in profiles:
             yield Fault(("routes", index, "profile"), f"there is no profile '{profile}'")
+        if isinstance(flow, str) and flow not in flows:
+            yield Fault(("routes", index, "flow"), f"there is no flow '{flow}'")
         if isinstance(account, str) and isinstance(to, str):
             if (account, to_raw_id(to)) in taken:
                 yield Fault(("routes", index), "the account has a route for this already")
             taken.add((account, to_raw_id(to)))
+
+
+def _stored_flow_faults(document: object) -> Iterator[Fault]:
+    """Check the form alone: what a file says was checked before, and the interpreter stands what it does not know."""
+    for name, flow in _object(_object(document).get("flows")).items():
+        try:
+            msgspec.convert(flow, Flow)
+        except msgspec.ValidationError:
+            yield Fault(("flows", name), "is no stored flow")
 
 
 def _to_profile(name: str, settings: Mapping[str, Any]) -> AgentProfile:

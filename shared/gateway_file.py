@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
 from shared.gateway_document import Fault, Sound, faults_of, sounds_of, stored_name
@@ -62,13 +63,17 @@ def load_gateway_file(path: Path) -> GatewayFile:
         faults = [*document.duplicate_keys(), *map(document.fault, faults_of(document.data))]
         sounds = _Sounds(path.parent)
         faults += [*map(document.fault, sounds.read(document.data))]
+        flows = _Flows(path.parent)
+        faults += flows.read(document)
     except RecursionError as error:
         raise GatewayFileInvalid([f"{path.name}: refers to itself, or is nested too deeply"]) from error
     except (yaml.YAMLError, ValueError) as error:
         raise GatewayFileInvalid([_yaml_fault(path, error)]) from error
     if faults:
         raise GatewayFileInvalid(faults)
-    return GatewayFile(sounds.as_stored(document.data), sounds.contents)
+    return GatewayFile(
+        flows.as_stored(sounds.as_stored(document.data)), {**sounds.contents, **flows.contents}
+    )
 
 
 def _yaml_fault(path: Path, error: Exception) -> str:
@@ -177,3 +182,33 @@ class _Sounds:
             raise SoundUnusable("cannot be read") from error
         read_wav(content, sound.rate_hz)
         return content
+
+
+class _Flows:
+    """The flow files that a gateway file names, checked and with their sounds."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stored: dict[str, Any] = {}
+        self.contents: dict[str, bytes] = {}
+
+    def read(self, document: _Document) -> Iterator[str]:
+        """Yield what is wrong with the files, each fault with its file and line."""
+        from shared.flow_file import FlowFileInvalid, load_flow_file  # it builds on this module
+
+        flows = document.data.get("flows") if isinstance(document.data, dict) else None
+        for name, file in flows.items() if isinstance(flows, dict) else ():
+            if not isinstance(file, str):
+                yield document.fault(Fault(("flows", name), "must name a file"))
+                continue
+            try:
+                found = load_flow_file(self._folder / file)
+            except FlowFileInvalid as invalid:
+                yield from invalid.faults
+            else:
+                self._stored[name] = msgspec.to_builtins(found.flow)
+                self.contents.update(found.sounds)
+
+    def as_stored(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Return the document with its flows in place of their files' names."""
+        return {**data, "flows": self._stored} if self._stored else data

@@ -67,7 +67,8 @@ async def _list(arguments: argparse.Namespace) -> int:
         print(msgspec.json.encode(routes).decode())
         return 0
     for route in routes:
-        print(f"{route['to']:<24} {route['account']:<24} {route['profile']}")
+        answers = route["profile"] if "profile" in route else f"flow {route['flow']}"
+        print(f"{route['to']:<24} {route['account']:<24} {answers}")
     return 0
 
 

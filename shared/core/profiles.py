@@ -4,12 +4,15 @@ They come from the gateway document (see `shared/gateway_document.py`), already 
 of the profile it started with, so the shapes here are also what stands in the call's row.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct
 
+from shared.core.flow_model import Flow
+
+ACS_USER_PREFIX = "8:acs:"
 MAX_SOUND_S = 110
 """Longest WAV file: it is said in one go, and the playout queue holds 120 s."""
 
@@ -213,29 +216,49 @@ class AgentProfile(Struct, frozen=True):
 
 
 class Route(Struct, frozen=True):
-    """Which profile answers a called number or identity of an account."""
+    """Who answers a called number or identity of an account: a profile, or a flow of the IVR."""
 
     account: str
     to: str
     """Raw id of the called party (`4:+1...`, `8:acs:...`), or `*` for any."""
-    profile: str
+    profile: str | None = None
+    flow: str | None = None
+    """One of the two is None."""
 
 
 class Routing(Struct, frozen=True):
-    """All routes and profiles of a gateway document."""
+    """All routes, profiles and flows of a gateway document."""
 
     profiles: dict[str, AgentProfile]
     routes: tuple[Route, ...]
+    flows: dict[str, Flow] = {}
 
     def profile_for(self, account_id: str, called_raw_id: str) -> AgentProfile | None:
         """Return the profile that answers, or None; an exact route goes before a `*` route."""
-        return self._first(account_id, called_raw_id) or self._first(account_id, "*")
+        route = self._route(account_id, called_raw_id)
+        return None if route is None or route.profile is None else self.profiles[route.profile]
+
+    def flow_for(self, account_id: str, called_raw_id: str) -> str | None:
+        """Return the name of the flow that answers, likewise: no call is answered by both."""
+        route = self._route(account_id, called_raw_id)
+        return None if route is None else route.flow
+
+    def identity_of(self, account_id: str, flow: str) -> str:
+        """Return the ACS user by which calls can be sent back to a flow, the first that has a route; empty: none."""
+        return next(
+            (
+                route.to
+                for route in self.routes
+                if (route.account, route.flow) == (account_id, flow) and route.to.startswith(ACS_USER_PREFIX)
+            ),
+            "",
+        )
 
     @property
     def own_numbers(self) -> frozenset[str]:
         """Raw ids of everything that has a route of its own, whatever account's."""
         return frozenset(route.to for route in self.routes if route.to != "*")
 
-    def _first(self, account_id: str, to: str) -> AgentProfile | None:
-        matches: Sequence[Route] = [r for r in self.routes if r.account == account_id and r.to == to]
-        return self.profiles[matches[0].profile] if matches else None
+    def _route(self, account_id: str, called_raw_id: str) -> Route | None:
+        routes = {route.to: route for route in self.routes if route.account == account_id}
+        return routes.get(called_raw_id) or routes.get("*")
