@@ -9,6 +9,7 @@ from media_gateway.heartbeat import Heartbeat
 from media_gateway.keys import KeyKeeper
 from media_gateway.pod import Pod
 from media_gateway.saturation import LoadWatch
+from shared.release import RELEASE
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Health:
         document = {
             "status": "ready" if is_ready else "not ready",
             "checks": checks,
+            "release": RELEASE,
             "pod": self.pod.name,
             "calls": len(self.calls),
             "capacity": self.calls.capacity,
