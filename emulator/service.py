@@ -28,6 +28,7 @@ from emulator.faults import Faults
 from emulator.faults.api import fault_routes
 from emulator.faults.gate import Gate, SeenRequest
 from emulator.identity import Identity, identity_routes
+from emulator.identity_api import IdentityApi
 from emulator.incoming_call import announcer
 from emulator.key_vault.certificate import make_certificate
 from emulator.key_vault.routes import KeyVaultApi
@@ -259,6 +260,7 @@ class Emulator:
             listener,
             [
                 *identity_routes(identity, base_url, self._gate),
+                *IdentityApi(settings).routes(),
                 *call_automation_routes(services, self._gate),
                 *event_grid_routes(event_grid),
                 *WebPubSubApi(
