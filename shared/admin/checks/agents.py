@@ -1,0 +1,117 @@
+"""The services behind realtime profiles: each is connected to, and takes a session."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+
+from shared.admin.checks.contract import REFUSED_STATUSES, Check, Failed, Site, routing_or_skip
+from shared.core.profiles import AgentProfile, Dialect, EntraAuth, KeyAuth, RealtimeAgent
+from shared.errors import GatewayError
+from shared.in_turns import in_turns
+
+AT_ONCE = 4
+"""Sessions: what a service has room for is there for calls."""
+CONNECT_S = 5.0
+EVENT_S = 5.0
+VOICE_LIVE_API_VERSION = "2025-10-01"
+REFUSALS: Mapping[int, str] = {
+    401: "refuses the credential",
+    403: "refuses the credential",
+    404: "has no such model",
+}
+
+
+async def agents(site: Site) -> str:
+    """Open a session for each realtime profile with its own instructions, and say nothing in it."""
+    routing = await routing_or_skip(site)
+    realtime = [profile for profile in routing.profiles.values() if isinstance(profile.agent, RealtimeAgent)]
+
+    async def fault_of(profile: AgentProfile) -> str | None:
+        return await _fault_of(site, profile)
+
+    found = [fault for fault in await in_turns(fault_of, realtime, at_once=AT_ONCE) if fault is not None]
+    if found:
+        raise Failed("; ".join(found))
+    return (
+        f"{len(realtime)} realtime agents take a session, {len(routing.profiles) - len(realtime)} need none"
+    )
+
+
+async def _fault_of(site: Site, profile: AgentProfile) -> str | None:
+    agent = profile.agent
+    assert isinstance(agent, RealtimeAgent)  # noqa: S101 - the caller has chosen them
+    try:
+        async with asyncio.timeout(CONNECT_S + 2 * EVENT_S):
+            await _open_session(site, agent)
+    except aiohttp.WSServerHandshakeError as refusal:
+        if refusal.status in REFUSED_STATUSES and isinstance(agent.auth, EntraAuth):
+            # The pods' identity is asked for its own role when it connects; whoever runs this may well have none.
+            return None
+        return f"{profile.name}: the service {REFUSALS.get(refusal.status, f'answers {refusal.status}')}"
+    except Failed as failed:
+        return f"{profile.name}: {failed}"
+    except GatewayError as error:
+        return f"{profile.name}: {error}"
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        return f"{profile.name}: the service does not answer ({type(error).__name__})"
+    return None
+
+
+async def _open_session(site: Site, agent: RealtimeAgent) -> None:
+    headers = await _headers(site, agent)
+    timeout = aiohttp.ClientWSTimeout(ws_receive=EVENT_S)
+    async with site.http.ws_connect(_url(agent), headers=headers, timeout=timeout, max_msg_size=0) as socket:
+        await _event(socket, "session.created")
+        session: dict[str, Any] = {"instructions": agent.instructions}
+        if agent.dialect is not Dialect.VOICE_LIVE:
+            session["type"] = "realtime"
+        await socket.send_json({"type": "session.update", "session": session})
+        await _event(socket, "session.updated")
+
+
+async def _event(socket: aiohttp.ClientWebSocketResponse, wanted: str) -> None:
+    """Wait for an event of the service; others that come first mean nothing here."""
+    while True:
+        try:
+            event = await socket.receive_json()
+        except (TypeError, ValueError):
+            raise Failed(f"no {wanted} came before the end of the connection") from None
+        kind = event.get("type") if isinstance(event, dict) else None
+        if kind == wanted:
+            return
+        if kind == "error":
+            code = event.get("error", {}).get("code") or "none"
+            raise Failed(f"the service says there is an error, code {code}")
+
+
+async def _headers(site: Site, agent: RealtimeAgent) -> dict[str, str]:
+    match agent.auth:
+        case KeyAuth(secret=name):
+            value = await site.connections.vault.value(name)
+            if value is None:
+                raise Failed(f"Key Vault has no secret {name}")
+            key = value.strip()
+            return {"Authorization": f"Bearer {key}"} if agent.dialect is Dialect.OPENAI else {"api-key": key}
+        case EntraAuth(scope=scope):
+            return {"Authorization": f"Bearer {await site.connections.entra.token(scope)}"}
+    return {}
+
+
+def _url(agent: RealtimeAgent) -> str:
+    query = {"api-version": VOICE_LIVE_API_VERSION} if agent.dialect is Dialect.VOICE_LIVE else {}
+    if agent.model is not None:
+        query["model"] = agent.model
+    return f"{agent.endpoint}?{urlencode({**query, **agent.query})}"
+
+
+CHECKS = (
+    Check(
+        "agents",
+        "each realtime profile's service connects and takes a session",
+        agents,
+        "check the profile's endpoint, model and auth, and that the secret's value is the service's key",
+    ),
+)

@@ -1,0 +1,175 @@
+"""Event Grid's subscriptions: whether each call that has a route is delivered, once, in time and with credentials."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shared.acs.event_grid import INCOMING_CALL
+from shared.admin.checks.contract import Check, Failed, Site, routing_or_skip
+from shared.admin.checks.management import listed, resources
+from shared.admin.checks.outside import EVENTS_PATH
+from shared.core.profiles import Routing
+from shared.security.accounts import Account
+
+API_VERSION = "2025-02-15"
+TOPICS = "Microsoft.EventGrid/systemTopics"
+ACS_TOPIC = "microsoft.communication.communicationservices"
+SCHEMAS = frozenset({"EventGridSchema", "CloudEventSchemaV1_0"})
+MAX_ATTEMPTS = 3
+MAX_TTL_MINUTES = 1
+"""A call rings about 30 s: Event Grid's later tries are about callers who have gone."""
+CALLED = "data.to.rawid"
+"""The one filter that is understood here, in lower case; with any other a subscription counts as everybody's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What counts of an event subscription."""
+
+    name: str
+    endpoint: str
+    """Without a query: Azure shows none."""
+    state: str
+    schema: str
+    types: frozenset[str] | None
+    """None: all."""
+    called: frozenset[str] | None
+    """Raw ids; None: everybody."""
+    attempts: int
+    ttl_minutes: int
+    headers: frozenset[str] | None
+    """Names in lower case; None where Azure does not say."""
+
+    @property
+    def gets_calls(self) -> bool:
+        """Whether it delivers calls that ring."""
+        return self.types is None or INCOMING_CALL in self.types
+
+    def gets(self, called: str) -> bool:
+        """Whether it delivers the calls to a raw id."""
+        return self.gets_calls and (self.called is None or called in self.called)
+
+
+async def event_grid(site: Site) -> str:
+    """Read the subscriptions and compare them with routes and accounts."""
+    routing = await routing_or_skip(site)
+    subscriptions = await (_local(site) if site.is_local else _of_azure(site))
+    accounts = await site.connections.accounts.all()
+    webhook = site.settings.callback_base_url + EVENTS_PATH
+    if faults := list(faults_of(subscriptions, routing, accounts, webhook)):
+        raise Failed("; ".join(faults))
+    ours = sum(subscription.endpoint == webhook for subscription in subscriptions)
+    return f"{ours} subscriptions deliver every routed number, once each"
+
+
+def faults_of(
+    subscriptions: Sequence[Subscription], routing: Routing, accounts: Sequence[Account], webhook: str
+) -> Iterator[str]:
+    """Yield what is wrong; numbers are counted, never named."""
+    ours = [subscription for subscription in subscriptions if subscription.endpoint == webhook]
+    if not ours:
+        yield "no subscription delivers to this gateway"
+        return
+    for subscription in ours:
+        yield from (f"{subscription.name}: {fault}" for fault in _faults_of_one(subscription, accounts))
+    getting = Counter(
+        {called: sum(subscription.gets(called) for subscription in ours) for called in routing.own_numbers}
+    )
+    if missed := sum(count == 0 for count in getting.values()):
+        yield f"{missed} of {len(getting)} routed numbers are in no subscription's filter"
+    if doubled := sum(count > 1 for count in getting.values()):
+        yield f"{doubled} routed numbers are delivered here by several subscriptions"
+    others = [subscription for subscription in subscriptions if subscription not in ours]
+    for other in others:
+        if shared := sum(other.gets(called) for called in routing.own_numbers):
+            yield f"{other.name} delivers {shared} routed numbers to another application, which answers too"
+
+
+def _faults_of_one(subscription: Subscription, accounts: Sequence[Account]) -> Iterator[str]:
+    if subscription.state != "Succeeded":
+        yield f"its state is {subscription.state}"
+    if subscription.schema not in SCHEMAS:
+        yield f"schema {subscription.schema} cannot be read"
+    if not subscription.gets_calls:
+        yield f"it does not deliver {INCOMING_CALL}"
+    if subscription.attempts > MAX_ATTEMPTS:
+        yield f"{subscription.attempts} attempts, where {MAX_ATTEMPTS} are enough"
+    if subscription.ttl_minutes > MAX_TTL_MINUTES:
+        yield f"a time to live of {subscription.ttl_minutes} minutes, where a call rings 30 s"
+    if subscription.headers is not None and not any(
+        {account.api_id_header, account.api_secret_header} <= subscription.headers for account in accounts
+    ):
+        yield "it sends the two headers of no account"
+
+
+async def _local(site: Site) -> list[Subscription]:
+    url = f"{site.settings.common.acs_endpoint}/eventgrid/subscriptions"
+    async with site.http.get(url) as response:
+        response.raise_for_status()
+        document = await response.json()
+    return [_from_emulator(shown) for shown in document["value"]]
+
+
+async def _of_azure(site: Site) -> list[Subscription]:
+    found: list[Subscription] = []
+    for topic in await resources(site, TOPICS, API_VERSION):
+        if str(topic["properties"].get("topicType", "")).lower() == ACS_TOPIC:
+            shown = await listed(site, f"{topic['id']}/eventSubscriptions", API_VERSION)
+            found += map(from_management, shown)
+    return found
+
+
+def _from_emulator(shown: Mapping[str, Any]) -> Subscription:
+    return Subscription(
+        name=shown["name"],
+        endpoint=shown["endpoint"],
+        state=shown["provisioningState"],
+        schema=shown["schema"],
+        types=_types(shown["filter"]),
+        called=_called(shown["filter"]),
+        attempts=shown["maxDeliveryAttempts"],
+        ttl_minutes=shown["eventTimeToLiveInMinutes"],
+        headers=frozenset(name.lower() for name in shown["headers"]),
+    )
+
+
+def from_management(shown: Mapping[str, Any]) -> Subscription:
+    """Return a subscription from what the management API shows of it; Azure's own defaults stand for what it omits."""
+    properties = shown["properties"]
+    destination = properties.get("destination", {}).get("properties", {})
+    retries = properties.get("retryPolicy") or {}
+    mappings = destination.get("deliveryAttributeMappings")
+    return Subscription(
+        name=shown["name"],
+        endpoint=str(destination.get("endpointBaseUrl") or "").partition("?")[0],
+        state=properties.get("provisioningState", ""),
+        schema=properties.get("eventDeliverySchema") or "EventGridSchema",
+        types=_types(properties.get("filter") or {}),
+        called=_called(properties.get("filter") or {}),
+        attempts=retries.get("maxDeliveryAttempts", 30),
+        ttl_minutes=retries.get("eventTimeToLiveInMinutes", 1440),
+        headers=None if mappings is None else frozenset(mapping["name"].lower() for mapping in mappings),
+    )
+
+
+def _types(shown: Mapping[str, Any]) -> frozenset[str] | None:
+    types = shown.get("includedEventTypes")
+    return frozenset(types) if types else None
+
+
+def _called(shown: Mapping[str, Any]) -> frozenset[str] | None:
+    for condition in shown.get("advancedFilters") or ():
+        if condition["operatorType"] == "StringIn" and condition["key"].lower() == CALLED:
+            return frozenset(condition["values"])
+    return None
+
+
+CHECKS = (
+    Check(
+        "event-grid",
+        "each routed number's calls are delivered here, once, in time and with credentials",
+        event_grid,
+        "provision again (azd provision); by hand: docs/deploy.md, The event subscription by hand",
+    ),
+)

@@ -1,0 +1,227 @@
+"""What only Azure's management API tells, read from a stand-in of it: subscriptions, ids, and the link to Azure AI."""
+
+from dataclasses import replace
+
+import pytest
+from aiohttp import web
+
+from shared.admin.checks.catalogue import CHECKS, open_site
+from shared.admin.checks.contract import Outcome, examine
+from shared.admin.checks.event_grid import MAX_ATTEMPTS, faults_of, from_management
+from shared.config import functions_settings
+from shared.core.profiles import AgentProfile, AudioFormat, EchoAgent, Route, Routing
+from shared.security.accounts import Account
+from tests.emulated.doctor.conftest import answering
+from tests.support.gateway import local_settings, seed
+
+RESOURCE_ID = "22222222-2222-2222-2222-222222222222"
+ACS = {"hostName": "voice.europe.communication.azure.com", "immutableResourceId": RESOURCE_ID}
+WEBHOOK = "https://edge.example.net/mg-genagent-acs/v1/acs-events"
+NUMBERS = ("4:+18005550199", "4:+18005550198")
+ROUTING = Routing(
+    profiles={"echo": AgentProfile("echo", EchoAgent(), AudioFormat.PCM16K)},
+    routes=tuple(Route("demo", number, "echo") for number in NUMBERS),
+)
+ACCOUNT = Account("demo", "Demo", "id", ("hash",))
+
+
+def subscription(name="gateway", **changes):
+    """As the management API shows one that bicep/modules/ made."""
+    shown = {
+        "endpoint": WEBHOOK,
+        "called": list(NUMBERS),
+        "types": ["Microsoft.Communication.IncomingCall"],
+        "schema": "CloudEventSchemaV1_0",
+        "attempts": 3,
+        "ttl": 1,
+        "headers": ["asapp-api-id", "asapp-api-secret"],
+        "state": "Succeeded",
+    } | changes
+    called = {"operatorType": "StringIn", "key": "data.to.rawId", "values": shown["called"]}
+    return {
+        "name": name,
+        "properties": {
+            "provisioningState": shown["state"],
+            "eventDeliverySchema": shown["schema"],
+            "destination": {
+                "endpointType": "WebHook",
+                "properties": {
+                    "endpointBaseUrl": shown["endpoint"],
+                    "deliveryAttributeMappings": [
+                        {"name": header, "type": "Static", "properties": {"isSecret": True}}
+                        for header in shown["headers"]
+                    ],
+                },
+            },
+            "filter": {
+                "includedEventTypes": shown["types"],
+                "advancedFilters": [called] if shown["called"] else [],
+            },
+            "retryPolicy": {
+                "maxDeliveryAttempts": shown["attempts"],
+                "eventTimeToLiveInMinutes": shown["ttl"],
+            },
+        },
+    }
+
+
+def faults(*subscriptions):
+    return list(faults_of([from_management(one) for one in subscriptions], ROUTING, [ACCOUNT], WEBHOOK))
+
+
+def test_subscriptions_as_the_templates_make_them_are_well():
+    assert faults(subscription()) == []
+
+
+def test_a_subscription_for_everybody_delivers_every_number():
+    assert faults(subscription(called=None)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"state": "AwaitingManualAction"}, "gateway: its state is AwaitingManualAction"),
+        ({"schema": "CustomInputSchema"}, "gateway: schema CustomInputSchema cannot be read"),
+        ({"attempts": 30}, f"gateway: 30 attempts, where {MAX_ATTEMPTS} are enough"),
+        ({"ttl": 1440}, "gateway: a time to live of 1440 minutes, where a call rings 30 s"),
+        ({"headers": ["asapp-api-id"]}, "gateway: it sends the two headers of no account"),
+        ({"called": [NUMBERS[0]]}, "1 of 2 routed numbers are in no subscription's filter"),
+        ({"endpoint": "https://old.example.net/"}, "no subscription delivers to this gateway"),
+    ],
+)
+def test_what_would_lose_a_call_is_a_fault(changes, said):
+    assert faults(subscription(**changes)) == [said]
+
+
+def test_a_subscription_to_other_events_delivers_no_call():
+    other = subscription(types=["Microsoft.Communication.CallStarted"])
+    assert faults(other) == [
+        "gateway: it does not deliver Microsoft.Communication.IncomingCall",
+        "2 of 2 routed numbers are in no subscription's filter",
+    ]
+
+
+def test_numbers_that_are_delivered_twice_are_counted_and_not_named():
+    assert faults(subscription(), subscription("again", called=[NUMBERS[1]])) == [
+        "1 routed numbers are delivered here by several subscriptions"
+    ]
+
+
+def test_another_application_that_gets_our_numbers_would_answer_them_too():
+    other = subscription("ivr", called=None, endpoint="https://ivr.example.net/events")
+    assert faults(subscription(), other) == [
+        "ivr delivers 2 routed numbers to another application, which answers too"
+    ]
+
+
+@pytest.fixture
+async def examined(start_emulator, storage_connection_string):
+    """Make a check as if the emulated resource were in Azure: `await examined("acs-resource", {kind: [items]})`."""
+    local = local_settings(await start_emulator(), storage_connection_string)
+    env = local | {
+        "CALLBACK_BASE_URL": "http://127.0.0.1:9",
+        "AZURE_SUBSCRIPTION_ID": "33333333-3333-3333-3333-333333333333",
+        "AZURE_RESOURCE_GROUP": "rg-voice",
+    }
+    settings = functions_settings(env)
+
+    async def make(name, listed, *, status=200, ai_endpoint=None, without=()):
+        asked = []
+
+        async def answer(request):
+            asked.append(request.path)
+            kind = request.path.partition("/providers/")[2]
+            return web.json_response({"value": listed.get(kind, [])}, status=status)
+
+        common = replace(
+            settings.common,
+            acs_endpoint=f"https://{ACS['hostName']}",
+            acs_tokens=replace(settings.common.acs_tokens, audience=RESOURCE_ID),
+        )
+        async with answering(answer) as address, open_site(env, settings) as site:
+            if name == "event-grid":
+                await seed(site.connections)
+            elsewhere = replace(
+                settings,
+                common=common,
+                callback_base_url="https://edge.example.net",
+                cognitive_services_endpoint=f"http://{address}" if ai_endpoint is None else ai_endpoint,
+            )
+            in_azure = replace(
+                site,
+                env={key: value for key, value in env.items() if key not in without},
+                settings=elsewhere,
+                management_url=f"http://{address}",
+            )
+            check = next(check for check in CHECKS if check.name == name)
+            return await examine(check, in_azure)
+
+    return make
+
+
+async def test_the_resource_s_own_id_is_the_one_that_tokens_must_name(examined):
+    listed = {"Microsoft.Communication/communicationServices": [{"properties": ACS}]}
+    assert (await examined("acs-resource", listed)).outcome is Outcome.PASS
+
+
+async def test_another_resource_s_id_would_refuse_every_call(examined):
+    other = {"properties": ACS | {"immutableResourceId": "44444444-4444-4444-4444-444444444444"}}
+    found = await examined("acs-resource", {"Microsoft.Communication/communicationServices": [other]})
+    assert (found.outcome, found.found) == (
+        Outcome.FAIL,
+        "ACS_RESOURCE_ID is not the immutable id of this resource",
+    )
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"status": 403}, "whoever runs this may not read the resource group"),
+        ({"without": ("AZURE_RESOURCE_GROUP",)}, "AZURE_RESOURCE_GROUP"),
+        ({}, "the ACS resource is in another resource group"),
+    ],
+)
+async def test_what_may_not_be_looked_at_is_skipped_with_the_reason(examined, how, said):
+    found = await examined("acs-resource", {}, **how)
+    assert found.outcome is Outcome.SKIP
+    assert said in found.found
+
+
+async def test_event_grid_s_subscriptions_are_those_of_the_resource_s_topic(examined):
+    topics = "Microsoft.EventGrid/systemTopics"
+    mine = {
+        "id": f"/providers/{topics}/acs",
+        "properties": {"topicType": "Microsoft.Communication.CommunicationServices"},
+    }
+    other = {
+        "id": f"/providers/{topics}/storage",
+        "properties": {"topicType": "Microsoft.Storage.StorageAccounts"},
+    }
+    listed = {topics: [other, mine], f"{topics}/acs/eventSubscriptions": [subscription()]}
+    found = await examined("event-grid", listed)
+    assert (found.outcome, found.found) == (
+        Outcome.PASS,
+        "1 subscriptions deliver every routed number, once each",
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "location", "outcome"),
+    [
+        ("CognitiveServices", "West Europe", Outcome.PASS),
+        ("AIServices", "westeurope", Outcome.PASS),
+        ("OpenAI", "westeurope", Outcome.FAIL),
+        ("CognitiveServices", "polandcentral", Outcome.FAIL),
+    ],
+)
+async def test_the_link_needs_an_account_of_a_kind_and_region_that_acs_takes(
+    examined, kind, location, outcome
+):
+    accounts = [{"kind": kind, "location": location, "properties": {"endpoint": "http://127.0.0.1/"}}]
+    found = await examined("ai-link", {"Microsoft.CognitiveServices/accounts": accounts})
+    assert (found.outcome, bool(found.advice)) == (outcome, outcome is Outcome.FAIL)
+
+
+async def test_a_region_s_endpoint_takes_no_identity(examined):
+    found = await examined("ai-link", {}, ai_endpoint="https://westeurope.api.cognitive.microsoft.com")
+    assert (found.outcome, found.advice) == (Outcome.FAIL, "give the account a custom subdomain")
