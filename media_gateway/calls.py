@@ -34,6 +34,7 @@ class Calls:
         self._arrivals: dict[Arrival, asyncio.Task[None]] = {}
         self._live: dict[str, Call] = {}
         self._handed_over: set[str] = set()
+        self._is_stopping = False
         self._is_empty = asyncio.Event()
 
     def __len__(self) -> int:
@@ -104,7 +105,7 @@ class Calls:
 
     async def stop(self) -> None:
         """End every call in order, in bounded time; take no new ones."""
-        self.is_draining = True
+        self.is_draining = self._is_stopping = True
         for arrival in tuple(self._arrivals):
             arrival.stop()
         for call in tuple(self._live.values()):
@@ -139,6 +140,8 @@ class Calls:
                 live.on_taken(record.epoch)
                 await live.over.wait()
             call = self._live[arrival.call_id] = Call(record, arrival, self._pod)
+            if self._is_stopping:
+                call.stop()  # it was not here when the others were told
             try:
                 await call.run()
             finally:

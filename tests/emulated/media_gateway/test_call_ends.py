@@ -502,3 +502,18 @@ async def test_error_of_our_own_ends_the_call_in_order(gateway, agent, monkeypat
 
     gateway.assert_ended(call, Cause.AGENT_FAILED, hung_up=True, caplog=caplog)
     assert "a call failed inside the gateway" in caplog.text
+
+
+async def test_call_whose_row_is_being_taken_when_the_process_stops_ends_too(agent):
+    async with running_gateway() as gateway:
+        gateway.calls.gate.clear()
+        call = gateway.answer()
+        socket = gateway.acs.sockets[call.call_connection_id] = await gateway.open_socket(call)
+        socket.send_metadata(24_000)
+        await gateway.until(lambda: len(gateway.core.calls) == 1)
+        gateway.stop.set()
+        await gateway.until(lambda: gateway.core.calls._is_stopping)
+        gateway.calls.gate.set()
+        await gateway.until_over(seconds=3)
+
+        gateway.assert_ended(call, Cause.PROCESS_STOPPED, hung_up=True)
