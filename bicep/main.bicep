@@ -76,6 +76,9 @@ param allowedIps string[] = []
 @description('Who is told of alerts; empty for nobody.')
 param alertEmail string = ''
 
+@description('Hosts that the flows of the IVR may call, as TOOL_HOSTS takes them.')
+param toolHosts string = ''
+
 @description('More settings of the Functions app.')
 param edgeSettings settings = {}
 
@@ -212,7 +215,7 @@ module data 'modules/storage.bicep' = {
     isPrivate: privateNetworking
     allowedIps: allowedIps
     containers: ['config', 'recordings', 'deadletters']
-    tables: ['accounts', 'incoming', 'calls', 'callevents', 'pods', 'answers', 'slots']
+    tables: ['accounts', 'incoming', 'calls', 'callevents', 'ivrcalls', 'pods', 'answers', 'slots']
     deletions: [
       { name: 'deadletters', prefix: 'deadletters/', days: 7 }
       { name: 'unfinished', prefix: 'recordings/unfinished/', days: 30 }
@@ -343,6 +346,7 @@ module functions 'modules/functions.bicep' = {
     mediaBaseUrl: mediaUrl
     aiEndpoint: speech.outputs.endpoint
     recordingDays: size.recordingDays
+    toolHosts: toolHosts
     more: edgeSettings
   }
 }

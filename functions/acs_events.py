@@ -7,6 +7,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Protocol
 
 import azure.functions as func
 
@@ -23,6 +24,7 @@ from shared.acs.event_grid import (
 )
 from shared.acs.shapes import MalformedMessage
 from shared.calls.gateway import Gateway
+from shared.calls.incoming import Delivered
 from shared.errors import BadRequest, GatewayError, TemporaryFault, TooManyAttempts, Unauthorized, meaning
 from shared.security.accounts import Account
 
@@ -44,7 +46,12 @@ RETRY = HTTPStatus.INTERNAL_SERVER_ERROR
 @bp.route(route=ROUTE, methods=["OPTIONS"], auth_level=func.AuthLevel.ANONYMOUS)
 @problems
 async def acs_events_handshake(req: func.HttpRequest) -> func.HttpResponse:
-    """Answer the abuse protection of CloudEvents: consent by headers, for Event Grid's own origins only."""
+    """Answer the abuse protection of CloudEvents."""
+    return await consent(req)
+
+
+async def consent(req: func.HttpRequest) -> func.HttpResponse:
+    """Consent by headers, for Event Grid's own origins only."""
     gateway = await PROCESS.gateway()
     origin = req.headers.get("WebHook-Request-Origin", "")
     if not origin or origin.lower() not in gateway.settings.event_grid_origins:
@@ -57,10 +64,23 @@ async def acs_events_handshake(req: func.HttpRequest) -> func.HttpResponse:
 @bp.route(route=ROUTE, methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @problems
 async def acs_events(req: func.HttpRequest) -> func.HttpResponse:
-    """Take a delivery: every event of it has its own outcome, and the answer is the worst of them."""
+    """Take a delivery for the agents."""
     gateway = await PROCESS.gateway()
+    return await take_delivery(gateway, gateway.answerer, req)
+
+
+class Answerer(Protocol):
+    """Who answers calls."""
+
+    async def incoming(self, account: Account, event: GridEvent, *, deadline: float) -> Delivered:
+        """Answer the call of an IncomingCall event. Raises `MalformedMessage` and `TemporaryFault`."""
+        ...
+
+
+async def take_delivery(gateway: Gateway, answerer: Answerer, req: func.HttpRequest) -> func.HttpResponse:
+    """Take a delivery: every event of it has its own outcome, and the answer is the worst of them."""
     try:
-        return await _take(gateway, req)
+        return await _take(gateway, answerer, req)
     except TimeoutError:
         refusal: GatewayError = TemporaryFault("not done in time")
     except GatewayError as error:
@@ -75,7 +95,7 @@ async def acs_events(req: func.HttpRequest) -> func.HttpResponse:
     return problem(refusal, status)
 
 
-async def _take(gateway: Gateway, req: func.HttpRequest) -> func.HttpResponse:
+async def _take(gateway: Gateway, answerer: Answerer, req: func.HttpRequest) -> func.HttpResponse:
     deadline = asyncio.get_running_loop().time() + gateway.settings.event_budget_s
     async with asyncio.timeout_at(deadline):
         account = await gateway.authenticator.authenticate(req.headers)
@@ -85,7 +105,9 @@ async def _take(gateway: Gateway, req: func.HttpRequest) -> func.HttpResponse:
     if (validation := _validation(events)) is not None:
         return _validated(validation)
     turns = asyncio.Semaphore(EVENTS_AT_ONCE)
-    outcomes = await asyncio.gather(*(_deliver(gateway, account, event, deadline, turns) for event in events))
+    outcomes = await asyncio.gather(
+        *(_deliver(answerer, account, event, deadline, turns) for event in events)
+    )
     status = max((outcome.status for outcome in outcomes), key=_severity)
     for outcome in outcomes:
         gateway.metrics.events.add(1, {"outcome": outcome.label, "status": int(status)})
@@ -143,7 +165,7 @@ class _Outcome:
 
 
 async def _deliver(
-    gateway: Gateway,
+    answerer: Answerer,
     account: Account,
     event: GridEvent | MalformedMessage,
     deadline: float,
@@ -156,7 +178,7 @@ async def _deliver(
         return _Outcome(HTTPStatus.OK, "ignored")
     try:
         async with asyncio.timeout_at(deadline), turns:
-            delivered = await gateway.answerer.incoming(account, event, deadline=deadline)
+            delivered = await answerer.incoming(account, event, deadline=deadline)
             return _Outcome(HTTPStatus.OK, delivered.value)
     except MalformedMessage as fault:
         return _unreadable(fault)

@@ -141,6 +141,8 @@ class FunctionsSettings:
     accounts_max_age_s: float
     """A change of an account takes effect within this time."""
     upkeep: UpkeepSettings
+    tool_hosts: ToolHosts = field(default_factory=ToolHosts)
+    """Which hosts the flows of the IVR may call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -435,6 +437,7 @@ def functions_settings(env: Mapping[str, str] = os.environ) -> FunctionsSettings
         claim_lease_s=reader.positive("CLAIM_LEASE_S", 8),
         accounts_max_age_s=reader.positive("ACCOUNTS_MAX_AGE_S", 30),
         upkeep=_read_upkeep(reader),
+        tool_hosts=_read_tool_hosts(reader),
     )
     if settings.event_budget_s >= EVENT_GRID_PATIENCE_S:
         reader.faults.append(

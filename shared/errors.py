@@ -70,6 +70,12 @@ class AcsUnavailable(TemporaryFault):
 class AcsRefused(AcsUnavailable):
     """Call Automation refused the request itself: the same request will be refused again."""
 
+    def __init__(self, text: str, *, code: int = 0, sub_code: int = 0) -> None:
+        super().__init__(text)
+        self.code = code
+        """HTTP status; 0: not known."""
+        self.sub_code = sub_code
+
 
 class NotConfigured(TemporaryFault):
     """Settings are missing or wrong: the operator must mend them, and the caller may try again then."""

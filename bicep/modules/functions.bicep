@@ -50,6 +50,9 @@ param aiEndpoint string
 @description('Days that recordings are kept; 0 keeps them.')
 param recordingDays int
 
+@description('Hosts that the flows of the IVR may call, as TOOL_HOSTS takes them.')
+param toolHosts string
+
 @description('More settings, over these.')
 param more settings
 
@@ -117,6 +120,7 @@ var own = {
   MEDIA_BASE_URL: mediaBaseUrl
   COGNITIVE_SERVICES_ENDPOINT: aiEndpoint
   RECORDING_RETENTION_DAYS: string(recordingDays)
+  TOOL_HOSTS: toolHosts
 }
 
 var platform = {

@@ -1,5 +1,6 @@
 """Call Automation through its SDK: what we ask of it, and what its errors mean to us."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
@@ -22,9 +23,9 @@ from azure.communication.callautomation.aio import CallAutomationClient
 from azure.core.exceptions import AzureError, HttpResponseError
 
 from shared.acs.identifiers import PHONE_PREFIX
-from shared.adapters.recognition import recognize_arguments
+from shared.adapters.recognition import PlaySource, play_source, recognize_arguments
 from shared.core import profiles
-from shared.core.recognition import TONES, Recognition
+from shared.core.recognition import TONES, Prompt, Recognition
 from shared.core.transfers import TransferContext
 from shared.errors import AcsRefused, AcsUnavailable, CallGone
 
@@ -98,6 +99,38 @@ class CallControl:
             enable_dtmf_tones=True,
             audio_format=AudioFormat(audio_format.value),
         )
+        return await self._answer(
+            incoming_call_context,
+            callback_url,
+            streaming,
+            call_id,
+            repeatability,
+            cognitive_services_endpoint,
+        )
+
+    async def answer_without_media(
+        self,
+        *,
+        incoming_call_context: str,
+        callback_url: str,
+        call_id: str,
+        repeatability: Repeatability,
+        cognitive_services_endpoint: str | None,
+    ) -> str:
+        """Answer for ACS to play and recognise, with nothing streamed; otherwise as `answer`."""
+        return await self._answer(
+            incoming_call_context, callback_url, None, call_id, repeatability, cognitive_services_endpoint
+        )
+
+    async def _answer(
+        self,
+        incoming_call_context: str,
+        callback_url: str,
+        streaming: MediaStreamingOptions | None,
+        call_id: str,
+        repeatability: Repeatability,
+        cognitive_services_endpoint: str | None,
+    ) -> str:
         try:
             properties = await self._client.answer_call(
                 incoming_call_context,
@@ -264,7 +297,7 @@ class CallControl:
             AcsRefused: ACS will not play it.
             AcsUnavailable: anything else; whether it is played is then unknown.
         """
-        await self._play(call_connection_id, FileSource(url), operation_context)
+        await self._play(call_connection_id, [FileSource(url)], operation_context)
 
     async def play_text(
         self, call_connection_id: str, *, text: str, voice: str, locale: str | None, operation_context: str
@@ -284,7 +317,13 @@ class CallControl:
             AcsUnavailable: anything else; whether it is spoken is then unknown.
         """
         source = TextSource(text=text, voice_name=voice, source_locale=locale)
-        await self._play(call_connection_id, source, operation_context)
+        await self._play(call_connection_id, [source], operation_context)
+
+    async def play(
+        self, call_connection_id: str, *, prompts: Sequence[Prompt], operation_context: str
+    ) -> None:
+        """Let ACS play prompts one after another; otherwise as `play_file` and `play_text`."""
+        await self._play(call_connection_id, [*map(play_source, prompts)], operation_context)
 
     async def recognize(
         self, call_connection_id: str, *, target: str, recognition: Recognition, operation_context: str
@@ -312,14 +351,14 @@ class CallControl:
             raise _as_ours(error, gone_codes=GONE_CODES - {NOT_NOW}) from error
 
     async def _play(
-        self, call_connection_id: str, source: FileSource | TextSource, operation_context: str
+        self, call_connection_id: str, sources: Sequence[PlaySource], operation_context: str
     ) -> None:
         connection = self._client.get_call_connection(call_connection_id)
         try:
             # The SDK repeats a request whose reply is lost, and ACS cannot tell: the later one is to replace the
             # first, not to be heard after it.
             await connection.play_media(
-                source, interrupt_call_media_operation=True, operation_context=operation_context
+                list(sources), interrupt_call_media_operation=True, operation_context=operation_context
             )
         except (AzureError, TimeoutError) as error:
             raise _as_ours(error, gone_codes=GONE_CODES - {NOT_NOW}) from error
@@ -335,5 +374,7 @@ def _as_ours(error: Exception, *, gone_codes: frozenset[str] = GONE_CODES) -> Ca
     gone = error.status_code == 404 or (error.status_code == 400 and code in gone_codes)
     if gone:
         return CallGone(f"ACS answered {error.status_code}/{code or 'none'}")
-    refused = error.status_code in REFUSED_STATUSES
-    return (AcsRefused if refused else AcsUnavailable)(f"ACS answered {error.status_code}/{code or 'none'}")
+    text = f"ACS answered {error.status_code}/{code or 'none'}"
+    if error.status_code in REFUSED_STATUSES:
+        return AcsRefused(text, code=error.status_code, sub_code=int(code) if code.isdecimal() else 0)
+    return AcsUnavailable(text)

@@ -23,6 +23,7 @@ from shared.adapters.claim_store import TableClaimStore
 from shared.adapters.dead_letters import CONTAINER as DEAD_LETTERS
 from shared.adapters.dead_letters import BlobDeadLetters
 from shared.adapters.entra import EntraTokens
+from shared.adapters.ivr_store import TableIvrStore
 from shared.adapters.key_vault import VaultSecrets
 from shared.adapters.pod_store import TablePodStore
 from shared.adapters.profile_store import CONTAINER, BlobProfileStore, BlobSoundStore
@@ -65,6 +66,7 @@ class Connections:
     signals: Signals
     tables: TableServiceClient
     config_blobs: BlobContainer
+    ivr_calls: TableIvrStore
 
 
 class LocalCredential:
@@ -143,6 +145,7 @@ async def connect(settings: CommonSettings) -> AsyncIterator[Connections]:
             signals=signals,
             tables=tables,
             config_blobs=config_blobs,
+            ivr_calls=TableIvrStore(tables),
         )
 
 

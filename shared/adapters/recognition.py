@@ -3,7 +3,7 @@
 The SDK drops without a word what does not belong to the kind of input; speech language and model go with every kind.
 """
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from azure.communication.callautomation import (
     FileSource,
@@ -25,10 +25,12 @@ from shared.core.recognition import (
     TextPrompt,
 )
 
+PlaySource: TypeAlias = FileSource | TextSource | SsmlSource
+
 
 def recognize_arguments(recognition: Recognition) -> dict[str, Any]:
     """Return the arguments of `start_recognizing_media`, but for the target and the context."""
-    prompts = [_source(prompt) for prompt in recognition.prompts]
+    prompts = [play_source(prompt) for prompt in recognition.prompts]
     return {
         **_wanted(recognition.wanted),
         "play_prompt": prompts or None,
@@ -74,7 +76,8 @@ def _speech(speech: Speech) -> dict[str, Any]:
     return {"end_silence_timeout": speech.end_silence_s}
 
 
-def _source(prompt: Prompt) -> FileSource | TextSource | SsmlSource:
+def play_source(prompt: Prompt) -> PlaySource:
+    """Return a prompt as the SDK takes it."""
     match prompt:
         case FilePrompt():
             return FileSource(prompt.url, play_source_cache_id=prompt.cache_id)

@@ -21,7 +21,7 @@ from shared.in_turns import in_turns
 
 T = TypeVar("T")
 
-TABLES = ("accounts", "incoming", "calls", "callevents", "pods", "answers", "slots")
+TABLES = ("accounts", "incoming", "calls", "callevents", "ivrcalls", "pods", "answers", "slots")
 
 CONNECT_TIMEOUT_S = 2
 READ_TIMEOUT_S = 3

@@ -6,9 +6,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from shared.adapters.connect import Connections, connect
+from shared.adapters.flow_http import FlowHttp
 from shared.calls.admission import Admission
 from shared.calls.callbacks import CallbackReceiver
 from shared.calls.incoming import CallAnswerer
+from shared.calls.ivr import SOUNDS_PATH, Ivr
+from shared.calls.ivr_answers import IvrAnswerer
+from shared.calls.ivr_flows import Flows
 from shared.calls.lost_calls import LostCalls
 from shared.calls.pods import PodLoads
 from shared.calls.profiles import Profiles
@@ -37,6 +41,9 @@ class Gateway:
     keyrings: tuple[Keyring, ...]
     profiles: Profiles
     upkeep: Upkeep
+    ivr_answerer: IvrAnswerer
+    ivr: Ivr
+    flow_http: FlowHttp
     kept: tuple[Refresher, ...]
     """Everything that is read from afar and kept fresh."""
 
@@ -51,6 +58,7 @@ async def open_gateway(settings: FunctionsSettings) -> AsyncIterator[Gateway]:
             gateway.profiles.refresher.begin()
             yield gateway
         finally:
+            await gateway.flow_http.close()
             for refresher in gateway.kept:
                 await refresher.close()
 
@@ -70,6 +78,16 @@ def compose(
     acs_tokens = settings.common.acs_tokens
     limits = CallLimits(settings.ring_deadline_s, settings.upkeep.owner_lost_after_s)
     lost_calls = LostCalls(connections.calls, connections.pods, connections.call_control, limits, clock=clock)
+    flows = Flows(profiles, connections.profiles, clock=clock)
+    flow_http = FlowHttp(settings.tool_hosts, connections.vault)
+    ivr = Ivr(
+        connections.ivr_calls,
+        connections.call_control,
+        flow_http,
+        flows,
+        sounds_url=f"{settings.callback_base_url}{SOUNDS_PATH}",
+        clock=clock,
+    )
     checks_acs = acs_tokens is not None and acs_tokens.on_callbacks
     return Gateway(
         settings=settings,
@@ -100,8 +118,21 @@ def compose(
             lost_calls,
             Retention(connections, lost_calls, settings.upkeep, clock=clock),
             connections.dead_letters,
+            ivr,
             metrics,
             clock=clock,
         ),
+        ivr_answerer=IvrAnswerer(
+            settings,
+            connections.claims,
+            connections.ivr_calls,
+            connections.call_control,
+            flows,
+            callback_keys=callback_keys,
+            metrics=metrics,
+            clock=clock,
+        ),
+        ivr=ivr,
+        flow_http=flow_http,
         kept=tuple(kept.refresher for kept in (accounts, profiles, pods, media_keys, callback_keys)),
     )

@@ -66,6 +66,11 @@ class Profiles:
         await self.refresher.ensure()
         return self._routing
 
+    @property
+    def version(self) -> int:
+        """Number of the version in force, once there is one."""
+        return 0 if self._current is None else self._current.version
+
     async def _reload(self) -> None:
         current = await self._store.current(self._current)
         if current is None:

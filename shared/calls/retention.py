@@ -57,6 +57,7 @@ class Retention:
         await _count(done, "call_events", calls.expire_events(before))
         for partition in partitions():
             await _count(done, "calls", calls.expire(partition, before))
+        await _count(done, "ivr_calls", self._connections.ivr_calls.expire(before))
 
     async def expire_recordings(self, done: Counter[str]) -> None:
         """Delete old recordings, whole folders; one that is not finished, or has parts left, stays and is counted."""

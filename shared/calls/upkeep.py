@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 
 from shared.adapters.dead_letters import BlobDeadLetters
+from shared.calls.ivr import Ivr
 from shared.calls.lost_calls import LostCalls
 from shared.calls.retention import Retention
 from shared.errors import GatewayError, meaning
@@ -33,6 +34,7 @@ class Upkeep:
         lost_calls: LostCalls,
         retention: Retention,
         dead_letters: BlobDeadLetters,
+        ivr: Ivr,
         metrics: Metrics,
         *,
         budget_s: float = RUN_BUDGET_S,
@@ -44,6 +46,7 @@ class Upkeep:
         self._clock = clock
         self._parts: Mapping[str, Part] = {
             "calls": lost_calls.close,
+            "ivr": ivr.go_on_with_the_overdue,
             "claims": retention.expire_claims,
             "old_calls": retention.expire_calls,
             "recordings": retention.expire_recordings,

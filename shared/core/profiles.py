@@ -231,7 +231,7 @@ class Routing(Struct, frozen=True):
 
     profiles: dict[str, AgentProfile]
     routes: tuple[Route, ...]
-    flows: dict[str, Flow] = {}
+    flows: Mapping[str, Flow] = {}
 
     def profile_for(self, account_id: str, called_raw_id: str) -> AgentProfile | None:
         """Return the profile that answers, or None; an exact route goes before a `*` route."""

@@ -11,6 +11,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from shared.adapters.blobs import BlobContainer
 from shared.adapters.connect import LocalCredential
 from shared.adapters.dead_letters import CONTAINER
+from shared.calls.ivr import Ivr
 from shared.calls.upkeep import Upkeep
 from shared.config import StorageSettings
 from shared.core.call import CallTimes
@@ -31,8 +32,9 @@ def upkeep(connections, lost_calls, retention, clock, reader):
     metrics = Metrics(MeterProvider([reader]).get_meter("test"))
 
     def made(budget_s=20.0):
+        ivr = Ivr(connections.ivr_calls, None, None, None, sounds_url="", clock=clock)
         return Upkeep(
-            lost_calls, retention(), connections.dead_letters, metrics, budget_s=budget_s, clock=clock
+            lost_calls, retention(), connections.dead_letters, ivr, metrics, budget_s=budget_s, clock=clock
         )
 
     return made
@@ -80,7 +82,7 @@ async def test_a_run_counts_what_it_did_and_says_it_in_one_line(connections, upk
     assert done["calls"] == {"owner_lost": 1}
     (line,) = [record for record in caplog.records if record.message == "upkeep has run"]
     assert line.done == {"calls": {"owner_lost": 1}, "claims": {"answers": 1}}
-    assert line.ends == {"done": 6}
+    assert line.ends == {"done": 7}
     seen = measured(reader)
     assert seen["gateway.upkeep.done", "calls", "owner_lost"] == 1
     assert seen["gateway.upkeep.done", "claims", "answers"] == 1

@@ -62,6 +62,7 @@ def _of_edge(files, tier):
     names = {
         "site": site, "mediaBaseUrl": "wss://ca-media-1.example.azurecontainerapps.io",
         "aiEndpoint": "https://ai-1.cognitiveservices.azure.com", "recordingDays": size["recordingDays"],
+        "toolHosts": "crm.example.com",
     }  # fmt: skip
     own = entries(block(files.text("bicep/modules/functions.bicep"), "var own = {"))
     return {name: value_of(expression, names) for name, expression in own.items()}

@@ -1,4 +1,7 @@
-"""Where the name of a tool's host leads, looked at for each connection: it must not lead inside."""
+"""Where the name of a host leads that a tool, or a step of a flow, calls: looked at for each connection.
+
+It must not lead inside.
+"""
 
 import socket
 

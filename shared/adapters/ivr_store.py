@@ -1,0 +1,151 @@
+"""Calls at the IVR in Table storage.
+
+<end of call id>, <call id>            a call
+journey-<hash of correlation id>, <call id>   one for each call of a journey
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from azure.core import MatchConditions
+from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+from azure.data.tables import UpdateMode
+from azure.data.tables.aio import TableServiceClient
+
+from shared.adapters.tables import (
+    INSERT_AGAIN,
+    delete_found,
+    etag_of,
+    get_json,
+    key_of,
+    put_json,
+    store_faults,
+)
+from shared.core.ids import partition_of
+from shared.core.ivr_call import IvrCall
+from shared.errors import NotFound, StoreUnavailable
+
+MAX_CONFLICTS = 16
+"""Writers of one row are a few callbacks; more conflicts than this is no contention."""
+MAX_JOURNEY_ROWS = 100
+"""That are read of one journey: more than any has that is not refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class IvrRow:
+    """A call, and the ETag of its row when it was read or written."""
+
+    call: IvrCall
+    etag: str
+
+
+class TableIvrStore:
+    """The table `ivrcalls`. All methods raise `StoreUnavailable`."""
+
+    def __init__(self, service: TableServiceClient) -> None:
+        self._table = service.get_table_client("ivrcalls")
+
+    async def create(self, call: IvrCall) -> None:
+        """Insert the rows of a new call, unless an earlier attempt has."""
+        entities = [_to_entity(call)]
+        if call.correlation_id:
+            entities.insert(0, {"PartitionKey": _journey(call.correlation_id), "RowKey": call.call_id})
+        for entity in entities:
+            async with store_faults():
+                try:
+                    await self._table.create_entity(entity, **INSERT_AGAIN)
+                except ResourceExistsError:
+                    continue
+
+    async def read(self, call_id: str) -> IvrRow | None:
+        """Return the call's row, or None."""
+        async with store_faults():
+            try:
+                entity = await self._table.get_entity(partition_of(call_id), call_id)
+            except ResourceNotFoundError:
+                return None
+            return IvrRow(_to_call(entity), etag_of(entity))
+
+    async def change(
+        self, call_id: str, mutate: Callable[[IvrCall], IvrCall], *, known: IvrRow | None = None
+    ) -> IvrRow:
+        """Apply `mutate` to the call and return what was written; what `mutate` raises goes through.
+
+        `mutate` may run several times, and writes nothing where it returns the call it got. `known` is the row as it
+        was read or written a moment ago.
+
+        Raises:
+            NotFound: there is no such call.
+        """
+        for _ in range(MAX_CONFLICTS):
+            found, known = known or await self.read(call_id), None
+            if found is None:
+                raise NotFound("no such call")
+            changed = mutate(found.call)
+            if changed is found.call:
+                return found
+            async with store_faults():
+                try:
+                    written = await self._table.update_entity(
+                        _to_entity(changed),
+                        mode=UpdateMode.REPLACE,
+                        etag=found.etag,
+                        match_condition=MatchConditions.IfNotModified,
+                    )
+                except ResourceModifiedError:
+                    continue
+            return IvrRow(changed, written["etag"])
+        raise StoreUnavailable("the call's row changes too often")
+
+    async def journey(self, correlation_id: str) -> list[IvrCall]:
+        """Return the calls of a journey, the oldest first."""
+        async with store_faults():
+            query = self._table.query_entities(
+                "PartitionKey eq @p", parameters={"p": _journey(correlation_id)}, select=["RowKey"]
+            )
+            ids = sorted([entity["RowKey"] async for entity in query])
+        rows = [await self.read(call_id) for call_id in ids[-MAX_JOURNEY_ROWS:]]
+        return [row.call for row in rows if row is not None]
+
+    async def overdue(self, now: float) -> list[str]:
+        """Return the ids of the calls for whose actions nothing was heard in time (Unix seconds)."""
+        async with store_faults():
+            query = self._table.query_entities("due lt @now", parameters={"now": now}, select=["RowKey"])
+            return [entity["RowKey"] async for entity in query]
+
+    def expire(self, before: float) -> AsyncIterator[int]:
+        """Delete every row that was last written before `before` (Unix seconds); yield how many, page by page."""
+        return delete_found(
+            self._table, "Timestamp lt @before", {"before": datetime.fromtimestamp(before, UTC)}
+        )
+
+
+def _journey(correlation_id: str) -> str:
+    return f"journey-{key_of(correlation_id)}"
+
+
+def _to_entity(call: IvrCall) -> dict[str, Any]:
+    entity: dict[str, Any] = {
+        "PartitionKey": partition_of(call.call_id),
+        "RowKey": call.call_id,
+        "account_id": call.account_id,
+        "flow": call.flow,
+        "step": call.state.step,
+        "correlation_id": call.correlation_id,
+    }
+    if call.state.outcome is not None:
+        entity["outcome"] = call.state.outcome.value
+    if call.due is not None:
+        entity["due"] = call.due
+    put_json(entity, "pii_call", call)
+    return entity
+
+
+def _to_call(entity: Mapping[str, Any]) -> IvrCall:
+    try:
+        return get_json(entity, "pii_call", IvrCall)
+    except msgspec.MsgspecError as error:
+        raise StoreUnavailable("a call's row cannot be read") from error

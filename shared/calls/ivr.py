@@ -1,0 +1,246 @@
+"""A call at the IVR: what ACS tells goes into its flow, and what the flow wants next is asked of ACS.
+
+The row is written first, by its ETag, so that of callbacks that come twice or at once one goes on with the flow. Who
+wrote it asks for the next action. Dies it before it has, the callback was not acknowledged, and ACS's next try of it
+asks again, by the same id; what nobody is told of in time is found by upkeep.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from shared.acs.callbacks import CallbackEvent, parse_callback
+from shared.acs.shapes import MalformedMessage
+from shared.adapters.call_automation import CallControl
+from shared.adapters.flow_http import FlowHttp
+from shared.adapters.ivr_store import IvrRow, TableIvrStore
+from shared.calls.ivr_flows import Flows
+from shared.core.flow_actions import Action, CallHttp, HangUpCall, Play, Recognise, TransferCall
+from shared.core.flow_events import CallerGone, Failed, FlowEvent, failure_of
+from shared.core.flow_model import Flow
+from shared.core.ivr_call import (
+    IvrCall,
+    action_to_ask,
+    after,
+    asked_for,
+    bound_to,
+    given_up,
+    taking_over,
+)
+from shared.core.ivr_callbacks import event_of, prompts_of, recognition_of
+from shared.errors import (
+    AcsRefused,
+    AcsUnavailable,
+    BadRequest,
+    CallGone,
+    Forbidden,
+    NotFound,
+    StoreUnavailable,
+)
+from shared.security.tokens import TokenClaims
+
+logger = logging.getLogger(__name__)
+
+SOUNDS_PATH = "/mg-genagent-acs/v1/prompts"
+
+
+class Ivr:
+    """Goes on with calls. `sounds_url` is where ACS finds WAV files; `clock` tells Unix seconds."""
+
+    def __init__(
+        self,
+        calls: TableIvrStore,
+        acs: CallControl,
+        http: FlowHttp,
+        flows: Flows,
+        *,
+        sounds_url: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._calls = calls
+        self._acs = acs
+        self._http = http
+        self._flows = flows
+        self._sounds_url = sounds_url
+        self._clock = clock
+
+    async def receive(self, proven: TokenClaims, body: bytes) -> None:
+        """Take every event of a callback, and go on.
+
+        Args:
+            proven: what our token in the callback's URL says.
+            body: the callback.
+
+        Raises:
+            BadRequest: the body is not what ACS sends.
+            Forbidden: the call is another account's, or an event is about another connection than the call's.
+            NotFound: there is no such call.
+            TemporaryFault: nothing is lost, ACS may send it again.
+        """
+        try:
+            events = parse_callback(body)
+        except MalformedMessage as fault:
+            raise BadRequest(str(fault)) from None
+        for event in events:
+            if isinstance(event, CallbackEvent):
+                await self._take(proven, event)
+        faults = [str(event) for event in events if isinstance(event, MalformedMessage)]
+        if faults:
+            raise BadRequest("; ".join(faults))
+
+    async def go_on_with_the_overdue(self, done: Counter[str]) -> None:
+        """Let every action fail that nothing was heard of in time; counts them."""
+        for call_id in await self._calls.overdue(self._clock()):
+            row = await self._calls.read(call_id)
+            if row is None:
+                continue
+            flow = await self._flows.flow(row.call.flow_version, row.call.flow)
+            await self._go_on(await self._let_fail(row, flow), flow, is_asker=True)
+            done["overdue"] += 1
+
+    async def _let_fail(self, row: IvrRow, flow: Flow) -> IvrRow:
+        now = self._clock()
+
+        def failed(call: IvrCall) -> IvrCall:
+            if call.due is None or now < call.due:
+                return call
+            # A flow that is over waits for nothing but the end.
+            is_over = call.state.outcome is not None
+            return after(call, flow, CallerGone() if is_over else Failed(call.state.action_id), now)
+
+        return await self._calls.change(row.call.call_id, failed, known=row)
+
+    async def _take(self, proven: TokenClaims, callback: CallbackEvent) -> None:
+        row = await self._calls.read(proven.call_id)
+        if row is None:
+            raise NotFound("no such call")
+        if row.call.account_id != proven.account_id:
+            raise Forbidden("the token is for another account")
+        flow = await self._flows.flow(row.call.flow_version, row.call.flow)
+
+        before = row.call
+
+        def applied(call: IvrCall) -> IvrCall:
+            nonlocal before
+            before = call
+            bound = _bound(call, callback.call_connection_id)
+            event = event_of(bound, callback)
+            return bound if event is None else after(bound, flow, event, self._clock())
+
+        row = await self._calls.change(proven.call_id, applied, known=row)
+        await self._go_on(row, flow, is_asker=row.call.state is not before.state)
+        if row.call.ended is not None and before.ended is None:
+            _log_end(row.call)
+
+    async def _go_on(self, row: IvrRow, flow: Flow, *, is_asker: bool) -> None:
+        """Ask for what the flow wants, until ACS has something to do; `is_asker`: whether we wrote the row for it."""
+        while (action := action_to_ask(row.call, flow)) is not None:
+            if not is_asker:
+                found, row = row, await self._take_over(row, flow)
+                if row is found or action_to_ask(row.call, flow) != action:
+                    return
+            event = await self._ask(row.call, action, is_again=not is_asker)
+            if event is None:
+                await self._mark_asked(row, action.id)
+                return
+            row = await self._happened(row, flow, event)
+            is_asker = True
+
+    async def _take_over(self, row: IvrRow, flow: Flow) -> IvrRow:
+        return await self._calls.change(
+            row.call.call_id, lambda call: taking_over(call, flow, self._clock()), known=row
+        )
+
+    async def _happened(self, row: IvrRow, flow: Flow, event: FlowEvent) -> IvrRow:
+        return await self._calls.change(
+            row.call.call_id, lambda call: after(call, flow, event, self._clock()), known=row
+        )
+
+    async def _mark_asked(self, row: IvrRow, action_id: str) -> None:
+        """Write down that ACS does it; where that fails it is asked again at worst, by the same id."""
+        try:
+            await self._calls.change(row.call.call_id, lambda call: asked_for(call, action_id), known=row)
+        except StoreUnavailable:
+            logger.warning(
+                "what a flow has asked for could not be marked", extra={"call_id": row.call.call_id}
+            )
+
+    async def _ask(self, call: IvrCall, action: Action, *, is_again: bool) -> FlowEvent | None:
+        """Have an action done; None: callbacks tell how it went.
+
+        Raises:
+            AcsUnavailable: whether ACS does it is unknown.
+        """
+        try:
+            if isinstance(action, CallHttp):
+                return await self._http.call(action, call_id=call.call_id)
+            await self._ask_acs(call, action)
+        except CallGone:
+            return CallerGone()
+        except AcsRefused as refused:
+            logger.warning(
+                "ACS refuses what a flow wants",
+                extra={"call_id": call.call_id, "step": call.state.step, "fault": str(refused)},
+            )
+            if isinstance(action, HangUpCall) or (is_again and isinstance(action, TransferCall)):
+                # Of a transfer it may be doing already, callbacks tell; so they do of the end.
+                return None
+            return Failed(action.id, failure_of(refused.code, refused.sub_code))
+        except AcsUnavailable:
+            if isinstance(action, TransferCall):
+                return None  # it may be under way all the same: then a callback tells, else the time runs out
+            await self._calls.change(call.call_id, lambda now: given_up(now, action.id))
+            raise
+        return None
+
+    async def _ask_acs(self, call: IvrCall, action: Play | Recognise | TransferCall | HangUpCall) -> None:
+        connection_id = call.call_connection_id or ""
+        match action:
+            case Play():
+                prompts = prompts_of(action.sources, sounds_url=self._sounds_url)
+                await self._acs.play(connection_id, prompts=prompts, operation_context=action.id)
+            case Recognise():
+                await self._acs.recognize(
+                    connection_id,
+                    target=call.caller,
+                    recognition=recognition_of(action, sounds_url=self._sounds_url),
+                    operation_context=action.id,
+                )
+            case TransferCall():
+                if action.left_out:
+                    logger.warning(
+                        "a transfer cannot carry all of its context",
+                        extra={"call_id": call.call_id, "step": call.state.step, "left_out": len(action.left_out)},
+                    )  # fmt: skip
+                await self._acs.transfer(
+                    connection_id,
+                    target=action.target,
+                    context=action.context,
+                    operation_context=action.id,
+                    caller_id=action.caller_id,
+                )
+            case HangUpCall():
+                await self._acs.hang_up(connection_id, for_everyone=True)
+
+
+def _bound(call: IvrCall, call_connection_id: str) -> IvrCall:
+    if not call_connection_id or call.call_connection_id == call_connection_id:
+        return call
+    if call.call_connection_id is not None:
+        raise Forbidden("the event is about another connection")
+    return bound_to(call, call_connection_id)
+
+
+def _log_end(call: IvrCall) -> None:
+    logger.info(
+        "a call at the IVR has ended",
+        extra={
+            "call_id": call.call_id,
+            "account": call.account_id,
+            "flow": call.flow,
+            "outcome": call.state.outcome and call.state.outcome.value,
+            "steps": len(call.history) + call.history_dropped,
+            "seconds": round((call.ended or call.created) - call.created, 3),
+        },
+    )
