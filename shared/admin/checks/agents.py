@@ -7,7 +7,15 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from shared.admin.checks.contract import REFUSED_STATUSES, Check, Failed, Site, routing_or_skip
+from shared.admin.checks.contract import (
+    REFUSED_STATUSES,
+    Check,
+    Failed,
+    Outcome,
+    Site,
+    Skipped,
+    routing_or_skip,
+)
 from shared.core.profiles import AgentProfile, Dialect, EntraAuth, KeyAuth, RealtimeAgent
 from shared.errors import GatewayError
 from shared.in_turns import in_turns
@@ -29,18 +37,20 @@ async def agents(site: Site) -> str:
     routing = await routing_or_skip(site)
     realtime = [profile for profile in routing.profiles.values() if isinstance(profile.agent, RealtimeAgent)]
 
-    async def fault_of(profile: AgentProfile) -> str | None:
-        return await _fault_of(site, profile)
+    async def examined(profile: AgentProfile) -> tuple[Outcome, str]:
+        return await _examined(site, profile)
 
-    found = [fault for fault in await in_turns(fault_of, realtime, at_once=AT_ONCE) if fault is not None]
-    if found:
-        raise Failed("; ".join(found))
+    found = await in_turns(examined, realtime, at_once=AT_ONCE)
+    if faults := [fault for outcome, fault in found if outcome is Outcome.FAIL]:
+        raise Failed("; ".join(faults))
+    if unseen := [reason for outcome, reason in found if outcome is Outcome.SKIP]:
+        raise Skipped("; ".join(unseen))
     return (
         f"{len(realtime)} realtime agents take a session, {len(routing.profiles) - len(realtime)} need none"
     )
 
 
-async def _fault_of(site: Site, profile: AgentProfile) -> str | None:
+async def _examined(site: Site, profile: AgentProfile) -> tuple[Outcome, str]:
     agent = profile.agent
     assert isinstance(agent, RealtimeAgent)  # noqa: S101 - the caller has chosen them
     try:
@@ -48,16 +58,15 @@ async def _fault_of(site: Site, profile: AgentProfile) -> str | None:
             await _open_session(site, agent)
     except aiohttp.WSServerHandshakeError as refusal:
         if refusal.status in REFUSED_STATUSES and isinstance(agent.auth, EntraAuth):
-            # The pods' identity is asked for its own role when it connects; whoever runs this may well have none.
-            return None
-        return f"{profile.name}: the service {REFUSALS.get(refusal.status, f'answers {refusal.status}')}"
-    except Failed as failed:
-        return f"{profile.name}: {failed}"
-    except GatewayError as error:
-        return f"{profile.name}: {error}"
+            reason = "the service does not let in whoever runs this; pods come with an identity of their own"
+            return Outcome.SKIP, f"{profile.name}: {reason}"
+        said = REFUSALS.get(refusal.status, f"answers {refusal.status}")
+        return Outcome.FAIL, f"{profile.name}: the service {said}"
+    except (Failed, GatewayError) as error:
+        return Outcome.FAIL, f"{profile.name}: {error}"
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        return f"{profile.name}: the service does not answer ({type(error).__name__})"
-    return None
+        return Outcome.FAIL, f"{profile.name}: the service does not answer ({type(error).__name__})"
+    return Outcome.PASS, ""
 
 
 async def _open_session(site: Site, agent: RealtimeAgent) -> None:
@@ -77,6 +86,8 @@ async def _event(socket: aiohttp.ClientWebSocketResponse, wanted: str) -> None:
     while True:
         try:
             event = await socket.receive_json()
+        except TimeoutError:
+            raise Failed(f"no {wanted} came in time") from None
         except (TypeError, ValueError):
             raise Failed(f"no {wanted} came before the end of the connection") from None
         kind = event.get("type") if isinstance(event, dict) else None

@@ -6,7 +6,10 @@ from typing import Any
 
 import aiohttp
 import jwt
+from azure.identity.aio import DefaultAzureCredential
 
+from shared.adapters.blobs import BlobContainer
+from shared.adapters.recording_store import CONTAINER as RECORDINGS
 from shared.adapters.tables import TABLES, store_faults
 from shared.admin.checks.contract import Check, Failed, Site, Skipped, routing_in_force
 from shared.core.signals import EventsStored, encode
@@ -69,8 +72,13 @@ async def profiles(site: Site) -> str:
 
 
 async def recordings(site: Site) -> str:
-    """List recordings that nobody has."""
-    await site.connections.recordings.folders(NOBODY_S_PREFIX)
+    """List recordings that nobody has; whoever records first makes the container."""
+    async with DefaultAzureCredential() as credential:
+        container = BlobContainer(site.settings.common.storage, credential, RECORDINGS)
+        try:
+            await container.entries(NOBODY_S_PREFIX, limit=1)
+        finally:
+            await container.close()
     return "the container can be listed"
 
 

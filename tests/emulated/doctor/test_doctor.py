@@ -34,8 +34,12 @@ WRONG_KEY = base64.b64encode(secrets.token_bytes(32)).decode()
 
 async def doctor(stack, *arguments, **changes):
     """Run the command as an operator does; return exit status and output."""
+    return await run(stack, "shared.admin", "doctor", *arguments, **changes)
+
+
+async def run(stack, module, *arguments, **changes):
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "shared.admin", "doctor", *arguments),
+        *(sys.executable, "-m", module, *arguments),
         cwd=REPOSITORY,
         env={"PATH": os.environ["PATH"], **stack.settings, **changes},
         stdout=subprocess.PIPE,
@@ -57,6 +61,11 @@ async def test_the_command_says_so_line_by_line_and_exits_with_0(stack):
     assert output.splitlines()[0] == "pass  settings       good for both processes, of a local stack"
     assert output.splitlines()[-1] == f"{len(NAMES) - 1} passed, 0 failed, 2 skipped"
     assert "\x1b" not in output
+
+
+async def test_a_deployment_has_succeeded_once_the_doctor_finds_no_fault(stack):
+    status, output = await run(stack, "bicep.hooks.deployment", "ready", SUBSCRIBE="true")
+    assert (status, output.splitlines()[-1]) == (0, f"{len(NAMES) - 1} passed, 0 failed, 2 skipped"), output
 
 
 async def test_a_program_reads_json(stack):

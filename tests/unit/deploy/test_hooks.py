@@ -10,6 +10,7 @@ import uuid
 import pytest
 from azure.identity.aio import DefaultAzureCredential
 
+from bicep.hooks import deployment as hooks
 from shared.adapters.account_store import TableAccountStore
 from shared.adapters.connect import open_vault
 from shared.adapters.tables import create_tables, open_tables
@@ -91,7 +92,12 @@ async def test_an_account_from_elsewhere_is_not_given_another_secret(deployment)
     assert f"the vault has no secret {account_id}-api-id" in said
 
 
-async def test_readiness_is_both_processes_readiness(deployment):
+@pytest.mark.parametrize(
+    ("subscribed", "left_out"), [("true", ()), ("false", ("--skip", "event-grid"))], ids=["later", "first"]
+)
+async def test_readiness_is_both_processes_readiness_and_the_doctor_s_word(
+    monkeypatch, capsys, subscribed, left_out
+):
     asked = []
 
     async def answer(reader, writer):
@@ -102,13 +108,20 @@ async def test_readiness_is_both_processes_readiness(deployment):
         await writer.drain()
         writer.close()
 
+    def admin(*arguments):
+        asked.append(arguments)
+        return "all is well\n"
+
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server:
         address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        urls = {"CALLBACK_BASE_URL": f"http://{address}/edge", "MEDIA_BASE_URL": f"ws://{address}/media"}
-        code, said = await hook(deployment | urls, "ready")
-    assert (code, said) == (0, "")
-    assert asked == [b"/edge/readyz", b"/media/readyz"]
+        monkeypatch.setenv("CALLBACK_BASE_URL", f"http://{address}/edge")
+        monkeypatch.setenv("MEDIA_BASE_URL", f"ws://{address}/media")
+        monkeypatch.setenv("SUBSCRIBE", subscribed)
+        monkeypatch.setattr(hooks, "_admin", admin)
+        await asyncio.to_thread(hooks.ready)
+    assert asked == [b"/edge/readyz", b"/media/readyz", ("doctor", *left_out)]
+    assert capsys.readouterr().out == "all is well\n"
 
 
 @pytest.fixture
