@@ -1,6 +1,5 @@
 """Event Grid's subscriptions: whether each call that has a route is delivered, once, in time and with credentials."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from shared.acs.event_grid import INCOMING_CALL
 from shared.admin.checks.contract import Check, Failed, Site, routing_or_skip
 from shared.admin.checks.management import listed, resources
-from shared.admin.checks.outside import EVENTS_PATH
+from shared.admin.checks.outside import EVENTS_PATH, IVR_EVENTS_PATH
 from shared.core.profiles import Routing
 from shared.security.accounts import Account
 
@@ -56,34 +55,51 @@ async def event_grid(site: Site) -> str:
     routing = await routing_or_skip(site)
     subscriptions = await (_local(site) if site.is_local else _of_azure(site))
     accounts = await site.connections.accounts.all()
-    webhook = site.settings.callback_base_url + EVENTS_PATH
-    if faults := list(faults_of(subscriptions, routing, accounts, webhook)):
+    base_url = site.settings.callback_base_url
+    if faults := list(faults_of(subscriptions, routing, accounts, base_url)):
         raise Failed("; ".join(faults))
-    ours = sum(subscription.endpoint == webhook for subscription in subscriptions)
-    return f"{ours} subscriptions deliver every routed number, once each"
+    return f"{len(routing.own_numbers)} routed numbers are delivered here, once each"
 
 
 def faults_of(
-    subscriptions: Sequence[Subscription], routing: Routing, accounts: Sequence[Account], webhook: str
+    subscriptions: Sequence[Subscription], routing: Routing, accounts: Sequence[Account], base_url: str
 ) -> Iterator[str]:
-    """Yield what is wrong; numbers are counted, never named."""
-    ours = [subscription for subscription in subscriptions if subscription.endpoint == webhook]
+    """Yield what is wrong; numbers are counted, never named.
+
+    Args:
+        subscriptions: all of the ACS resource's topic.
+        routing: says who is to be delivered where: agents and the IVR have a webhook each.
+        accounts: whose headers may be sent.
+        base_url: of the Functions app.
+    """
+    webhooks = {base_url + EVENTS_PATH, base_url + IVR_EVENTS_PATH}
+    ours = [subscription for subscription in subscriptions if subscription.endpoint in webhooks]
     if not ours:
         yield "no subscription delivers to this gateway"
         return
     for subscription in ours:
         yield from (f"{subscription.name}: {fault}" for fault in _faults_of_one(subscription, accounts))
-    getting = Counter(
-        {called: sum(subscription.gets(called) for subscription in ours) for called in routing.own_numbers}
-    )
-    if missed := sum(count == 0 for count in getting.values()):
-        yield f"{missed} of {len(getting)} routed numbers are in no subscription's filter"
-    if doubled := sum(count > 1 for count in getting.values()):
+    targets = {
+        route.to: base_url + (EVENTS_PATH if route.flow is None else IVR_EVENTS_PATH)
+        for route in routing.routes
+        if route.to != "*"
+    }
+    counts = [
+        sum(subscription.gets(called) for subscription in subscriptions if subscription.endpoint == target)
+        for called, target in targets.items()
+    ]
+    if missed := counts.count(0):
+        yield f"{missed} of {len(counts)} routed numbers are in no subscription's filter"
+    if doubled := sum(count > 1 for count in counts):
         yield f"{doubled} routed numbers are delivered here by several subscriptions"
-    others = [subscription for subscription in subscriptions if subscription not in ours]
-    for other in others:
-        if shared := sum(other.gets(called) for called in routing.own_numbers):
-            yield f"{other.name} delivers {shared} routed numbers to another application, which answers too"
+    for subscription in subscriptions:
+        stray = [
+            called
+            for called, target in targets.items()
+            if subscription.endpoint != target and subscription.gets(called)
+        ]
+        if stray:
+            yield f"{subscription.name} delivers {len(stray)} routed numbers elsewhere, to be answered there too"
 
 
 def _faults_of_one(subscription: Subscription, accounts: Sequence[Account]) -> Iterator[str]:

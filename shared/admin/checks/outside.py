@@ -11,6 +11,7 @@ from shared.calls.incoming import MEDIA_PATH
 from shared.core.profiles import PromptKind, Routing
 
 EVENTS_PATH = "/mg-genagent-acs/v1/acs-events"
+IVR_EVENTS_PATH = "/mg-genagent-acs/v1/ivr-events"
 PROMPTS_PATH = "/mg-genagent-acs/v1/prompts"
 GOOD = ("ok", "kept from before")
 """How the states of dependencies begin that are no fault."""
@@ -53,12 +54,13 @@ async def release(site: Site) -> str:
 
 
 async def webhook(site: Site) -> str:
-    """Deliver nothing, without credentials: the webhook must be there, and take nothing from strangers."""
-    url = site.settings.callback_base_url + EVENTS_PATH
-    async with site.http.post(url, json=[], allow_redirects=False) as response:
-        if response.status != HTTPStatus.UNAUTHORIZED:
-            raise Failed(f"a delivery without credentials is answered {response.status}, not 401")
-    return "takes nothing without credentials"
+    """Deliver nothing, without credentials: both webhooks must be there, and take nothing from strangers."""
+    for path in (EVENTS_PATH, IVR_EVENTS_PATH):
+        url = site.settings.callback_base_url + path
+        async with site.http.post(url, json=[], allow_redirects=False) as response:
+            if response.status != HTTPStatus.UNAUTHORIZED:
+                raise Failed(f"{path}: a delivery without credentials is answered {response.status}, not 401")
+    return "both take nothing without credentials"
 
 
 async def media_upgrade(site: Site) -> str:
@@ -141,7 +143,7 @@ CHECKS = (
     Check("release", "both processes are of one deployment", release, "deploy the older one (azd deploy)"),
     Check(
         "webhook",
-        "Event Grid's webhook is there, and asks for credentials",
+        "Event Grid's webhooks, of agents and of the IVR, are there and ask for credentials",
         webhook,
         "check CALLBACK_BASE_URL: no authentication of the platform may stand before the app, and no cache",
     ),

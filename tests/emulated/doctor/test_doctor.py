@@ -14,13 +14,13 @@ from dataclasses import replace
 import pytest
 
 from emulator.realtime.settings import WELL_KNOWN_KEY
-from functions.acs_events import ROUTE
+from functions import acs_events, ivr
 from shared.adapters.connect import connect
 from shared.adapters.profile_store import POINTER
 from shared.admin.checks import services
 from shared.admin.checks.catalogue import CHECKS, NAMES, examine_all
 from shared.admin.checks.contract import Outcome
-from shared.admin.checks.outside import EVENTS_PATH
+from shared.admin.checks.outside import EVENTS_PATH, IVR_EVENTS_PATH
 from shared.config import functions_settings
 from tests.emulated.doctor.conftest import REPOSITORY, SECRET, finding
 from tests.support.gateway import running_emulator
@@ -250,8 +250,8 @@ async def test_without_acs_s_own_jwt_its_keys_do_not_matter(stack):
     assert (await finding(env, "acs-keys")).outcome is Outcome.SKIP
 
 
-async def test_the_webhook_s_path_is_the_gateway_s():
-    assert f"/{ROUTE}" == EVENTS_PATH
+async def test_the_webhooks_paths_are_the_gateway_s():
+    assert (f"/{acs_events.ROUTE}", f"/{ivr.ROUTE}") == (EVENTS_PATH, IVR_EVENTS_PATH)
 
 
 async def test_every_check_says_what_it_proves_and_what_to_do():

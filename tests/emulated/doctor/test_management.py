@@ -8,6 +8,7 @@ from aiohttp import web
 from shared.admin.checks.catalogue import CHECKS, open_site
 from shared.admin.checks.contract import Outcome, examine
 from shared.admin.checks.event_grid import MAX_ATTEMPTS, faults_of, from_management
+from shared.admin.checks.outside import EVENTS_PATH, IVR_EVENTS_PATH
 from shared.config import functions_settings
 from shared.core.profiles import AgentProfile, AudioFormat, EchoAgent, Route, Routing
 from shared.security.accounts import Account
@@ -16,7 +17,8 @@ from tests.support.gateway import local_settings, seed
 
 RESOURCE_ID = "22222222-2222-2222-2222-222222222222"
 ACS = {"hostName": "voice.europe.communication.azure.com", "immutableResourceId": RESOURCE_ID}
-WEBHOOK = "https://edge.example.net/mg-genagent-acs/v1/acs-events"
+BASE_URL = "https://edge.example.net"
+WEBHOOK = BASE_URL + EVENTS_PATH
 NUMBERS = ("4:+18005550199", "4:+18005550198")
 ROUTING = Routing(
     profiles={"echo": AgentProfile("echo", EchoAgent(), AudioFormat.PCM16K)},
@@ -65,8 +67,8 @@ def subscription(name="gateway", **changes):
     }
 
 
-def faults(*subscriptions):
-    return list(faults_of([from_management(one) for one in subscriptions], ROUTING, [ACCOUNT], WEBHOOK))
+def faults(*subscriptions, routing=ROUTING):
+    return list(faults_of([from_management(one) for one in subscriptions], routing, [ACCOUNT], BASE_URL))
 
 
 def test_subscriptions_as_the_templates_make_them_are_well():
@@ -110,7 +112,19 @@ def test_numbers_that_are_delivered_twice_are_counted_and_not_named():
 def test_another_application_that_gets_our_numbers_would_answer_them_too():
     other = subscription("ivr", called=None, endpoint="https://ivr.example.net/events")
     assert faults(subscription(), other) == [
-        "ivr delivers 2 routed numbers to another application, which answers too"
+        "ivr delivers 2 routed numbers elsewhere, to be answered there too"
+    ]
+
+
+def test_a_flow_s_number_belongs_to_the_ivr_s_webhook():
+    routes = (Route("demo", NUMBERS[0], "echo"), Route("demo", NUMBERS[1], flow="menu"))
+    routing = Routing(profiles=ROUTING.profiles, routes=routes)
+    agents = subscription(called=[NUMBERS[0]])
+    ivr = subscription("ivr", called=[NUMBERS[1]], endpoint=BASE_URL + IVR_EVENTS_PATH)
+    assert faults(agents, ivr, routing=routing) == []
+    assert faults(subscription(), routing=routing) == [
+        "1 of 2 routed numbers are in no subscription's filter",
+        "gateway delivers 1 routed numbers elsewhere, to be answered there too",
     ]
 
 
@@ -201,7 +215,7 @@ async def test_event_grid_s_subscriptions_are_those_of_the_resource_s_topic(exam
     found = await examined("event-grid", listed)
     assert (found.outcome, found.found) == (
         Outcome.PASS,
-        "1 subscriptions deliver every routed number, once each",
+        "2 routed numbers are delivered here, once each",
     )
 
 
