@@ -24,6 +24,8 @@ from shared.core.recognition import (
 
 _DONE = frozenset({"PlayCompleted", "CallTransferAccepted"})
 _FAILED = frozenset({"PlayFailed", "RecognizeFailed", "CallTransferFailed"})
+CALL_TERMINATED = 8528
+"""Sub-code of an action that ended with its call."""
 _OVER = frozenset({"CallDisconnected", "AnswerFailed"})
 
 
@@ -44,6 +46,9 @@ def event_of(call: IvrCall, callback: CallbackEvent) -> FlowEvent | None:
             return Heard(action_id, heard.digits, heard.speech, heard.choice)
         case name if name in _DONE:
             return Done(action_id)
+        case name if name in _FAILED and callback.result.sub_code == CALL_TERMINATED:
+            # It comes before CallDisconnected: to go on with the flow would be in vain, and told wrongly.
+            return CallerGone()
         case name if name in _FAILED:
             return Failed(action_id, failure_of(callback.result.code, callback.result.sub_code))
         case name if name in _OVER:

@@ -29,6 +29,7 @@ AGENT = f"8:acs:{RESOURCE}_00000014-0000-0000-0000-00000000000a"
 QUEUE = "+18005550197"
 IVR_EVENTS_PATH = "/mg-genagent-acs/v1/ivr-events"
 WITHIN_S = 15.0
+RING_S = 3.0
 
 FLOW = f"""\
 version: 1
@@ -148,7 +149,12 @@ async def running_ivr(start_edge: StartEdge, folder: Path, flow: str = FLOW) -> 
     edge = await start_edge(
         pods=0,
         gateway_file=gateway_file,
-        emulated={"phone_numbers": (NUMBER,), "identities": (IVR, AGENT), "resource_id": RESOURCE},
+        emulated={
+            "phone_numbers": (NUMBER,),
+            "identities": (IVR, AGENT),
+            "resource_id": RESOURCE,
+            "ring_seconds": RING_S,
+        },
         MEDIA_BASE_URL=f"ws://{LOOPBACK}:{port}",
         COGNITIVE_SERVICES_ENDPOINT="https://ai.example.com",
         MEDIA_HOST=LOOPBACK,
