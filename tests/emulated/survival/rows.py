@@ -11,6 +11,9 @@ from tests.support.survival import Survivors
 
 PROPERTY = "survival"
 """Under this name a test reports its row."""
+IS_BESIDE_OTHERS = "PYTEST_XDIST_WORKER" in os.environ
+SLACK = 2 if IS_BESIDE_OTHERS else 1
+"""Where other tests run at the same time waits are longer, and are not what the table promises."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def items_of(*groups: Rows):
     Under xdist all are one: its workers would each let everything happen for those that they get.
     """
     rows = [row for group in groups for row in group.all]
-    if "PYTEST_XDIST_WORKER" in os.environ:
+    if IS_BESIDE_OTHERS:
         return [pytest.param(rows, id="every row")]
     return [pytest.param([row], id=row.live.__name__) for row in rows]
 
@@ -122,7 +125,7 @@ def check(rows: Iterable[Row], results: Results, record_property: Callable[[str,
             record_property(
                 PROPERTY, [row.what, row.gets, lived.callers, lived.waited_s, row.at_most_s, lived.got]
             )
-            assert lived.waited_s <= row.at_most_s, row.what
+            assert lived.waited_s <= row.at_most_s * SLACK, row.what
         except Exception as error:  # noqa: BLE001 - all of them are told
             faults.append(error)
     if faults:
