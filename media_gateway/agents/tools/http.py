@@ -16,8 +16,8 @@ import msgspec
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
-from shared.adapters.checked_resolver import AddressRefused, CheckedResolver
 from media_gateway.secrets import Secrets
+from shared.adapters.checked_resolver import AddressRefused, CheckedResolver
 from shared.core.profiles import HttpTool
 from shared.core.tool_hosts import LOOPBACK_HOSTS, ToolHosts, is_allowed_header
 from shared.errors import GatewayError

@@ -12,8 +12,8 @@ from aiohttp import web
 
 from media_gateway.agents.tools import http
 from media_gateway.agents.tools.http import MAX_TOOL_ARGUMENT_BYTES, MAX_TOOL_RESPONSE_BYTES, HttpTools
-from shared.adapters.checked_resolver import AddressRefused, CheckedResolver
 from media_gateway.secrets import Secrets
+from shared.adapters.checked_resolver import AddressRefused, CheckedResolver
 from shared.core.profiles import HttpTool
 from shared.core.tool_hosts import ToolHosts, parse_host
 
