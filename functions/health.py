@@ -13,7 +13,7 @@ from functions.process import PROCESS
 from shared.calls.gateway import Gateway
 from shared.errors import GatewayError, NotConfigured
 from shared.refresh import Refresher
-from shared.release import RELEASE
+from shared.release import release
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,8 @@ async def readyz(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - 
         states = {"configuration": OK, **await _states(gateway)}
     ready = all(state == OK or state.startswith(KEPT) for state in states.values())
     status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
-    return json_response({"ready": ready, "release": RELEASE, "dependencies": states}, status)
+    document = {"ready": ready, "release": await asyncio.to_thread(release), "dependencies": states}
+    return json_response(document, status)
 
 
 async def _states(gateway: Gateway) -> dict[str, str]:

@@ -9,7 +9,10 @@ from media_gateway.heartbeat import Heartbeat
 from media_gateway.keys import KeyKeeper
 from media_gateway.pod import Pod
 from media_gateway.saturation import LoadWatch
-from shared.release import RELEASE
+from shared.release import release
+
+RELEASE = release()
+"""Read at the start: a report is made on the event loop."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Which release of the shared code a process runs, so that two that are not of one deployment can be told apart."""
 
 import hashlib
+from functools import cache
 from pathlib import Path
 
 SHARED = Path(__file__).parent
@@ -21,5 +22,7 @@ def digest_of(folder: Path) -> str:
     return digest.hexdigest()[:DIGEST_CHARS]
 
 
-RELEASE = digest_of(SHARED)
-"""Read once, at the start: what is on the disk later is not what runs."""
+@cache
+def release() -> str:
+    """Return what stands for the code that this process runs. The first time, files are read for some 20 ms."""
+    return digest_of(SHARED)
