@@ -4,7 +4,6 @@ import asyncio
 import gc
 import importlib.util
 import inspect
-import logging
 import os
 import stat
 from collections.abc import AsyncIterator, Iterator
@@ -35,15 +34,6 @@ def nothing_left_open(request: pytest.FixtureRequest) -> Iterator[None]:
         gc.collect()
         left = _open_sockets() - before
     assert not left, f"the test left {len(left)} socket(s) open: {_describe(left)}"
-
-
-@pytest.fixture(autouse=True)
-def log_handlers_as_before() -> Iterator[None]:
-    """Take what a test has put on the handlers of the whole process off again: pytest's own are among them."""
-    before = {handler: list(handler.filters) for handler in logging.getLogger().handlers}
-    yield
-    for handler, filters in before.items():
-        handler.filters[:] = filters
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from shared.adapters.answer_store import TableAnswerStore
 from shared.adapters.call_store import TableCallStore
 from shared.adapters.claim_store import TableClaimStore
 from shared.adapters.connect import Connections
+from shared.adapters.ivr_store import TableIvrStore
 from shared.adapters.pod_store import TablePodStore
 from shared.adapters.slot_store import TableSlotStore
 from shared.calls.gateway import Gateway, compose
@@ -233,6 +234,7 @@ async def open_world(*, acs_tokens: bool = False) -> Gateway:
         calls=TableCallStore(tables, slots),
         pods=TablePodStore(tables),
         answers=TableAnswerStore(tables),
+        ivr_calls=TableIvrStore(tables),
         slots=slots,
         vault=MemoryVault(),
         call_control=YesMan(),

@@ -161,7 +161,9 @@ class Conversation:
         """
         if delta.response_id in self._dead:
             return None
-        self.saying = item = self._said.item_of(delta)
+        item = self._said.item_of(delta)
+        # An id that comes again in another response is looked at each time: that response may be dead.
+        self.saying = item if item.response_id == delta.response_id else None
         self._counted_samples = item.samples
         return item
 

@@ -65,6 +65,9 @@ def test_every_function_is_indexed_with_its_route_and_methods(seen):
         "acs_events_handshake": ("mg-genagent-acs/v1/acs-events", ["OPTIONS"], "ANONYMOUS"),
         "call_events": ("mg-genagent-acs/v1/calls/{call_id:guid}/events", ["POST"], "ANONYMOUS"),
         "healthz": ("healthz", ["GET"], "ANONYMOUS"),
+        "ivr_call_events": ("mg-genagent-acs/v1/ivr/{call_id:guid}/events", ["POST"], "ANONYMOUS"),
+        "ivr_events": ("mg-genagent-acs/v1/ivr-events", ["POST"], "ANONYMOUS"),
+        "ivr_events_handshake": ("mg-genagent-acs/v1/ivr-events", ["OPTIONS"], "ANONYMOUS"),
         "prompts": ("mg-genagent-acs/v1/prompts/{name}.wav", ["GET", "HEAD"], "ANONYMOUS"),
         "readyz": ("readyz", ["GET"], "ANONYMOUS"),
     }

@@ -1,6 +1,7 @@
 """Upkeep on a storage emulator of its own, which each test finds empty; the time is what the test says."""
 
 import asyncio
+import logging
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -20,6 +21,13 @@ from tests.unit.settings.test_config import LOCAL
 NOW = 1_800_000_000.0
 PARTITIONS = 32
 LIMITS = CallLimits(ring_deadline_s=25.0, lost_after_s=60.0)
+
+
+@pytest.fixture(autouse=True)
+def records_as_they_were_made():
+    """Take off what a Functions app that this process has served put on pytest's own handlers."""
+    for handler in logging.getLogger().handlers:
+        handler.filters.clear()
 
 
 class Clock:
