@@ -14,7 +14,7 @@ start: setup    # the local stack until Ctrl-C, on `func start` where Core Tools
 	@$(PY) -m emulator up $(FUNC) $(ARGS)
 
 test: setup
-	@$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
+	@$(PY) -m pytest -n 3 --dist worksteal $(ARGS)
 
 fuzz: setup     # the parsers and edges of both webhooks on 100,000 odd requests, with figures; about ten minutes
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-12500} $(PY) -m pytest tests/fuzz -s --timeout 0 --hypothesis-show-statistics $(ARGS)

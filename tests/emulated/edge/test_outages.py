@@ -19,8 +19,8 @@ SETTINGS = {
 """The vault is read more often than at scale, so that it is missed."""
 EMULATED = {"time_scale": SCALE, "ring_seconds": 30 * SCALE, "connect_seconds": 0.05}
 
-ROWS = sorted(outages(SCALE).keys() - {"storage 2.5 s slow", "vault away"})
-"""The others take their time in the soak only: they tell nothing new here."""
+ROWS = ("storage away", "storage silent", "vault silent")
+"""The others take their time in the soak only: they tell little more."""
 
 
 def without_store(counts):
@@ -41,7 +41,7 @@ async def test_calls_that_arrive_while_a_dependency_is_away_or_slow(start_edge, 
     counts = counted.since()
     rejected = sum(call.end == "rejected" for call in heard)
     assert without_store(counts) == ({"account=demo outcome=rejected": rejected} if rejected else {})
-    assert rejected > 0 or name not in ("storage away", "storage silent", "storage 4 s slow")
+    assert rejected > 0 or name not in ("storage away", "storage silent")
     if outage.operations.startswith("web_pubsub"):
         # No pod holds these calls, so nobody is signalled: answering asks nothing of Web PubSub.
         assert counts["gateway.events", "outcome=answered status=200"] == len(heard)
