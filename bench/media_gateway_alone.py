@@ -12,7 +12,7 @@ import base64
 import contextlib
 import gc
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -51,7 +51,7 @@ from shared.core.profiles import (
     RealtimeAgent,
     Recording,
 )
-from shared.errors import NotFound
+from shared.errors import NotFound, SignalsUnavailable
 from shared.security.keyring import SecretVersion
 from shared.security.tokens import Audience, SigningKey, mint
 from shared.wav import SoundUnusable
@@ -95,6 +95,22 @@ class Pods:
     async def remove(self, _name: str) -> None:
         pass
 
+    async def beats(self) -> Mapping[str, float]:
+        return {}
+
+    async def held(self, _name: str) -> Sequence[str]:
+        return ()
+
+
+class Signals:
+    """No signals come, and none are sent."""
+
+    async def client_url(self, _pod: str) -> str:
+        raise SignalsUnavailable("there is no Web PubSub here")
+
+    async def send(self, pod: str, signal: object) -> None:
+        pass
+
 
 class Acs:
     async def hang_up(self, call_connection_id: str, *, for_everyone: bool) -> None:
@@ -124,6 +140,7 @@ class Outside:
     calls: Rows
     pods: Pods = field(default_factory=Pods)
     call_control: Acs = field(default_factory=Acs)
+    signals: Signals = field(default_factory=Signals)
     vault: Vault = field(default_factory=Vault)
     entra: Entra = field(default_factory=Entra)
     sounds: Sounds = field(default_factory=Sounds)
