@@ -1,15 +1,11 @@
 """The IVR's edge: its own Event Grid endpoint, and the callbacks of its calls."""
 
-import asyncio
-from http import HTTPStatus
-
 import azure.functions as func
 
 from functions.acs_events import consent, take_delivery
-from functions.http import problem, problems, read_body
+from functions.call_events import take_callback
+from functions.http import problems
 from functions.process import PROCESS
-from shared.acs.callbacks import MAX_CALLBACK_BYTES
-from shared.errors import TemporaryFault
 
 bp = func.Blueprint()
 
@@ -46,13 +42,4 @@ async def ivr_events(req: func.HttpRequest) -> func.HttpResponse:
 async def ivr_call_events(req: func.HttpRequest) -> func.HttpResponse:
     """Go on with a call as ACS tells of it. What proves the callback is the same as for an agent's call."""
     gateway = await PROCESS.gateway()
-    call_id = req.route_params["call_id"].lower()
-    try:
-        async with asyncio.timeout(BUDGET_S):
-            proven = await gateway.callbacks.authorize(
-                call_id, req.params.get("token"), req.headers.get("Authorization")
-            )
-            await gateway.ivr.receive(proven, read_body(req, MAX_CALLBACK_BYTES))
-    except TimeoutError:
-        return problem(TemporaryFault("not done in time"), HTTPStatus.SERVICE_UNAVAILABLE)
-    return func.HttpResponse(status_code=HTTPStatus.OK)
+    return await take_callback(gateway, gateway.ivr.receive, req, budget_s=BUDGET_S)
