@@ -20,18 +20,22 @@ from tests.support.gateway import behind_proxies, local_settings, running_emulat
 POD = """
 import asyncio, json, os, signal
 async def serve(reader, writer):
+    calls.append(1)
+    try:
+        await answer(reader, writer)
+    finally:
+        calls.pop()
+        writer.close()
+async def answer(reader, writer):
     head = await reader.readuntil(b"\\r\\n\\r\\n")
     if b"/readyz" in head:
         status = b"503 Not now" if stopping.is_set() else b"200 OK"
         body = json.dumps({"pod": os.environ["POD_NAME"] + f"-{os.getpid()}"}).encode()
         writer.write(b"HTTP/1.1 " + status + b"\\r\\nConnection: close\\r\\n\\r\\n" + body)
     else:
-        calls.append(1)
         writer.write(b"HTTP/1.1 101 Switching Protocols\\r\\n\\r\\n" + os.environ["POD_NAME"].encode() + b"\\n")
         while word := await reader.readline():
             writer.write(word)
-        calls.pop()
-    writer.close()
 async def main():
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -39,12 +43,17 @@ async def main():
     print("volume", os.environ["RECORDING_SPILL_DIR"], flush=True)
     await stopping.wait()
     print("asked to end", flush=True)
-    while calls:
+    quiet = 0
+    while quiet < 20:
+        quiet = 0 if calls else quiet + 1
         await asyncio.sleep(0.01)
 calls, stopping = [], asyncio.Event()
 asyncio.run(main())
 """
-"""A small pod: it takes sockets, and ends after SIGTERM when the last one has ended."""
+"""A small pod: it takes sockets, and ends after SIGTERM when the last one has ended.
+
+It waits a little then: a connection that was on its way to it when it heard of its end still comes.
+"""
 UPGRADE = b"GET / HTTP/1.1\r\nHost: gateway\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 
 
