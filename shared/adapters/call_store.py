@@ -7,17 +7,17 @@ between; otherwise the function runs again on what is there now.
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
-from azure.core import MatchConditions
-from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
-from azure.data.tables import UpdateMode
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.data.tables.aio import TableServiceClient
 
 from shared.adapters.slot_store import TableSlotStore
 from shared.adapters.tables import (
     INSERT_AGAIN,
+    Row,
+    change_row,
     delete_found,
     etag_of,
     get_json,
@@ -30,13 +30,11 @@ from shared.core.call_state import FINAL, CallState, Cause
 from shared.core.callbacks import AcsResult
 from shared.core.ids import first_call_id, partition_of
 from shared.core.profiles import AgentProfile
-from shared.errors import NotFound, StoreUnavailable
+from shared.errors import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
 IS_OPEN = " and ".join(f"state ne '{state}'" for state in sorted(FINAL))
-MAX_CONFLICTS = 16
-"""Writers of one row are the owner pod and a few callbacks; more conflicts than this is no contention."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +47,7 @@ class StoredEvent:
     data: Mapping[str, Any] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A call, and the ETag of its row when it was read or written."""
-
-    record: CallRecord
-    etag: str
+CallRow: TypeAlias = Row[CallRecord]
 
 
 class TableCallStore:
@@ -65,7 +58,7 @@ class TableCallStore:
         self._calls = service.get_table_client("calls")
         self._events = service.get_table_client("callevents")
 
-    async def create(self, record: CallRecord) -> Row | None:
+    async def create(self, record: CallRecord) -> CallRow | None:
         """Insert the row of a new call; None where it is there already (an earlier attempt wrote it)."""
         async with store_faults():
             try:
@@ -79,7 +72,7 @@ class TableCallStore:
         found = await self.read(call_id)
         return None if found is None else found.record
 
-    async def read(self, call_id: str) -> Row | None:
+    async def read(self, call_id: str) -> CallRow | None:
         """Return the call's row, to be changed soon, or None."""
         async with store_faults():
             try:
@@ -89,7 +82,7 @@ class TableCallStore:
             return Row(_to_record(entity), etag_of(entity))
 
     async def change(
-        self, call_id: str, mutate: Callable[[CallRecord], CallRecord], *, known: Row | None = None
+        self, call_id: str, mutate: Callable[[CallRecord], CallRecord], *, known: CallRow | None = None
     ) -> CallRecord:
         """Apply `mutate` to the call and return what was written; what `mutate` raises goes through.
 
@@ -99,27 +92,12 @@ class TableCallStore:
         Raises:
             NotFound: there is no such call.
         """
-        for _ in range(MAX_CONFLICTS):
-            found, known = known or await self.read(call_id), None
-            if found is None:
-                raise NotFound("no such call")
-            changed = mutate(found.record)
-            if changed is not found.record:
-                async with store_faults():
-                    try:
-                        await self._calls.update_entity(
-                            _to_entity(changed),
-                            mode=UpdateMode.REPLACE,
-                            etag=found.etag,
-                            match_condition=MatchConditions.IfNotModified,
-                        )
-                    except ResourceModifiedError:
-                        continue
-            # Though nothing was left to change: the write that ended the call may be ours, its reply lost.
-            if changed.state.is_final and changed.slot is not None:
-                await self._release(changed.slot, call_id)
-            return changed
-        raise StoreUnavailable("the call's row changes too often")
+        row = await change_row(self._calls, lambda: self.read(call_id), mutate, _to_entity, known=known)
+        changed = row.record
+        # Though nothing was left to change: the write that ended the call may be ours, its reply lost.
+        if changed.state.is_final and changed.slot is not None:
+            await self._release(changed.slot, call_id)
+        return changed
 
     async def append_event(self, call_id: str, event: StoredEvent) -> bool:
         """Append a callback event once; False where its id is there already."""

@@ -5,18 +5,17 @@ journey-<hash of correlation id>, <call id>   one for each call of a journey
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
-from azure.core import MatchConditions
-from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
-from azure.data.tables import UpdateMode
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.data.tables.aio import TableServiceClient
 
 from shared.adapters.tables import (
     INSERT_AGAIN,
+    Row,
+    change_row,
     delete_found,
     etag_of,
     get_json,
@@ -26,20 +25,13 @@ from shared.adapters.tables import (
 )
 from shared.core.ids import partition_of
 from shared.core.ivr_call import IvrCall
-from shared.errors import NotFound, StoreUnavailable
+from shared.errors import StoreUnavailable
 
-MAX_CONFLICTS = 16
-"""Writers of one row are a few callbacks; more conflicts than this is no contention."""
 MAX_JOURNEY_ROWS = 100
 """That are read of one journey: more than any has that is not refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class IvrRow:
-    """A call, and the ETag of its row when it was read or written."""
-
-    call: IvrCall
-    etag: str
+IvrRow: TypeAlias = Row[IvrCall]
 
 
 class TableIvrStore:
@@ -67,7 +59,7 @@ class TableIvrStore:
                 entity = await self._table.get_entity(partition_of(call_id), call_id)
             except ResourceNotFoundError:
                 return None
-            return IvrRow(_to_call(entity), etag_of(entity))
+            return Row(_to_call(entity), etag_of(entity))
 
     async def change(
         self, call_id: str, mutate: Callable[[IvrCall], IvrCall], *, known: IvrRow | None = None
@@ -80,25 +72,7 @@ class TableIvrStore:
         Raises:
             NotFound: there is no such call.
         """
-        for _ in range(MAX_CONFLICTS):
-            found, known = known or await self.read(call_id), None
-            if found is None:
-                raise NotFound("no such call")
-            changed = mutate(found.call)
-            if changed is found.call:
-                return found
-            async with store_faults():
-                try:
-                    written = await self._table.update_entity(
-                        _to_entity(changed),
-                        mode=UpdateMode.REPLACE,
-                        etag=found.etag,
-                        match_condition=MatchConditions.IfNotModified,
-                    )
-                except ResourceModifiedError:
-                    continue
-            return IvrRow(changed, written["etag"])
-        raise StoreUnavailable("the call's row changes too often")
+        return await change_row(self._table, lambda: self.read(call_id), mutate, _to_entity, known=known)
 
     async def journey(self, correlation_id: str) -> list[IvrCall]:
         """Return the calls of a journey, the oldest first."""
@@ -108,7 +82,7 @@ class TableIvrStore:
             )
             ids = sorted([entity["RowKey"] async for entity in query])
         rows = [await self.read(call_id) for call_id in ids[-MAX_JOURNEY_ROWS:]]
-        return [row.call for row in rows if row is not None]
+        return [row.record for row in rows if row is not None]
 
     async def overdue(self, now: float) -> list[str]:
         """Return the ids of the calls for whose actions nothing was heard in time (Unix seconds)."""

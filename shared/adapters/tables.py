@@ -1,22 +1,23 @@
 """Table storage: one client for all tables, its faults as ours, and text longer than a property may be."""
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from azure.core import MatchConditions
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceModifiedError
-from azure.data.tables import TableEntity
+from azure.data.tables import TableEntity, UpdateMode
 from azure.data.tables.aio import TableClient, TableServiceClient
 
 from shared.adapters.transport import transport_options
 from shared.config import StorageSettings
-from shared.errors import BodyTooLarge, StoreUnavailable
+from shared.errors import BodyTooLarge, NotFound, StoreUnavailable
 from shared.in_turns import in_turns
 
 T = TypeVar("T")
@@ -40,6 +41,17 @@ DELETED_AT_ONCE = 16
 
 MAX_JSON_BYTES = 480 * 1024
 """A row holds 1 MiB, of UTF-16 where it is text, which is at most twice as long as UTF-8."""
+
+MAX_CONFLICTS = 16
+"""Writers of a call's row are the pod that owns it and a few callbacks; more conflicts than this is no contention."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row(Generic[T]):
+    """What a row holds, and its ETag when it was read or written."""
+
+    record: T
+    etag: str
 
 
 def open_tables(settings: StorageSettings, credential: AsyncTokenCredential) -> TableServiceClient:
@@ -79,6 +91,48 @@ async def store_faults() -> AsyncIterator[None]:
         if not isinstance(error.__context__, AzureError):
             raise
         raise StoreUnavailable("table storage broke off its answer") from error
+
+
+async def change_row(
+    table: TableClient,
+    read: Callable[[], Awaitable[Row[T] | None]],
+    mutate: Callable[[T], T],
+    to_entity: Callable[[T], dict[str, Any]],
+    *,
+    known: Row[T] | None,
+) -> Row[T]:
+    """Apply `mutate` to a call, and write that if nobody wrote in between; else do so again.
+
+    Args:
+        table: where the row is.
+        read: returns the row; None where there is none.
+        mutate: writes nothing where it returns what it got; what it raises goes through.
+        to_entity: makes the entity to write.
+        known: the row as it was read or written a moment ago, which saves reading it.
+
+    Raises:
+        NotFound: there is no such call.
+        StoreUnavailable: also where somebody else always writes first.
+    """
+    for _ in range(MAX_CONFLICTS):
+        found, known = known or await read(), None
+        if found is None:
+            raise NotFound("no such call")
+        changed = mutate(found.record)
+        if changed is found.record:
+            return found
+        async with store_faults():
+            try:
+                written = await table.update_entity(
+                    to_entity(changed),
+                    mode=UpdateMode.REPLACE,
+                    etag=found.etag,
+                    match_condition=MatchConditions.IfNotModified,
+                )
+            except ResourceModifiedError:
+                continue
+        return Row(changed, written["etag"])
+    raise StoreUnavailable("the call's row changes too often")
 
 
 async def delete_found(table: TableClient, query: str, parameters: Mapping[str, Any]) -> AsyncIterator[int]:

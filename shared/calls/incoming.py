@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from shared.acs.event_grid import GridEvent, IncomingCall, read_incoming_call
 from shared.adapters.call_automation import Repeatability
-from shared.adapters.call_store import Row
+from shared.adapters.call_store import CallRow
 from shared.adapters.claim_store import TableClaimStore
 from shared.adapters.connect import Connections
 from shared.calls.admission import Admission
@@ -277,7 +277,9 @@ class CallAnswerer:
             raise TemporaryFault("the call's row vanished")
         return await self._answer(ringing, held, row, may_be_answered=created is None)
 
-    async def _answer(self, ringing: _Ringing, held: _Held, row: Row, *, may_be_answered: bool) -> Delivered:
+    async def _answer(
+        self, ringing: _Ringing, held: _Held, row: CallRow, *, may_be_answered: bool
+    ) -> Delivered:
         """Ask ACS to answer; `row` is the call's row as it was last seen."""
         claim, record = held.claim, row.record
         self._leave_to_the_store(ringing, claim)
@@ -309,7 +311,9 @@ class CallAnswerer:
                 await asyncio.sleep(ANSWER_PAUSE_S)
         return await self._mark_answered(ringing, held, row, connection_id)
 
-    async def _mark_answered(self, ringing: _Ringing, held: _Held, row: Row, connection_id: str) -> Delivered:
+    async def _mark_answered(
+        self, ringing: _Ringing, held: _Held, row: CallRow, connection_id: str
+    ) -> Delivered:
         """Write down that the call is up; whatever fails here, it is.
 
         Its callbacks and its socket bind the connection too, and another delivery finds that out. To ask for

@@ -95,7 +95,7 @@ class Ivr:
             row = await self._calls.read(call_id)
             if row is None:
                 continue
-            flow = await self._flows.flow(row.call.flow_version, row.call.flow)
+            flow = await self._flows.flow(row.record.flow_version, row.record.flow)
             await self._go_on(await self._let_fail(row, flow), flow, is_asker=True)
             done["overdue"] += 1
 
@@ -109,17 +109,17 @@ class Ivr:
             is_over = call.state.outcome is not None
             return after(call, flow, CallerGone() if is_over else Failed(call.state.action_id), now)
 
-        return await self._calls.change(row.call.call_id, failed, known=row)
+        return await self._calls.change(row.record.call_id, failed, known=row)
 
     async def _take(self, proven: TokenClaims, callback: CallbackEvent) -> None:
         row = await self._calls.read(proven.call_id)
         if row is None:
             raise NotFound("no such call")
-        if row.call.account_id != proven.account_id:
+        if row.record.account_id != proven.account_id:
             raise Forbidden("the token is for another account")
-        flow = await self._flows.flow(row.call.flow_version, row.call.flow)
+        flow = await self._flows.flow(row.record.flow_version, row.record.flow)
 
-        before = row.call
+        before = row.record
 
         def applied(call: IvrCall) -> IvrCall:
             nonlocal before
@@ -129,18 +129,18 @@ class Ivr:
             return bound if event is None else after(bound, flow, event, self._clock())
 
         row = await self._calls.change(proven.call_id, applied, known=row)
-        await self._go_on(row, flow, is_asker=row.call.state is not before.state)
-        if row.call.ended is not None and before.ended is None:
-            _log_end(row.call)
+        await self._go_on(row, flow, is_asker=row.record.state is not before.state)
+        if row.record.ended is not None and before.ended is None:
+            _log_end(row.record)
 
     async def _go_on(self, row: IvrRow, flow: Flow, *, is_asker: bool) -> None:
         """Ask for what the flow wants, until ACS has something to do; `is_asker`: whether we wrote the row for it."""
-        while (action := action_to_ask(row.call, flow)) is not None:
+        while (action := action_to_ask(row.record, flow)) is not None:
             if not is_asker:
                 found, row = row, await self._take_over(row, flow)
-                if row is found or action_to_ask(row.call, flow) != action:
+                if row is found or action_to_ask(row.record, flow) != action:
                     return
-            event = await self._ask(row.call, action, is_again=not is_asker)
+            event = await self._ask(row.record, action, is_again=not is_asker)
             if event is None:
                 await self._mark_asked(row, action.id)
                 return
@@ -149,21 +149,21 @@ class Ivr:
 
     async def _take_over(self, row: IvrRow, flow: Flow) -> IvrRow:
         return await self._calls.change(
-            row.call.call_id, lambda call: taking_over(call, flow, self._clock()), known=row
+            row.record.call_id, lambda call: taking_over(call, flow, self._clock()), known=row
         )
 
     async def _happened(self, row: IvrRow, flow: Flow, event: FlowEvent) -> IvrRow:
         return await self._calls.change(
-            row.call.call_id, lambda call: after(call, flow, event, self._clock()), known=row
+            row.record.call_id, lambda call: after(call, flow, event, self._clock()), known=row
         )
 
     async def _mark_asked(self, row: IvrRow, action_id: str) -> None:
         """Write down that ACS does it; where that fails it is asked again at worst, by the same id."""
         try:
-            await self._calls.change(row.call.call_id, lambda call: asked_for(call, action_id), known=row)
+            await self._calls.change(row.record.call_id, lambda call: asked_for(call, action_id), known=row)
         except StoreUnavailable:
             logger.warning(
-                "what a flow has asked for could not be marked", extra={"call_id": row.call.call_id}
+                "what a flow has asked for could not be marked", extra={"call_id": row.record.call_id}
             )
 
     async def _ask(self, call: IvrCall, action: Action, *, is_again: bool) -> FlowEvent | None:

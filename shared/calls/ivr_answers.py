@@ -165,13 +165,13 @@ class IvrAnswerer:
     async def _settle(self, ringing: _Ringing, claim: Claim, etag: str) -> Delivered:
         """Bring a claim that is ours to its outcome."""
         tried = await self._calls.read(claim.call_id) if claim.attempts > 1 else None
-        if tried is not None and tried.call.call_connection_id is not None:
+        if tried is not None and tried.record.call_connection_id is not None:
             return await self._finish(claim, etag, Outcome.ANSWERED)
         if self._clock() > ringing.deadline:
             return await self._finish(claim, etag, Outcome.MISSED)
         if is_blocked(ringing.account, ringing.call.caller.raw_id):
             return await self._reject(ringing, claim, etag, is_blocked=True)
-        record = tried.call if tried is not None else await self._new_call(ringing, claim)
+        record = tried.record if tried is not None else await self._new_call(ringing, claim)
         if record is None:
             return await self._reject(ringing, claim, etag, is_blocked=False)
         await self._calls.create(record)

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from shared.adapters.ivr_store import IvrRow
+from shared.adapters.tables import Row
 from shared.calls.ivr import Ivr
 from shared.core.flow_events import HttpAnswered
 from shared.core.flow_state import FlowOutcome
@@ -38,15 +38,15 @@ class MemoryIvrCalls:
 
     async def read(self, call_id):
         await asyncio.sleep(0)
-        return IvrRow(self.call, "") if call_id == self.call.call_id else None
+        return Row(self.call, "") if call_id == self.call.call_id else None
 
     async def change(self, call_id, mutate, *, known=None):
         await asyncio.sleep(0)
         changed = mutate(self.call)
-        if changed is self.call and known is not None and known.call is self.call:
+        if changed is self.call and known is not None and known.record is self.call:
             return known
         self.call = changed
-        return IvrRow(changed, "")
+        return Row(changed, "")
 
     async def overdue(self, now):
         return [self.call.call_id] if self.call.due is not None and self.call.due < now else []
