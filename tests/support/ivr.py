@@ -170,8 +170,9 @@ async def running_ivr(start_edge: StartEdge, folder: Path, flow: str = FLOW) -> 
         await until(lambda: pod.is_ready)
         yield whole
     finally:
-        await edge.emulator.stop()
+        # Before the emulator: for as long as ACS does not answer, a pod tries to hang up what calls it has.
         stop.set()
         await running
+        await edge.emulator.stop()
         for line in whole.lines:
             line.close()
