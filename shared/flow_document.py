@@ -18,9 +18,11 @@ from shared.core.flow_values import is_pattern, matches
 from shared.flow_paths import path_faults
 from shared.flow_prompts import PROMPTS, prompts_of, sounds_of, to_prompt
 from shared.flow_steps import by_language, choices_of, step_faults
-from shared.gateway_document import Fault, Place
+from shared.gateway_document import Fault, Place, Sound
 
 SCHEMA_FILE = Path(__file__).with_name("flow.schema.json")
+RATE_HZ = 16_000
+"""Of what ACS plays."""
 
 
 def faults_of(document: Any) -> Iterator[Fault]:
@@ -47,12 +49,12 @@ def to_flow(document: Mapping[str, Any]) -> Flow:
     return msgspec.convert({**members, "steps": steps}, Flow, strict=False)
 
 
-def sounds_in(document: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
-    """Yield (place, name) of every WAV file of a document of the right shape."""
+def sounds_in(document: Mapping[str, Any]) -> Iterator[Sound]:
+    """Yield every WAV file of a document of the right shape."""
     for name, step in document["steps"].items():
         for place, prompt in prompts_of(step):
             for within, sound in sounds_of(prompt):
-                yield ("steps", name, *place, *within), sound
+                yield Sound(("steps", name, *place, *within), sound, RATE_HZ)
 
 
 def _shape_faults(document: Any) -> Iterator[Fault]:

@@ -55,7 +55,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A WAV file that a profile plays."""
+    """A WAV file that a profile or a flow plays."""
 
     place: Place
     name: str

@@ -9,7 +9,7 @@ import sys
 from shared.admin import accounts, doctor, flow, identity, keys, numbers, profiles
 from shared.config import SettingsInvalid
 from shared.errors import GatewayError
-from shared.gateway_file import GatewayFileInvalid
+from shared.yaml_file import YamlFileInvalid
 
 SUBJECTS = (accounts, profiles, numbers, keys, flow, identity, doctor)
 """Each adds its commands to the parser; a command is a function of the arguments that returns the exit status."""
@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         return int(arguments.run(arguments))
-    except (SettingsInvalid, GatewayFileInvalid) as error:
+    except (SettingsInvalid, YamlFileInvalid) as error:
         for fault in error.faults:
             print(fault, file=sys.stderr)
         return 2

@@ -22,7 +22,8 @@ from shared.gateway_document import (
     shared_numbers,
     to_routing,
 )
-from shared.gateway_file import GatewayFile, GatewayFileInvalid
+from shared.gateway_file import GatewayFile
+from shared.yaml_file import YamlFileInvalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ async def publish_file(container: BlobContainer, file: GatewayFile) -> Published
     """Put a file in force, its sounds first; where it has no routes, those in force stay.
 
     Raises:
-        GatewayFileInvalid: a route that stays names a profile that the file does not have.
+        YamlFileInvalid: a route that stays names a profile that the file does not have.
         Conflict: somebody else published at the same time.
         StoreUnavailable: storage is away.
     """
@@ -66,7 +67,7 @@ async def publish_file(container: BlobContainer, file: GatewayFile) -> Published
     try:
         return await _publish(store, current, document)
     except DocumentInvalid as invalid:
-        raise GatewayFileInvalid([_kept_fault(document, fault) for fault in invalid.faults]) from None
+        raise YamlFileInvalid([_kept_fault(document, fault) for fault in invalid.faults]) from None
 
 
 async def read_current(store: BlobProfileStore) -> tuple[Current, dict[str, Any]]:

@@ -4,7 +4,6 @@ from pathlib import Path
 from textwrap import indent
 
 import msgspec
-import yaml
 
 from shared.core.flow import advance
 from shared.core.flow_actions import Play, Recognise
@@ -13,7 +12,7 @@ from shared.core.flow_pending import pending
 from shared.core.flow_state import FlowState
 from shared.flow_document import faults_of, to_flow
 from shared.flow_file import load_flow_file
-from shared.gateway_file import _Document
+from shared.yaml_file import YamlFile
 
 ROOT = Path(__file__).parents[3]
 SAMPLE = ROOT / "flows" / "sample.yaml"
@@ -36,8 +35,7 @@ steps:
 
 def document_of(steps, start="first"):
     """The document of one language with these steps, and `bye`, which hangs up."""
-    root = yaml.compose(FRAME.format(start=start, steps=indent(steps, "  ")), Loader=yaml.SafeLoader)
-    return _Document(Path("flow.yaml"), root).data
+    return YamlFile("flow.yaml", FRAME.format(start=start, steps=indent(steps, "  "))).data
 
 
 def flow_of(steps, start="first"):

@@ -5,8 +5,9 @@ import pytest
 from shared.admin.__main__ import main
 from shared.core.flow_model import Ask, Choice, Digits, Language, Part, PartKind
 from shared.flow_document import faults_of
-from shared.flow_file import FlowFileInvalid, load_flow_file
+from shared.flow_file import load_flow_file
 from shared.gateway_document import stored_name
+from shared.yaml_file import YamlFileInvalid
 from tests.support.records import wav_bytes
 from tests.unit.flows.ivr import SAMPLE, document_of, flow_of
 
@@ -44,7 +45,7 @@ def load(folder, text):
 
 
 def faults(folder, text):
-    with pytest.raises(FlowFileInvalid) as invalid:
+    with pytest.raises(YamlFileInvalid) as invalid:
         load(folder, text)
     return invalid.value.faults
 

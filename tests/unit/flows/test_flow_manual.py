@@ -37,7 +37,7 @@ def test_example_steps_are_good_in_a_flow_that_leads_to_all_of_them(block):
     document = document_of(first + block.text)
     assert [(fault.place_name, fault.text) for fault in faults_of(document)] == []
     assert to_flow(document)
-    assert {name for _, name in sounds_in(document)} <= {"closed.wav"}
+    assert {sound.name for sound in sounds_in(document)} <= {"closed.wav"}
 
 
 def test_every_kind_of_step_has_an_example():

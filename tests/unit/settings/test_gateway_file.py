@@ -6,7 +6,8 @@ import pytest
 
 from shared.core.profiles import AudioFormat, EchoAgent, ScriptStep
 from shared.gateway_document import to_routing
-from shared.gateway_file import GatewayFileInvalid, load_gateway_file
+from shared.gateway_file import load_gateway_file
+from shared.yaml_file import YamlFileInvalid
 from tests.support.records import wav_bytes
 
 GOOD = """\
@@ -47,7 +48,7 @@ def routing_of(folder, text):
 
 
 def faults(folder, text):
-    with pytest.raises(GatewayFileInvalid) as invalid:
+    with pytest.raises(YamlFileInvalid) as invalid:
         load(folder, text)
     return invalid.value.faults
 
@@ -128,7 +129,7 @@ def test_a_wav_file_that_is_cut_short_or_too_long_is_found_before_any_call(folde
         ("a: !env X", "gateway.yaml:1: could not determine a constructor for the tag '!env'"),
         ("a: !!int x", "gateway.yaml: invalid literal for int()"),
         ("? [a, b]\n: c", "gateway.yaml:1: file: "),
-        ("[" * 5000, "gateway.yaml: is nested too deeply"),
+        ("[" * 5000, "gateway.yaml: refers to itself, or is nested too deeply"),
         ("just text", 'gateway.yaml:1: file: "just text" is not of type "object"'),
     ],
 )
@@ -137,7 +138,7 @@ def test_a_file_that_is_no_gateway_file_is_refused(folder, text, fault):
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(GatewayFileInvalid, match=r"gateway.yaml: No such file"):
+    with pytest.raises(YamlFileInvalid, match=r"gateway.yaml: No such file"):
         load_gateway_file(tmp_path / "gateway.yaml")
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from shared.gateway_document import decode, encode, to_routing
-from shared.gateway_file import GatewayFileInvalid, load_gateway_file
+from shared.gateway_file import load_gateway_file
+from shared.yaml_file import YamlFileInvalid
 
 IDENTITY = "8:acs:11111111-1111-1111-1111-111111111111_ivr"
 FLOW = """\
@@ -70,10 +71,10 @@ def test_calls_come_back_by_the_identity_that_has_the_flow_s_route(tmp_path):
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(tmp_path, changed, fault):
-    with pytest.raises(GatewayFileInvalid, match=fault):
+    with pytest.raises(YamlFileInvalid, match=fault):
         load_gateway_file(written(tmp_path, GATEWAY.replace(*changed)))
 
 
 def test_a_fault_in_a_flow_names_its_own_file_and_line(tmp_path):
-    with pytest.raises(GatewayFileInvalid, match=r"welcome\.yaml:3: start"):
+    with pytest.raises(YamlFileInvalid, match=r"welcome\.yaml:3: start"):
         load_gateway_file(written(tmp_path, flow=FLOW.replace("start: bye", "start: nowhere")))
