@@ -20,7 +20,7 @@ var isListed = allowAnyRegion || contains(regions, location)
 // ACS has no private way to it, so it stays public; keys are off.
 resource account 'Microsoft.CognitiveServices/accounts@2025-12-01' = {
   name: name
-  location: isListed ? location : fail('aiLocation is not in bicep/ai-link-regions.json; allowAnyAiRegion=true goes there all the same')
+  location: isListed ? location : fail('AI_LOCATION is not in bicep/ai-link-regions.json; ALLOW_ANY_AI_REGION=true goes there all the same')
   tags: tags
   kind: 'CognitiveServices'
   sku: { name: 'S0' }

@@ -94,6 +94,14 @@ var logs = [
     above: 2
   }
   {
+    name: 'speech-away'
+    severity: 2
+    what: 'The IVR cannot speak or listen: the line says what is wrong with its link to Azure AI'
+    process: 'edge'
+    messages: ['a call cannot use the speech service']
+    above: 2
+  }
+  {
     name: 'saturation'
     severity: 2
     what: 'A pod is late and takes no more calls'

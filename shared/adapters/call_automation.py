@@ -25,6 +25,7 @@ from azure.core.exceptions import AzureError, HttpResponseError
 from shared.acs.identifiers import PHONE_PREFIX
 from shared.adapters.recognition import PlaySource, play_source, recognize_arguments
 from shared.core import profiles
+from shared.core.ai_link import advice_of
 from shared.core.recognition import TONES, Prompt, Recognition
 from shared.core.transfers import TransferContext
 from shared.errors import AcsRefused, AcsUnavailable, CallGone
@@ -375,6 +376,8 @@ def _as_ours(error: Exception, *, gone_codes: frozenset[str] = GONE_CODES) -> Ca
     if gone:
         return CallGone(f"ACS answered {error.status_code}/{code or 'none'}")
     text = f"ACS answered {error.status_code}/{code or 'none'}"
-    if error.status_code in REFUSED_STATUSES:
-        return AcsRefused(text, code=error.status_code, sub_code=int(code) if code.isdecimal() else 0)
+    status, sub_code = error.status_code or 0, int(code) if code.isdecimal() else 0
+    # A link to Azure AI that is broken is no fault of the call's: whoever asked goes on without texts.
+    if status in REFUSED_STATUSES or advice_of(status, sub_code) is not None:
+        return AcsRefused(text, code=status, sub_code=sub_code)
     return AcsUnavailable(text)

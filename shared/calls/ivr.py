@@ -16,6 +16,7 @@ from shared.adapters.call_automation import CallControl
 from shared.adapters.flow_http import FlowHttp
 from shared.adapters.ivr_store import IvrRow, TableIvrStore
 from shared.calls.ivr_flows import Flows
+from shared.core.ai_link import advice_of
 from shared.core.flow_actions import Action, CallHttp, HangUpCall, Play, Recognise, TransferCall
 from shared.core.flow_events import CallerGone, Failed, FlowEvent, failure_of
 from shared.core.flow_model import Flow
@@ -42,6 +43,8 @@ from shared.security.tokens import TokenClaims
 
 logger = logging.getLogger(__name__)
 
+NEEDS_AZURE_AI = frozenset({"PlayFailed", "RecognizeFailed"})
+"""Callbacks whose codes may blame the link to Azure AI; of other actions the same codes say other things."""
 SOUNDS_PATH = "/mg-genagent-acs/v1/prompts"
 
 
@@ -129,7 +132,10 @@ class Ivr:
             return bound if event is None else after(bound, flow, event, self._clock())
 
         row = await self._calls.change(proven.call_id, applied, known=row)
-        await self._go_on(row, flow, is_asker=row.record.state is not before.state)
+        is_news = row.record.state is not before.state
+        if is_news and callback.name in NEEDS_AZURE_AI:
+            _log_link_fault(before, callback.result.code, callback.result.sub_code)
+        await self._go_on(row, flow, is_asker=is_news)
         if row.record.ended is not None and before.ended is None:
             _log_end(row.record)
 
@@ -186,6 +192,8 @@ class Ivr:
             if isinstance(action, HangUpCall) or (is_again and isinstance(action, TransferCall)):
                 # Of a transfer it may be doing already, callbacks tell; so they do of the end.
                 return None
+            if isinstance(action, Play | Recognise):
+                _log_link_fault(call, refused.code, refused.sub_code)
             return Failed(action.id, failure_of(refused.code, refused.sub_code))
         except AcsUnavailable:
             if isinstance(action, TransferCall):
@@ -230,6 +238,23 @@ def _bound(call: IvrCall, call_connection_id: str) -> IvrCall:
     if call.call_connection_id is not None:
         raise Forbidden("the event is about another connection")
     return bound_to(call, call_connection_id)
+
+
+def _log_link_fault(call: IvrCall, code: int, sub_code: int) -> None:
+    """Say what is wrong with the link to Azure AI, where it is that; the call goes on with sounds and keys."""
+    advice = advice_of(code, sub_code)
+    if advice is not None:
+        logger.error(
+            "a call cannot use the speech service",
+            extra={
+                "call_id": call.call_id,
+                "step": call.state.step,
+                "code": code,
+                "sub_code": sub_code,
+                "wrong": advice.wrong,
+                "advice": advice.do,
+            },
+        )
 
 
 def _log_end(call: IvrCall) -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from shared.core.ai_link import advice_of
+
 
 class Failure(StrEnum):
     """Why an action failed, as far as a flow cares."""
@@ -24,18 +26,14 @@ class Failure(StrEnum):
 _FAILURES: Mapping[int, Failure] = {
     8510: Failure.NO_INPUT,
     **dict.fromkeys((8532, 8547, 8563), Failure.NO_MATCH),
-    # The link to Azure AI: wrong or refused by the service, its connection, identity, role; and a prompt of
-    # recognise that could not be said.
-    **dict.fromkeys((7606, 8511, 8564, 8565, 8567, 8568, 8570, 8572), Failure.SPEECH_AWAY),
+    # A prompt of recognise that could not be said, speech that could not be listened to, and the end of the service.
+    **dict.fromkeys((8511, 8570, 8572), Failure.SPEECH_AWAY),
 }
 
 
 def failure_of(code: int, sub_code: int) -> Failure:
-    """Return what codes of PlayFailed, RecognizeFailed or of a refused request mean.
-
-    8522 is two things: with 405 that no AI resource was given when the call was answered, else that the call is gone.
-    """
-    if (code, sub_code) == (405, 8522):
+    """Return what codes of PlayFailed, RecognizeFailed or of a refused request mean."""
+    if advice_of(code, sub_code) is not None:
         return Failure.SPEECH_AWAY
     return _FAILURES.get(sub_code, Failure.OTHER)
 

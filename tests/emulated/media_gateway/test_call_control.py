@@ -274,7 +274,10 @@ async def test_nothing_is_played_to_a_call_that_is_over(emulator, acs, call):
         await play_beep(acs, call)
 
 
-@pytest.mark.parametrize("fault", [Status(status=400, code="8585"), Status(status=405, code="8520")])
+@pytest.mark.parametrize(
+    "fault",
+    [Status(status=400, code="8585"), Status(status=405, code="8520"), Status(status=403, code="7606")],
+)
 async def test_playing_that_acs_refuses_is_told_from_a_call_that_is_over(emulator, acs, call, fault):
     emulator.faults.fail_next("play", fault)
 
@@ -284,7 +287,7 @@ async def test_playing_that_acs_refuses_is_told_from_a_call_that_is_over(emulato
 
 @pytest.mark.parametrize(
     "fault",
-    [Status(status=503), Status(status=403, code="7606"), Status(status=412, code="8583"), Reset()],
+    [Status(status=503), Status(status=403, code="7504"), Status(status=412, code="8583"), Reset()],
 )
 async def test_acs_that_does_not_play_may_have_been_away(emulator, acs, call, fault):
     emulator.faults.fail_next("play", fault, times=2)
