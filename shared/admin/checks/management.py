@@ -1,7 +1,7 @@
 """What only Azure's management API tells: read where whoever runs the doctor may read it."""
 
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from shared.admin.checks.contract import REFUSED_STATUSES, Failed, Site, Skipped
 from shared.errors import IdentityUnavailable
@@ -28,13 +28,14 @@ async def resources(site: Site, kind: str, api_version: str) -> list[dict[str, A
     )
 
 
-async def listed(site: Site, path: str, api_version: str) -> list[dict[str, Any]]:
-    """Return every item of a list of the management API. Raises `Skipped`."""
+async def listed(site: Site, path: str, api_version: str, *, where: str = "") -> list[dict[str, Any]]:
+    """Return every item of a list of the management API, `where` its filter says so. Raises `Skipped`."""
     try:
         token = await site.connections.entra.token(SCOPE)
     except IdentityUnavailable as error:
         raise Skipped(f"the management API is not reached: {error}") from None
-    url, found = f"{site.management_url}{path}?api-version={api_version}", list[dict[str, Any]]()
+    query = urlencode({"api-version": api_version, **({"$filter": where} if where else {})})
+    url, found = f"{site.management_url}{path}?{query}", list[dict[str, Any]]()
     for _ in range(MAX_PAGES):
         async with site.http.get(url, headers={"Authorization": f"Bearer {token}"}) as response:
             if response.status in REFUSED_STATUSES:

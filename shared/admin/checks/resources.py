@@ -1,17 +1,27 @@
 """The resources of Azure as the management API shows them: the ACS resource's id, and the link to Azure AI."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from shared.admin.checks.contract import Check, Failed, Site, Skipped
-from shared.admin.checks.management import resources
+from shared.admin.checks.contract import Check, Failed, Site, Skipped, routing_or_skip
+from shared.admin.checks.management import listed, resources
+from shared.core import ai_link as ai_link_faults
+from shared.core.ai_link import Advice
 
 ACS = "Microsoft.Communication/communicationServices"
 ACS_API_VERSION = "2025-09-01"
 AI = "Microsoft.CognitiveServices/accounts"
 AI_API_VERSION = "2025-12-01"
 AI_KINDS = frozenset({"CognitiveServices", "AIServices"})
+AI_ROLE = "a97b65f3-24c7-4388-baec-2e87135dc908"
+"""Cognitive Services User, in every tenant."""
+ROLES_API_VERSION = "2022-04-01"
+REGIONAL_HOSTS = ".api.cognitive.microsoft.com"
+ANY_REGION = "ALLOW_ANY_AI_REGION"
+"""What the templates take for the same: the list of regions may be older than the service."""
 REGIONS_FILE = Path(__file__).resolve().parents[3] / "bicep" / "ai-link-regions.json"
 
 
@@ -20,47 +30,80 @@ async def acs_resource(site: Site) -> str:
     settings = site.settings.common.acs_tokens
     if settings is None:
         raise Skipped("ACS's own JWT is not checked (ACS_JWT_VERIFIED_ON), so the id does not matter")
-    host = urlsplit(site.settings.common.acs_endpoint).hostname
-    for resource in await resources(site, ACS, ACS_API_VERSION):
-        properties = resource["properties"]
-        if str(properties.get("hostName", "")).lower() == host:
-            if str(properties.get("immutableResourceId", "")).lower() != settings.audience.lower():
-                raise Failed("ACS_RESOURCE_ID is not the immutable id of this resource")
-            return "ACS_RESOURCE_ID is the resource's immutable id"
-    raise Skipped("the ACS resource is in another resource group")
+    properties = (await _acs(site))["properties"]
+    if str(properties.get("immutableResourceId", "")).lower() != settings.audience.lower():
+        raise Failed("ACS_RESOURCE_ID is not the immutable id of this resource")
+    return "ACS_RESOURCE_ID is the resource's immutable id"
 
 
 async def ai_link(site: Site) -> str:
-    """Look at the account that ACS speaks texts by."""
+    """Look at the account that ACS speaks texts by, and at what lets ACS use it."""
     endpoint = site.settings.cognitive_services_endpoint
     if endpoint is None:
-        raise Skipped("COGNITIVE_SERVICES_ENDPOINT is not set: nothing is spoken by text")
+        if any(route.flow for route in (await routing_or_skip(site)).routes):
+            raise _failed(ai_link_faults.NO_ENDPOINT)
+        raise Skipped(
+            "COGNITIVE_SERVICES_ENDPOINT is not set, and no flow is routed: nothing is spoken by text"
+        )
     host = urlsplit(endpoint).hostname or ""
-    if host.endswith(".api.cognitive.microsoft.com"):
-        raise Failed(
-            "the endpoint is a region's, and takes no identity", "give the account a custom subdomain"
-        )
+    if host.endswith(REGIONAL_HOSTS):
+        raise _failed(ai_link_faults.NO_DOMAIN)
     async with site.http.get(endpoint, allow_redirects=False) as response:
-        answered = f"the endpoint answers {response.status}"
+        seen = [f"the endpoint answers {response.status}"]
     try:
-        accounts = await resources(site, AI, AI_API_VERSION)
+        account = await _account(site, host)
+        seen.append(_kind_and_region(site, account))
+        seen.append(await _role(site, account["id"]))
     except Skipped as reason:
-        return f"{answered}; kind and region are not looked at: {reason}"
-    for account in accounts:
+        seen.append(f"no more is looked at: {reason}")
+    return "; ".join(seen)
+
+
+async def _acs(site: Site) -> dict[str, Any]:
+    """Return the ACS resource as the management API shows it. Raises `Skipped`."""
+    host = urlsplit(site.settings.common.acs_endpoint).hostname
+    for resource in await resources(site, ACS, ACS_API_VERSION):
+        if str(resource["properties"].get("hostName", "")).lower() == host:
+            return resource
+    raise Skipped("the ACS resource is in another resource group")
+
+
+async def _account(site: Site, host: str) -> dict[str, Any]:
+    """Return the Azure AI account likewise. Raises `Skipped`."""
+    for account in await resources(site, AI, AI_API_VERSION):
         if urlsplit(str(account["properties"].get("endpoint", ""))).hostname == host:
-            return f"{answered}; {_kind_and_region(account['kind'], account['location'])}"
-    return f"{answered}; kind and region are not looked at: the account is in another resource group"
+            return account
+    raise Skipped("the Azure AI account is in another resource group")
 
 
-def _kind_and_region(kind: str, location: str) -> str:
+def _kind_and_region(site: Site, account: Mapping[str, Any]) -> str:
+    kind, region = account["kind"], account["location"].replace(" ", "").lower()
     if kind not in AI_KINDS:
-        raise Failed(
-            f"the account is of the kind {kind}", f"ACS links to {' and '.join(sorted(AI_KINDS))} alone"
-        )
-    region = location.replace(" ", "").lower()
-    if REGIONS_FILE.is_file() and region not in json.loads(REGIONS_FILE.read_bytes()):
-        raise Failed(f"{region} is not among the regions of the link")
+        raise _failed(ai_link_faults.WRONG_KIND, f"its kind is {kind}")
+    # The image has no templates, and so no list.
+    is_any_taken = site.env.get(ANY_REGION) == "true" or not REGIONS_FILE.is_file()
+    if not is_any_taken and region not in json.loads(REGIONS_FILE.read_bytes()):
+        raise _failed(ai_link_faults.WRONG_REGION, f"it is in {region}")
     return f"{kind} in {region}"
+
+
+async def _role(site: Site, account_id: str) -> str:
+    principal = ((await _acs(site)).get("identity") or {}).get("principalId")
+    if not principal:
+        raise _failed(ai_link_faults.IDENTITY_OFF)
+    given = await listed(
+        site,
+        f"{account_id}/providers/Microsoft.Authorization/roleAssignments",
+        ROLES_API_VERSION,
+        where=f"principalId eq '{principal}'",
+    )
+    if not any(each["properties"]["roleDefinitionId"].lower().endswith(AI_ROLE) for each in given):
+        raise _failed(ai_link_faults.NO_ROLE)
+    return "ACS's identity may use it"
+
+
+def _failed(advice: Advice, seen: str = "") -> Failed:
+    return Failed(f"{advice.wrong}: {seen}" if seen else advice.wrong, advice.do)
 
 
 CHECKS = (
@@ -72,7 +115,7 @@ CHECKS = (
     ),
     Check(
         "ai-link",
-        "ACS can be linked to the Azure AI account",
+        "ACS is linked to the Azure AI account",
         ai_link,
         "docs/deploy.md, The link to Azure AI",
     ),

@@ -1,15 +1,19 @@
 """What only Azure's management API tells, read from a stand-in of it: subscriptions, ids, and the link to Azure AI."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from aiohttp import web
 
+from shared.admin.checks import resources
 from shared.admin.checks.catalogue import CHECKS, open_site
 from shared.admin.checks.contract import Outcome, examine
 from shared.admin.checks.event_grid import MAX_ATTEMPTS, faults_of, from_management
 from shared.admin.checks.outside import EVENTS_PATH, IVR_EVENTS_PATH
+from shared.admin.checks.resources import AI_ROLE
 from shared.config import functions_settings
+from shared.core import ai_link
 from shared.core.profiles import AgentProfile, AudioFormat, EchoAgent, Route, Routing
 from shared.security.accounts import Account
 from tests.emulated.doctor.conftest import answering
@@ -139,7 +143,7 @@ async def examined(start_emulator, storage_connection_string):
     }
     settings = functions_settings(env)
 
-    async def make(name, listed, *, status=200, ai_endpoint=None, without=()):
+    async def make(name, listed, *, status=200, ai_endpoint=None, without=(), **more):
         asked = []
 
         async def answer(request):
@@ -163,7 +167,7 @@ async def examined(start_emulator, storage_connection_string):
             )
             in_azure = replace(
                 site,
-                env={key: value for key, value in env.items() if key not in without},
+                env={key: value for key, value in (env | more).items() if key not in without},
                 settings=elsewhere,
                 management_url=f"http://{address}",
             )
@@ -219,23 +223,76 @@ async def test_event_grid_s_subscriptions_are_those_of_the_resource_s_topic(exam
     )
 
 
+AI_ACCOUNTS = "Microsoft.CognitiveServices/accounts"
+AI_ID = f"/subscriptions/s/resourceGroups/rg-voice/providers/{AI_ACCOUNTS}/ai"
+ROLES_OF_ACS = f"{AI_ACCOUNTS}/ai/providers/Microsoft.Authorization/roleAssignments"
+
+
+def linked(*, kind="CognitiveServices", location="West Europe", principal="acs-s", role=AI_ROLE):
+    """What the management API shows of a link: the account, the ACS resource, and the role."""
+    role_id = f"/subscriptions/s/providers/Microsoft.Authorization/roleDefinitions/{role}"
+    endpoint = {"endpoint": "http://127.0.0.1/"}
+    return {
+        AI_ACCOUNTS: [{"id": AI_ID, "kind": kind, "location": location, "properties": endpoint}],
+        "Microsoft.Communication/communicationServices": [
+            {"properties": ACS, "identity": principal and {"principalId": principal}}
+        ],
+        ROLES_OF_ACS: [{"properties": {"roleDefinitionId": role_id}}],
+    }
+
+
+@pytest.mark.parametrize("account", [{}, {"kind": "AIServices", "location": "westeurope"}])
+async def test_a_link_is_an_account_that_acs_s_identity_may_use(examined, account):
+    found = await examined("ai-link", linked(**account))
+    assert found.outcome is Outcome.PASS
+    assert found.found.endswith("in westeurope; ACS's identity may use it")
+
+
 @pytest.mark.parametrize(
-    ("kind", "location", "outcome"),
+    ("broken", "advice"),
     [
-        ("CognitiveServices", "West Europe", Outcome.PASS),
-        ("AIServices", "westeurope", Outcome.PASS),
-        ("OpenAI", "westeurope", Outcome.FAIL),
-        ("CognitiveServices", "polandcentral", Outcome.FAIL),
+        ({"kind": "OpenAI"}, ai_link.WRONG_KIND),
+        ({"location": "polandcentral"}, ai_link.WRONG_REGION),
+        ({"principal": None}, ai_link.IDENTITY_OFF),
+        ({"role": "5e0bd9bd-7b93-4f28-af87-19fc36ad61bd"}, ai_link.NO_ROLE),
     ],
+    ids=["kind", "region", "identity", "role"],
 )
-async def test_the_link_needs_an_account_of_a_kind_and_region_that_acs_takes(
-    examined, kind, location, outcome
-):
-    accounts = [{"kind": kind, "location": location, "properties": {"endpoint": "http://127.0.0.1/"}}]
-    found = await examined("ai-link", {"Microsoft.CognitiveServices/accounts": accounts})
-    assert (found.outcome, bool(found.advice)) == (outcome, outcome is Outcome.FAIL)
+async def test_a_link_that_would_fail_a_call_is_a_fault_with_its_advice(examined, broken, advice):
+    found = await examined("ai-link", linked(**broken))
+    assert (found.outcome, found.advice) == (Outcome.FAIL, advice.do)
+    assert found.found.startswith(advice.wrong)
+
+
+async def test_a_region_that_is_newer_than_the_list_may_be_allowed(examined):
+    found = await examined("ai-link", linked(location="polandcentral"), ALLOW_ANY_AI_REGION="true")
+    assert found.outcome is Outcome.PASS
+
+
+async def test_a_link_to_what_is_elsewhere_is_looked_at_as_far_as_it_can_be(examined):
+    found = await examined("ai-link", {})
+    assert found.outcome is Outcome.PASS
+    assert "no more is looked at: the Azure AI account is in another resource group" in found.found
 
 
 async def test_a_region_s_endpoint_takes_no_identity(examined):
     found = await examined("ai-link", {}, ai_endpoint="https://westeurope.api.cognitive.microsoft.com")
-    assert (found.outcome, found.advice) == (Outcome.FAIL, "give the account a custom subdomain")
+    assert (found.outcome, found.advice) == (Outcome.FAIL, ai_link.NO_DOMAIN.do)
+
+
+@pytest.mark.parametrize(
+    ("routes", "outcome"),
+    [
+        ((Route("demo", NUMBERS[0], flow="menu"),), Outcome.FAIL),
+        (ROUTING.routes, Outcome.SKIP),
+    ],
+    ids=["flow", "agents"],
+)
+async def test_only_an_ivr_needs_the_link(monkeypatch, routes, outcome):
+    async def routing(_):
+        return Routing(profiles=ROUTING.profiles, routes=routes)
+
+    monkeypatch.setattr(resources, "routing_or_skip", routing)
+    site = SimpleNamespace(settings=SimpleNamespace(cognitive_services_endpoint=None))
+    check = next(check for check in resources.CHECKS if check.name == "ai-link")
+    assert (await examine(check, site)).outcome is outcome

@@ -7,6 +7,7 @@ from shared.acs.event_grid import INCOMING_CALL
 from shared.acs.identifiers import PHONE_PREFIX
 from shared.adapters import dead_letters, profile_store, recording_store
 from shared.adapters.tables import TABLES
+from shared.admin.checks import resources
 from shared.security.accounts import Account
 from shared.security.keyring import CALLBACK_KEY_SECRET, MEDIA_KEY_SECRET
 from tests.unit.deploy.deployment_files import (
@@ -156,6 +157,8 @@ def roles_are_built_in(files):
     )
     if {role for role, _ in found} != set(BUILT_IN_ROLES):
         yield "types.bicep: not the roles that are given"
+    if BUILT_IN_ROLES["Cognitive Services User"] != resources.AI_ROLE:
+        yield "resources.py: the doctor looks for another role than the templates give"
 
 
 def roles_are_on_one_resource(files):
@@ -215,6 +218,12 @@ def regions_are_one_list(files):
         yield "ai-link-regions.json: not region names, each once"
     if "loadJsonContent('../ai-link-regions.json')" not in files.text("bicep/modules/ai.bicep"):
         yield "ai.bicep: the list is not the file's"
+    if resources.REGIONS_FILE != REPOSITORY / "bicep/ai-link-regions.json":
+        yield "resources.py: the doctor has another list than the templates"
+    if f'"allowAnyAiRegion": {{ "value": "${{{resources.ANY_REGION}=false}}" }}' not in files.text(
+        "bicep/main.parameters.json"
+    ):
+        yield "main.parameters.json: doctor and templates go past the list by different settings"
     for path in files.templates():
         if len(set(regions) & set(strings(files.text(path)))) > 1:
             yield f"{path}: a second list of regions"

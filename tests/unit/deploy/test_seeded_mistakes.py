@@ -133,6 +133,10 @@ MISTAKES = {
         "bicep/modules/ai.bicep", "loadJsonContent('../ai-link-regions.json')", "['westeurope', 'eastus']",
         azure.regions_are_one_list,
     ),
+    "regions that the templates take and the doctor does not": (
+        "bicep/main.parameters.json", "${ALLOW_ANY_AI_REGION=false}", "${ANY_AI_REGION=false}",
+        azure.regions_are_one_list,
+    ),
     "an alert for a line that nobody writes": (
         "bicep/modules/alerts.bicep", "'a call falls back'", "'the agent is gone'",
         azure.alerts_look_for_what_is_logged,
