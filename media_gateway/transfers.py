@@ -15,7 +15,7 @@ from shared.adapters.call_store import StoredEvent
 from shared.core.call_state import CallEvent
 from shared.core.callbacks import AcsResult, TransferFailure, transfer_failure
 from shared.core.journeys import WayOn
-from shared.core.transfers import TransferInvalid, context_for
+from shared.core.transfers import TransferInvalid, what_fits
 from shared.errors import AcsRefused, AcsUnavailable, CallGone
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Transfers:
         One that is under way already is waited for.
 
         Args:
-            way: Its variables go along as far as the target's leg can carry them.
+            way: Its variables go along as far as the target's leg can carry them; the rest is counted.
             timeout_s: Until a transfer that nothing is heard of has failed.
         """
         async with self._under_way:
@@ -79,7 +79,6 @@ class Transfers:
                     result = await self._answer
                     failure = transfer_failure(result)
         except TransferInvalid as invalid:
-            # The name of a variable may be a caller's; the limit is ours.
             self._log_refused("limits", invalid.limit)
         except (AcsRefused, CallGone) as refused:
             self._log_refused("acs", str(refused))
@@ -92,7 +91,14 @@ class Transfers:
         return failure
 
     async def _ask(self, way: WayOn) -> None:
-        context = context_for(way.target, way.variables)
+        context, left_out = what_fits(way.target, way.variables)
+        if left_out:
+            # Their names may be a caller's.
+            self._pod.counters["variables_not_carried"] += len(left_out)
+            logger.warning(
+                "a transfer cannot carry all of its context",
+                extra={"call_id": self._row.record.call_id, "left_out": len(left_out)},
+            )
         try:
             await self._pod.acs.transfer(
                 self._row.record.call_connection_id or "",

@@ -9,7 +9,7 @@ from shared.core.flow_model import Ask, Choice, Digits, Flow, Http, Part, PartKi
 from shared.core.flow_state import FlowOutcome, FlowState
 from shared.core.flow_texts import filled, names_in, spoken
 from shared.core.profiles import MAX_SOUND_S
-from shared.core.transfers import TransferContext, TransferInvalid, context_for
+from shared.core.transfers import TransferContext, what_fits
 
 SPARE_S = 60
 """Beyond the time that an action itself may take: then its callback is lost. It is not for slow callers."""
@@ -106,15 +106,5 @@ def _saying_s(sources: Sequence[Source]) -> int:
 
 def _context(state: FlowState, transfer: Transfer) -> tuple[TransferContext, Sequence[str]]:
     """Return what goes along, and the names of what the leg cannot carry; a variable without a value does not go."""
-    fitting: dict[str, str] = {}
-    left_out = []
-    for name, template in transfer.context.items():
-        value = filled(template, state.variables)
-        try:
-            context_for(transfer.to, {name: value})
-        except TransferInvalid:
-            left_out.append(name)
-        else:
-            if value:
-                fitting[name] = value
-    return context_for(transfer.to, fitting), left_out
+    values = {name: filled(template, state.variables) for name, template in transfer.context.items()}
+    return what_fits(transfer.to, {name: value for name, value in values.items() if value})

@@ -26,7 +26,7 @@ class WayOn:
 
 def ways_from_a_lost_agent(record: CallRecord) -> Iterator[WayOn]:
     """Yield where a call may go that has no agent any more, the best first: back, then on as the profile says."""
-    variables = {**record.variables, **record.output}
+    variables = _variables_of(record)
     if record.return_to is not None:
         yield WayOn(record.return_to, returned(variables, ReturnOutcome.FAILED))
     fallback = record.profile.fallback
@@ -36,7 +36,7 @@ def ways_from_a_lost_agent(record: CallRecord) -> Iterator[WayOn]:
 
 def way_asked_for(record: CallRecord, target: str) -> WayOn | None:
     """Return the transfer that an agent has asked for; None: it asks for a way back, and there is none."""
-    variables = {**record.variables, **record.output}
+    variables = _variables_of(record)
     if target != RETURN_TO:
         return WayOn(target, variables, record.profile.transfer_caller_id)
     if record.return_to is None:
@@ -48,7 +48,12 @@ def way_after_the_agent(record: CallRecord) -> WayOn | None:
     """Return where a call goes whose agent has ended it; None: nowhere."""
     if record.return_to is None:
         return None
-    return WayOn(record.return_to, returned({**record.variables, **record.output}, ReturnOutcome.SYSTEM))
+    return WayOn(record.return_to, returned(_variables_of(record), ReturnOutcome.SYSTEM))
+
+
+def _variables_of(record: CallRecord) -> dict[str, str]:
+    """Return what leaves with a call: first what the agent learned, for where there is too much the first go."""
+    return {**record.output, **record.variables, **record.output}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ direct routing, for the characters of SIP headers.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -24,12 +24,35 @@ SIP_PREFIX = "X-MS-Custom-"
 
 USER_TO_USER_NAMES = frozenset({"user-to-user", "usertouser"})
 """In lower case. An incoming call spells it `userToUser`, and wants it sent as `User-To-User`."""
-_SIP_NAME = re.compile(r"[A-Za-z0-9.!%*_+~-]+")
-_SIP_VALUE = re.compile(r"[A-Za-z0-9=;.!%*_+~-]*")
-_VOIP_NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]+")
-_VOIP_VALUE = re.compile(r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]*")
-"""Everything but control characters (values may have lines and tabs) and halves of characters, which no JSON carries:
-what came in with a call can go on with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """Of one kind of headers."""
+
+    names: re.Pattern[str]
+    values: re.Pattern[str]
+    value_chars: int
+    headers: int
+    what: str
+
+
+_VOIP = _Limits(
+    names=re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]+"),
+    # Everything but control characters (values may have lines and tabs) and halves of characters, which no JSON
+    # carries: what came in with a call can go on with it.
+    values=re.compile(r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]*"),
+    value_chars=MAX_VOIP_VALUE_CHARS,
+    headers=MAX_VOIP_HEADERS,
+    what="VoIP headers",
+)
+_SIP = _Limits(
+    names=re.compile(r"[A-Za-z0-9.!%*_+~-]+"),
+    values=re.compile(r"[A-Za-z0-9=;.!%*_+~-]*"),
+    value_chars=MAX_SIP_VALUE_CHARS,
+    headers=MAX_SIP_HEADERS,
+    what="custom SIP headers",
+)
 
 
 class TransferInvalid(Exception):
@@ -92,48 +115,66 @@ def context_for(target: str, variables: Mapping[str, str]) -> TransferContext:
     Raises:
         TransferInvalid: no such target, or a variable that goes along is past a limit.
     """
-    kind = target_kind(target)
-    if kind is TargetKind.ACS_USER:
-        return TransferContext(voip=_voip_headers(variables))
-    if kind is TargetKind.PHONE:
-        return TransferContext(sip=_sip_headers(variables))
-    return TransferContext()
+    context, faults = _carried(target_kind(target), variables)
+    if faults:
+        raise faults[0]
+    return context
 
 
-def _voip_headers(variables: Mapping[str, str]) -> Mapping[str, str]:
-    for number, (name, value) in enumerate(variables.items(), start=1):
-        if number > MAX_VOIP_HEADERS:
-            raise TransferInvalid(name, f"more than {MAX_VOIP_HEADERS} VoIP headers")
-        _check(name, value, name_form=_VOIP_NAME, value_form=_VOIP_VALUE, value_chars=MAX_VOIP_VALUE_CHARS)
-    return dict(variables)
+def what_fits(target: str, variables: Mapping[str, str]) -> tuple[TransferContext, Sequence[str]]:
+    """Return what goes along all the same where some is past a limit, and the names of what is left out for that.
+
+    The caller who waits counts more than what goes along. Where there is too much, the first go.
+
+    Raises:
+        TransferInvalid: no such target.
+    """
+    context, faults = _carried(target_kind(target), variables)
+    return context, [fault.key for fault in faults]
 
 
-def _sip_headers(variables: Mapping[str, str]) -> Mapping[str, str]:
+def _carried(
+    kind: TargetKind, variables: Mapping[str, str]
+) -> tuple[TransferContext, Sequence[TransferInvalid]]:
+    limits = _SIP if kind is TargetKind.PHONE else _VOIP
     headers: dict[str, str] = {}
-    custom = 0
+    faults: list[TransferInvalid] = []
+    counted = 0
     for name, value in variables.items():
-        lowered = name.lower()
-        if lowered in USER_TO_USER_NAMES:
-            header = USER_TO_USER
-        elif lowered.startswith(SIP_PREFIX.lower()):
-            header, custom = SIP_PREFIX + name[len(SIP_PREFIX) :], custom + 1
-        else:
+        header = _header(kind, name)
+        if header is None:
             continue
-        if custom > MAX_SIP_HEADERS:
-            raise TransferInvalid(name, f"more than {MAX_SIP_HEADERS} custom SIP headers")
-        _check(header, value, name_form=_SIP_NAME, value_form=_SIP_VALUE, value_chars=MAX_SIP_VALUE_CHARS)
-        headers[header] = value
-    return headers
+        is_counted = limits is not _SIP or header != USER_TO_USER
+        try:
+            _check(header, value, limits, is_full=is_counted and counted == limits.headers)
+        except TransferInvalid as fault:
+            faults.append(fault)
+        else:
+            headers[header] = value
+            counted += is_counted
+    return TransferContext(sip=headers) if limits is _SIP else TransferContext(voip=headers), faults
 
 
-def _check(
-    name: str, value: str, *, name_form: re.Pattern[str], value_form: re.Pattern[str], value_chars: int
-) -> None:
+def _header(kind: TargetKind, name: str) -> str | None:
+    """Return the header that a variable goes as; None: it does not go."""
+    if kind is TargetKind.ACS_USER:
+        return name
+    if kind is TargetKind.TEAMS:
+        return None
+    lowered = name.lower()
+    if lowered in USER_TO_USER_NAMES:
+        return USER_TO_USER
+    return SIP_PREFIX + name[len(SIP_PREFIX) :] if lowered.startswith(SIP_PREFIX.lower()) else None
+
+
+def _check(name: str, value: str, limits: _Limits, *, is_full: bool) -> None:
     if len(name) > MAX_NAME_CHARS:
         raise TransferInvalid(name[:MAX_NAME_CHARS], f"name longer than {MAX_NAME_CHARS} characters")
-    if not name_form.fullmatch(name):
+    if not limits.names.fullmatch(name):
         raise TransferInvalid(name, "name empty, or with a character that a header's may not have")
-    if len(value) > value_chars:
-        raise TransferInvalid(name, f"value longer than {value_chars} characters")
-    if not value_form.fullmatch(value):
+    if len(value) > limits.value_chars:
+        raise TransferInvalid(name, f"value longer than {limits.value_chars} characters")
+    if not limits.values.fullmatch(value):
         raise TransferInvalid(name, "value with a character that a header's may not have")
+    if is_full:
+        raise TransferInvalid(name, f"more than {limits.headers} {limits.what}")

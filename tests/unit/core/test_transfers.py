@@ -1,7 +1,5 @@
 """What goes along with a transfer is checked before ACS is asked; what is at fault is named, and never shown."""
 
-import contextlib
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +11,7 @@ from shared.core.transfers import (
     TransferInvalid,
     context_for,
     target_kind,
+    what_fits,
 )
 from shared.core.variables import within_limits
 
@@ -112,12 +111,24 @@ def test_so_many_headers_and_no_more():
         context_for(PHONE, five | {"X-MS-Custom-last": ""})
 
 
+def test_what_is_past_a_limit_can_be_left_out():
+    long = {"long": "v" * 1025, "odd": SECRET, "fine": "abc"}
+    assert what_fits(USER, long) == (TransferContext(voip={"fine": "abc"}), ["long", "odd"])
+    six = {f"X-MS-Custom-{number}": "" for number in range(6)} | {"User-To-User": "abc", "order": "1"}
+    context, left_out = what_fits(PHONE, six)
+    assert [*context.sip] == [name for name in six if name not in ("X-MS-Custom-5", "order")]
+    assert left_out == ["X-MS-Custom-5"]
+    assert what_fits(TEAMS, long) == (TransferContext(), [])
+    with pytest.raises(TransferInvalid):
+        what_fits("nobody", {})
+
+
 @given(st.dictionaries(st.text(max_size=70), st.text(max_size=300)), st.sampled_from([PHONE, USER, TEAMS]))
-def test_whatever_a_call_carries_goes_along_or_is_invalid(variables, target):
+def test_whatever_fits_is_within_the_limits(variables, target):
     kept = within_limits(variables)
-    with contextlib.suppress(TransferInvalid):
-        context = context_for(target, kept)
-        assert len(context.voip) + len(context.sip) <= len(kept)
+    context, left_out = what_fits(target, kept)
+    assert len(context.voip) + len(context.sip) + len(left_out) <= len(kept)
+    assert context_for(target, {**context.voip, **context.sip}) == context
 
 
 def test_what_goes_along_is_not_shown():

@@ -124,14 +124,18 @@ async def test_acs_that_is_away_may_have_taken_it(call, monkeypatch):
     assert call.pod.counters["transfers_in_doubt"] == 1
 
 
-@pytest.mark.parametrize(
-    ("target", "variables"),
-    [("nobody", {}), (PHONE, {"X-MS-Custom-secret": "x" * (MAX_SIP_VALUE_CHARS + 1)})],
-)
-async def test_what_acs_would_refuse_is_not_asked(call, target, variables, caplog):
-    async with call.transfer(target, variables=variables) as transfer:
+async def test_target_that_acs_would_refuse_is_not_asked_for(call):
+    async with call.transfer("nobody") as transfer:
         assert await transfer is TransferFailure.FAILED
     assert not call.acs.transfers
+
+
+async def test_what_the_leg_cannot_carry_is_left_out_and_counted(call, caplog):
+    variables = {"X-MS-Custom-secret": "x" * (MAX_SIP_VALUE_CHARS + 1), "X-MS-Custom-order": "1"}
+    async with call.transfer(PHONE, variables=variables):
+        asked = await call.until_asked()
+    assert asked["context"].sip == {"X-MS-Custom-order": "1"}
+    assert call.pod.counters["variables_not_carried"] == 1
     assert "secret" not in str([record.__dict__ for record in caplog.records])
 
 
