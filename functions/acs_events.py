@@ -23,8 +23,8 @@ from shared.acs.event_grid import (
     read_validation_code,
 )
 from shared.acs.shapes import MalformedMessage
+from shared.calls.delivering import Delivered
 from shared.calls.gateway import Gateway
-from shared.calls.incoming import Delivered
 from shared.errors import BadRequest, GatewayError, TemporaryFault, TooManyAttempts, Unauthorized, meaning
 from shared.security.accounts import Account
 

@@ -4,7 +4,6 @@ A call's row is changed only by reading it, applying a pure function, and writin
 between; otherwise the function runs again on what is there now.
 """
 
-import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
@@ -31,8 +30,6 @@ from shared.core.callbacks import AcsResult
 from shared.core.ids import first_call_id, partition_of
 from shared.core.profiles import AgentProfile
 from shared.errors import StoreUnavailable
-
-logger = logging.getLogger(__name__)
 
 IS_OPEN = " and ".join(f"state ne '{state}'" for state in sorted(FINAL))
 
@@ -96,7 +93,7 @@ class TableCallStore:
         changed = row.record
         # Though nothing was left to change: the write that ended the call may be ours, its reply lost.
         if changed.state.is_final and changed.slot is not None:
-            await self._release(changed.slot, call_id)
+            await self._slots.give_back(changed.slot, call_id)
         return changed
 
     async def append_event(self, call_id: str, event: StoredEvent) -> bool:
@@ -144,13 +141,6 @@ class TableCallStore:
     def expire_events(self, before: float) -> AsyncIterator[int]:
         """Delete the callback events of calls that were made before `before`, likewise."""
         return delete_found(self._events, "PartitionKey lt @first", {"first": first_call_id(before)})
-
-    async def _release(self, slot: str, call_id: str) -> None:
-        try:
-            await self._slots.release(slot, call_id)
-        except StoreUnavailable:
-            # It comes free by itself, at the latest when the call could have lasted no longer.
-            logger.info("a call's place could not be given back", extra={"call_id": call_id})
 
 
 def _to_entity(record: CallRecord) -> dict[str, Any]:

@@ -55,6 +55,7 @@ class Connections:
     answers: TableAnswerStore
     slots: TableSlotStore
     vault: VaultSecrets
+    credential: AsyncTokenCredential
     entra: EntraTokens
     call_control: CallControl
     acs_tokens: AcsTokenVerifier | None
@@ -135,6 +136,7 @@ async def connect(settings: CommonSettings) -> AsyncIterator[Connections]:
             answers=TableAnswerStore(tables),
             slots=slots,
             vault=vault,
+            credential=credential,
             entra=EntraTokens(credential),
             call_control=CallControl(calls),
             acs_tokens=acs_tokens,
@@ -145,7 +147,7 @@ async def connect(settings: CommonSettings) -> AsyncIterator[Connections]:
             signals=signals,
             tables=tables,
             config_blobs=config_blobs,
-            ivr_calls=TableIvrStore(tables),
+            ivr_calls=TableIvrStore(tables, slots),
         )
 
 

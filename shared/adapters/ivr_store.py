@@ -12,6 +12,7 @@ import msgspec
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.data.tables.aio import TableServiceClient
 
+from shared.adapters.slot_store import TableSlotStore
 from shared.adapters.tables import (
     INSERT_AGAIN,
     Row,
@@ -37,20 +38,24 @@ IvrRow: TypeAlias = Row[IvrCall]
 class TableIvrStore:
     """The table `ivrcalls`. All methods raise `StoreUnavailable`."""
 
-    def __init__(self, service: TableServiceClient) -> None:
+    def __init__(self, service: TableServiceClient, slots: TableSlotStore) -> None:
+        self._slots = slots
         self._table = service.get_table_client("ivrcalls")
 
-    async def create(self, call: IvrCall) -> None:
-        """Insert the rows of a new call, unless an earlier attempt has."""
+    async def create(self, call: IvrCall) -> bool:
+        """Insert the rows of a new call; False where they are there already (an earlier attempt wrote them)."""
         entities = [_to_entity(call)]
         if call.correlation_id:
             entities.insert(0, {"PartitionKey": _journey(call.correlation_id), "RowKey": call.call_id})
+        is_new = False
         for entity in entities:
             async with store_faults():
                 try:
                     await self._table.create_entity(entity, **INSERT_AGAIN)
+                    is_new = True
                 except ResourceExistsError:
-                    continue
+                    is_new = False
+        return is_new
 
     async def read(self, call_id: str) -> IvrRow | None:
         """Return the call's row, or None."""
@@ -66,13 +71,16 @@ class TableIvrStore:
     ) -> IvrRow:
         """Apply `mutate` to the call and return what was written; what `mutate` raises goes through.
 
-        `mutate` may run several times, and writes nothing where it returns the call it got. `known` is the row as it
-        was read or written a moment ago.
+        `mutate` may run several times, and writes nothing where it returns the call it got. A call that ends gives its
+        place back. `known` is the row as it was read or written a moment ago.
 
         Raises:
             NotFound: there is no such call.
         """
-        return await change_row(self._table, lambda: self.read(call_id), mutate, _to_entity, known=known)
+        row = await change_row(self._table, lambda: self.read(call_id), mutate, _to_entity, known=known)
+        if row.record.ended is not None and row.record.slot is not None:
+            await self._slots.give_back(row.record.slot, call_id)
+        return row
 
     async def journey(self, correlation_id: str) -> list[IvrCall]:
         """Return the calls of a journey, the oldest first."""

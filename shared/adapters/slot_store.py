@@ -7,6 +7,7 @@ for a minute, limit what begins in any minute.
 """
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,6 +24,8 @@ from azure.data.tables.aio import TableServiceClient
 from shared.adapters.tables import INSERT_AGAIN, etag_of, store_faults
 from shared.errors import StoreUnavailable
 
+logger = logging.getLogger(__name__)
+
 MAX_SIZE = 1000
 """Places of a pool: they are read in one page for every call."""
 MAX_CONFLICTS = 16
@@ -31,7 +34,7 @@ LOOKED_INTO = 4
 
 
 class TableSlotStore:
-    """The table `slots`. All methods raise `StoreUnavailable`."""
+    """The table `slots`. All methods but `give_back` raise `StoreUnavailable`."""
 
     def __init__(self, service: TableServiceClient) -> None:
         self._table = service.get_table_client("slots")
@@ -45,11 +48,13 @@ class TableSlotStore:
         holder: str,
         now: float,
         until: float,
+        journey: str = "",
         is_over: Callable[[str], Awaitable[bool]] | None = None,
     ) -> str | None:
         """Take a place and return its name, or None where all are taken; a holder gets the place it has.
 
-        A pool that was made smaller gives no place beyond its size; who holds one keeps it.
+        A pool that was made smaller gives no place beyond its size; who holds one keeps it. Where all are taken, a
+        call gets the place of another one of its journey, which is about to end: it was transferred.
 
         Args:
             pool: its name.
@@ -57,6 +62,7 @@ class TableSlotStore:
             holder: the call's id.
             now: Unix seconds.
             until: Unix seconds after which the place is free again.
+            journey: the correlation id of the call; empty: it has none.
             is_over: says of a holder whether it has ended; asked about the oldest ones of a full pool.
         """
         shared = self._pools.setdefault(pool, _Pool())
@@ -64,10 +70,13 @@ class TableSlotStore:
             look = await self._look(shared, pool, size, now, is_over)
             if (held := look.held.get(holder)) is not None:
                 return _slot(pool, held)
-            if not look.free:
+            if look.free:
+                name = look.free.pop()
+            elif journey in look.of_journeys:
+                name = look.of_journeys[journey]
+            else:
                 return None
-            name = look.free.pop()
-            if await self._write(pool, name, holder, until, look.rows.get(name)):
+            if await self._write(pool, name, holder, until, journey, look.rows.get(name)):
                 return _slot(pool, name)
         raise StoreUnavailable("the places of a pool change too often")
 
@@ -76,7 +85,7 @@ class TableSlotStore:
         pool, _, name = slot.partition("/")
         row = await self._read(pool, name)
         if row is not None and row["holder"] == holder:
-            await self._write(pool, name, holder, until, row)
+            await self._write(pool, name, holder, until, row.get("journey", ""), row)
 
     async def release(self, slot: str, holder: str) -> None:
         """Give a place back, unless somebody else has it by now."""
@@ -96,6 +105,16 @@ class TableSlotStore:
                 except ResourceNotFoundError:
                     pass
                 return
+
+    async def give_back(self, slot: str, holder: str) -> None:
+        """Release the place of a call that is over. Raises nothing, for the place comes free by itself.
+
+        That is at the latest when the call could have lasted no longer.
+        """
+        try:
+            await self.release(slot, holder)
+        except StoreUnavailable:
+            logger.info("a call's place could not be given back", extra={"call_id": holder})
 
     async def _look(
         self,
@@ -122,7 +141,9 @@ class TableSlotStore:
                     room = max(0, size - len(live) + len(names))
                 # In any order, so that processes at once seldom choose the same.
                 free = random.sample(names, min(room, len(names)))
-                shared.look = _Look(begun_at, rows, {row["holder"]: name for name, row in live.items()}, free)
+                held = {row["holder"]: name for name, row in live.items()}
+                of_journeys = {row["journey"]: name for name, row in live.items() if "journey" in row}
+                shared.look = _Look(begun_at, rows, held, of_journeys, free)
             return shared.look
 
     async def _read(self, pool: str, name: str) -> Mapping[str, Any] | None:
@@ -133,10 +154,18 @@ class TableSlotStore:
                 return None
 
     async def _write(
-        self, pool: str, name: str, holder: str, until: float, before: Mapping[str, Any] | None
+        self,
+        pool: str,
+        name: str,
+        holder: str,
+        until: float,
+        journey: str,
+        before: Mapping[str, Any] | None,
     ) -> bool:
         """Write a place if nobody wrote it since it was read; False for the loser."""
         entity = {"PartitionKey": pool, "RowKey": name, "holder": holder, "until": until}
+        if journey:
+            entity["journey"] = journey
         async with store_faults():
             try:
                 if before is None:
@@ -161,6 +190,8 @@ class _Look:
     rows: Mapping[str, Mapping[str, Any]]
     held: Mapping[str, str]
     """The names of the places that are taken, by holder."""
+    of_journeys: Mapping[str, str]
+    """And by journey."""
     free: list[str]
     """Places that may be taken: each goes to one of those who share the look, and so no two try the same."""
 

@@ -9,6 +9,7 @@ from shared.adapters.connect import Connections, connect
 from shared.adapters.flow_http import FlowHttp
 from shared.calls.admission import Admission
 from shared.calls.callbacks import CallbackReceiver
+from shared.calls.delivering import Deliveries
 from shared.calls.incoming import CallAnswerer
 from shared.calls.ivr import SOUNDS_PATH, Ivr
 from shared.calls.ivr_answers import IvrAnswerer
@@ -88,6 +89,8 @@ def compose(
         sounds_url=f"{settings.callback_base_url}{SOUNDS_PATH}",
         clock=clock,
     )
+    deliveries = Deliveries(settings, connections, metrics, clock=clock)
+    admission = Admission(pods, connections.slots, connections.calls, connections.ivr_calls, clock=clock)
     checks_acs = acs_tokens is not None and acs_tokens.on_callbacks
     return Gateway(
         settings=settings,
@@ -98,11 +101,11 @@ def compose(
             settings,
             connections,
             profiles,
+            deliveries,
             media_keys=media_keys,
             callback_keys=callback_keys,
-            admission=Admission(pods, connections.slots, connections.calls, clock=clock),
+            admission=admission,
             pods=pods,
-            metrics=metrics,
             clock=clock,
         ),
         callbacks=CallbackReceiver(
@@ -124,12 +127,11 @@ def compose(
         ),
         ivr_answerer=IvrAnswerer(
             settings,
-            connections.claims,
-            connections.ivr_calls,
-            connections.call_control,
+            connections,
             flows,
+            deliveries,
             callback_keys=callback_keys,
-            metrics=metrics,
+            admission=admission,
             clock=clock,
         ),
         ivr=ivr,

@@ -4,59 +4,46 @@ The claim is the gateway's own, by the same key and in another name: whatever su
 answer. A call that has come round in a circle is rejected.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from shared.acs.event_grid import GridEvent, IncomingCall, read_incoming_call
-from shared.adapters.call_automation import CallControl, Repeatability
-from shared.adapters.claim_store import TableClaimStore
-from shared.adapters.ivr_store import TableIvrStore
-from shared.calls.admission import is_blocked
-from shared.calls.incoming import WAIT_STEP_S, Delivered
+from msgspec.structs import replace
+
+from shared.acs.event_grid import GridEvent, read_incoming_call
+from shared.adapters.call_automation import Repeatability
+from shared.adapters.connect import Connections
+from shared.calls.admission import Admission
+from shared.calls.claiming import Held
+from shared.calls.delivering import Delivered, Deliveries, Ringing, answered, mark
 from shared.calls.ivr_flows import Flows
+from shared.calls.overflow import Overflow
 from shared.config import FunctionsSettings
-from shared.core.claims import (
-    Claim,
-    Found,
-    Outcome,
-    finished,
-    given_up,
-    judge,
-    repeatability_id,
-    taken_over,
-)
-from shared.core.ids import claim_key, new_call_id, new_token_id, new_traceparent
-from shared.core.ivr_call import IvrCall, bound_to
+from shared.core.call_state import CallEvent
+from shared.core.claims import Claim, Outcome
+from shared.core.ids import new_token_id, new_traceparent
+from shared.core.ivr_call import IvrCall, bound_to, not_answered
 from shared.core.journeys import Arrival, Pass, arrival
 from shared.core.variables import OUTCOME
-from shared.errors import AcsUnavailable, CallGone, GatewayError, TemporaryFault
-from shared.metrics import Metrics
 from shared.security.accounts import Account
 from shared.security.keyring import Keyring
-from shared.security.tokens import Audience, mint
+from shared.security.tokens import LIFETIME_S, Audience, mint
 
 logger = logging.getLogger(__name__)
 
 IVR_PATH = "/mg-genagent-acs/v1/ivr"
-MARK_BUDGET_S = 1.5
-"""For what is written down once a call is answered."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Ringing:
-    """Everything known about the call that rings."""
+class _Ringing(Ringing):
+    """A call that rings for a flow."""
 
-    account: Account
-    call: IncomingCall
     version: int
+    """Of the gateway document that the flow is in."""
     flow: str
     identity: str
-    deadline: float
-    """Unix seconds after which nobody can answer it any more."""
 
 
 class IvrAnswerer:
@@ -65,26 +52,29 @@ class IvrAnswerer:
     def __init__(
         self,
         settings: FunctionsSettings,
-        claims: TableClaimStore,
-        calls: TableIvrStore,
-        acs: CallControl,
+        connections: Connections,
         flows: Flows,
+        deliveries: Deliveries,
         *,
         callback_keys: Keyring,
-        metrics: Metrics,
+        admission: Admission,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
-        self._claims = claims
-        self._calls = calls
-        self._acs = acs
+        self._calls = connections.ivr_calls
+        self._acs = connections.call_control
+        self._overflow = Overflow(connections.call_control, connections.claims)
         self._flows = flows
+        self._deliveries = deliveries
+        self._claiming = deliveries.claiming
         self._callback_keys = callback_keys
-        self._metrics = metrics
+        self._admission = admission
         self._clock = clock
 
-    async def incoming(self, account: Account, event: GridEvent, *, deadline: float) -> Delivered:  # noqa: ARG002 - as the gateway's
+    async def incoming(self, account: Account, event: GridEvent, *, deadline: float) -> Delivered:
         """Answer the call of an IncomingCall event by its flow, unless another delivery did.
+
+        While the store is away this goes as with an agent's call (`CallAnswerer.incoming`).
 
         Raises:
             MalformedMessage: the event does not hold what answering needs.
@@ -100,82 +90,43 @@ class IvrAnswerer:
                 extra={"account": account.account_id, "is_of_an_agent": is_agents},
             )
             return Delivered.UNROUTED
+        # A cold process reads the vault while it claims the call, not after.
+        self._callback_keys.refresher.begin()
         identity = routing.identity_of(account.account_id, flow)
-        ring_deadline = event.at + self._settings.ring_deadline_s
-        ringing = _Ringing(account, call, version, flow, identity, ring_deadline)
-        held = await self._claim(self._new_claim(ringing, event))
-        if isinstance(held, Delivered):
-            return held
-        claim, etag = held
-        try:
-            delivered = await self._settle(ringing, claim, etag)
-        except TemporaryFault:
-            await self._give_up(claim, etag)
-            raise
-        logger.info(
-            "a call was delivered to the IVR",
-            extra={"call_id": claim.call_id, "account": account.account_id, "outcome": delivered.value},
-        )
-        return delivered
+        limits = self._deliveries.limits(event, deadline=deadline)
+        ringing = _Ringing(account, call, event, routing, limits, version, flow, identity)
+        # Another name than the claims of agents' calls have, which leave alone what is not their own.
+        claim = self._claiming.new(call, event, account_id=f"ivr/{account.account_id}")
+        return await self._deliveries.deliver(ringing, claim, settle=self._settle)
 
-    def _new_claim(self, ringing: _Ringing, event: GridEvent) -> Claim:
-        key = claim_key(ringing.call.context)
-        return Claim(
-            key=key,
-            event_id=event.event_id,
-            # Another name than the gateway's claims have, which leaves alone what is not its own.
-            account_id=f"ivr/{ringing.account.account_id}",
-            call_id=new_call_id(),
-            media_jti="",
-            repeatability_id=repeatability_id(key),
-            made_at=event.at,
-            holder=new_token_id(),
-            lease_until=self._clock() + self._settings.claim_lease_s,
-        )
-
-    async def _claim(self, mine: Claim) -> tuple[Claim, str] | Delivered:
-        """Win the claim, or wait until whoever holds it is done or its lease runs out."""
-        etag = await self._claims.insert(mine)
-        if etag is not None:
-            return mine, etag
-        while True:
-            found = await self._claims.read(mine.key)
-            if found is None:
-                raise TemporaryFault("the claim on the call vanished")
-            claim, etag = found
-            if claim.account_id != mine.account_id:
-                self._metrics.accounts_overlapping.add(1, {"account": mine.account_id})
-                logger.error(
-                    "a call of the IVR was delivered elsewhere too: the subscriptions' filters overlap"
-                )
-                return Delivered.OVERLAPPING
-            if claim.holder == mine.holder:
-                return claim, etag
-            match judge(claim, self._clock()):
-                case Found.FINISHED:
-                    return Delivered.DUPLICATE
-                case Found.TAKE_OVER:
-                    next_claim = taken_over(claim, mine.holder, self._clock(), self._settings.claim_lease_s)
-                    written = await self._claims.replace(next_claim, etag)
-                    if written is not None:
-                        return next_claim, written
-                case Found.WAIT:
-                    await asyncio.sleep(WAIT_STEP_S)
-
-    async def _settle(self, ringing: _Ringing, claim: Claim, etag: str) -> Delivered:
+    async def _settle(self, ringing: _Ringing, held: Held) -> Delivered:
         """Bring a claim that is ours to its outcome."""
+        claim = held.claim
         tried = await self._calls.read(claim.call_id) if claim.attempts > 1 else None
         if tried is not None and tried.record.call_connection_id is not None:
-            return await self._finish(claim, etag, Outcome.ANSWERED)
-        if self._clock() > ringing.deadline:
-            return await self._finish(claim, etag, Outcome.MISSED)
-        if is_blocked(ringing.account, ringing.call.caller.raw_id):
-            return await self._reject(ringing, claim, etag, is_blocked=True)
-        record = tried.record if tried is not None else await self._new_call(ringing, claim)
+            return await self._mark_answered(held, tried.record, tried.record.call_connection_id)
+        if self._clock() > ringing.limits.ring_deadline:
+            return await self._close(held, Outcome.MISSED, CallEvent.RING_EXPIRED)
+        if tried is not None:
+            return await self._answer(ringing, held, tried.record, may_be_answered=True)
+        record = await self._new_call(ringing, claim)
         if record is None:
-            return await self._reject(ringing, claim, etag, is_blocked=False)
-        await self._calls.create(record)
-        return await self._answer(ringing, claim, etag, record, may_be_answered=tried is not None)
+            outcome, done = await self._overflow.reject(ringing.call, claim=claim)
+            return await self._close(held, outcome, done)
+        admitted = await self._admission.admit_to_flow(ringing.account, ringing.call, call_id=claim.call_id)
+        if isinstance(admitted, CallEvent):
+            outcome, done = await self._overflow.turn_away(
+                ringing.account,
+                ringing.call,
+                claim=claim,
+                own_numbers=ringing.routing.own_numbers,
+                blocked=admitted is CallEvent.CALLER_BLOCKED,
+            )
+            return await self._close(held, outcome, admitted, done)
+        record = replace(record, slot=admitted.slot)
+        created = await self._calls.create(record)
+        # There already: as with an agent's call, its writer may be about to answer.
+        return await self._answer(ringing, held, record, may_be_answered=not created)
 
     async def _new_call(self, ringing: _Ringing, claim: Claim) -> IvrCall | None:
         """Return the call's first row; None where it has come round in a circle."""
@@ -211,61 +162,43 @@ class IvrAnswerer:
         )
 
     async def _answer(
-        self, ringing: _Ringing, claim: Claim, etag: str, record: IvrCall, *, may_be_answered: bool
+        self, ringing: _Ringing, held: Held, record: IvrCall, *, may_be_answered: bool
     ) -> Delivered:
-        try:
-            connection_id = await self._acs.answer_without_media(
+        claim = held.claim
+        self._deliveries.leave_to_the_store(ringing, claim)
+        callback_url = await self._callback_url(record)
+
+        async def ask() -> str:
+            return await self._acs.answer_without_media(
                 incoming_call_context=ringing.call.context,
-                callback_url=await self._callback_url(record),
+                callback_url=callback_url,
                 call_id=record.call_id,
                 repeatability=Repeatability(claim.repeatability_id, claim.made_at),
                 cognitive_services_endpoint=self._settings.cognitive_services_endpoint,
             )
-        except CallGone as gone:
-            if may_be_answered:
-                # Whether the earlier try answered shows in a callback, if not yet then soon.
-                raise AcsUnavailable(f"an earlier try may have answered, and now {gone}") from gone
-            return await self._finish(claim, etag, Outcome.MISSED)
-        try:
-            async with asyncio.timeout(MARK_BUDGET_S):
-                await self._calls.change(
-                    record.call_id,
-                    lambda call: call if call.call_connection_id else bound_to(call, connection_id),
-                )
-                return await self._finish(claim, etag, Outcome.ANSWERED)
-        except (GatewayError, TimeoutError) as error:
-            # It is answered all the same; callbacks bind it too.
-            logger.warning(
-                "an answered call could not be marked",
-                extra={"call_id": record.call_id, "fault": type(error).__name__},
-            )
+
+        connection_id = await answered(ask, may_be_answered=may_be_answered)
+        if connection_id is None:
+            await self._calls.change(record.call_id, lambda call: not_answered(call, self._clock()))
+            return await self._close(held, Outcome.MISSED, CallEvent.CALLER_GONE)
+        return await self._mark_answered(held, record, connection_id)
+
+    async def _mark_answered(self, held: Held, record: IvrCall, connection_id: str) -> Delivered:
+        call_id = record.call_id
+        await mark(
+            call_id,
+            self._calls.change(
+                call_id, lambda call: call if call.call_connection_id else bound_to(call, connection_id)
+            ),
+            self._claiming.finish(held, Outcome.ANSWERED),
+            self._admission.hold(record.slot, call_id, lasts_s=LIFETIME_S[Audience.CALLBACK]),
+        )
         return Delivered.ANSWERED
 
-    async def _reject(self, ringing: _Ringing, claim: Claim, etag: str, *, is_blocked: bool) -> Delivered:
-        try:
-            await self._acs.reject(
-                incoming_call_context=ringing.call.context,
-                blocked=is_blocked,
-                repeatability=Repeatability(claim.repeatability_id, claim.made_at),
-            )
-        except CallGone:
-            return await self._finish(claim, etag, Outcome.MISSED)
-        return await self._finish(claim, etag, Outcome.REJECTED)
-
-    async def _finish(self, claim: Claim, etag: str, outcome: Outcome) -> Delivered:
-        if await self._claims.replace(finished(claim, outcome), etag) is None:
-            return Delivered.DUPLICATE
-        self._metrics.calls.add(1, {"account": claim.account_id, "outcome": outcome.value})
-        return Delivered(outcome.value)
-
-    async def _give_up(self, claim: Claim, etag: str) -> None:
-        """Let the next delivery take the claim at once; should this fail too, the lease runs out by itself."""
-        try:
-            await self._claims.replace(given_up(claim), etag)
-        except GatewayError as error:
-            logger.info(
-                "a claim could not be given up", extra={"call_id": claim.call_id, "fault": str(error)}
-            )
+    async def _close(self, held: Held, outcome: Outcome, *events: CallEvent) -> Delivered:
+        """Record in the claim what became of a call that nobody answered."""
+        finished = await self._claiming.finish(held, outcome, *events)
+        return Delivered.DUPLICATE if finished is None else Delivered(outcome.value)
 
     async def _callback_url(self, call: IvrCall) -> str:
         token = mint(

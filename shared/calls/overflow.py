@@ -57,6 +57,15 @@ class Overflow:
         try:
             if target is not None and await self._redirected(call, claim, target):
                 return Outcome.REDIRECTED, CallEvent.REDIRECT_SENT
+        except CallGone:
+            return Outcome.MISSED, CallEvent.CALLER_GONE
+        return await self.reject(call, claim=claim, blocked=blocked)
+
+    async def reject(
+        self, call: IncomingCall, *, claim: Claim, blocked: bool = False
+    ) -> tuple[Outcome, CallEvent]:
+        """Reject a call, whatever the account's overflow; otherwise as `turn_away`."""
+        try:
             await self._acs.reject(
                 incoming_call_context=call.context,
                 blocked=blocked,

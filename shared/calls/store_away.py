@@ -127,11 +127,11 @@ class StoreAway:
             if settled is not known.settled:
                 known.settled = settled
                 self._metrics.calls_without_store.add(
-                    1, {"account": account.account_id, "outcome": settled.value}
+                    1, {"account": claim.account_id, "outcome": settled.value}
                 )
         logger.warning(
             "the store is away: a call was not answered",
-            extra={"call_id": claim.call_id, "account": account.account_id, "outcome": settled.value},
+            extra={"call_id": claim.call_id, "account": claim.account_id, "outcome": settled.value},
         )
         return settled
 

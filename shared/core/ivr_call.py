@@ -53,6 +53,8 @@ class IvrCall(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why it was sent back to us; empty: it was not."""
     context: Mapping[str, str] = {}
     """What it brought along."""
+    slot: str | None = None
+    """The place among the account's calls that this one takes, where their number is limited."""
     call_connection_id: str | None = None
     state: FlowState = FlowState()
     asked: str = ""
@@ -86,6 +88,11 @@ class IvrCall(Struct, frozen=True, kw_only=True, omit_defaults=True):
 def bound_to(call: IvrCall, call_connection_id: str) -> IvrCall:
     """Return the call bound to ACS's connection."""
     return replace(call, call_connection_id=call_connection_id)
+
+
+def not_answered(call: IvrCall, now: float) -> IvrCall:
+    """Return the call whose caller gave up before the answer; itself where it is known to be up."""
+    return call if call.call_connection_id is not None else replace(call, ended=now)
 
 
 def action_to_ask(call: IvrCall, flow: Flow) -> Action | None:

@@ -234,7 +234,7 @@ async def open_world(*, acs_tokens: bool = False) -> Gateway:
         calls=TableCallStore(tables, slots),
         pods=TablePodStore(tables),
         answers=TableAnswerStore(tables),
-        ivr_calls=TableIvrStore(tables),
+        ivr_calls=TableIvrStore(tables, slots),
         slots=slots,
         vault=MemoryVault(),
         call_control=YesMan(),
@@ -271,7 +271,7 @@ class Edges:
         self._gateway: Gateway | None = None
         self._handlers: dict[str, Any] = {}
         # Of two events with one context the second waits for the first: looks, here, without a pause.
-        monkeypatch.setattr("shared.calls.incoming.WAIT_STEP_S", 0)
+        monkeypatch.setattr("shared.calls.claiming.WAIT_STEP_S", 0)
         for name in ("acs_events", "call_events"):
             module = importlib.import_module(f"functions.{name}")
             monkeypatch.setattr(module, "PROCESS", self)

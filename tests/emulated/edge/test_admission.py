@@ -224,7 +224,7 @@ async def test_a_call_that_two_accounts_subscriptions_deliver_is_the_first_ones_
     _, answer = await edge.deliver([event], **{"asapp-api-id": rival.api_id})
     assert answer[0]["outcome"] == "overlapping"
     assert counted.since()["gateway.accounts.overlapping", "account=rival"] == 1
-    assert "two accounts' subscriptions deliver the same call" in caplog.text
+    assert "two subscriptions deliver the same call" in caplog.text
     assert (await record_of(edge, event)).account_id == "demo"
     assert len(edge.answered()) == 1
 

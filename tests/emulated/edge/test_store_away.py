@@ -173,8 +173,8 @@ async def test_processes_that_know_nothing_of_one_another_ask_acs_for_the_same(s
 async def forget(edge):
     """Let the app remember no call, as another process that has read accounts and profiles."""
     gateway = await sys.modules["functions.process"].PROCESS.gateway()
-    known = gateway.answerer._store_away
-    gateway.answerer._store_away = type(known)(
+    deliveries = gateway.answerer._deliveries
+    deliveries._store_away = type(deliveries._store_away)(
         gateway.connections.call_control, gateway.metrics, event_budget_s=gateway.settings.event_budget_s
     )
 
