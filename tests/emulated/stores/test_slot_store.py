@@ -149,3 +149,22 @@ async def test_a_place_given_back_while_it_is_kept_for_longer_is_free(two_proces
     monkeypatch.setattr(ending, "_read", read_before_it_is_kept)
     await ending.release(slot, "call")
     assert await marking.take(pool, 1, holder="next", now=NOW, until=LATER) == slot
+
+
+async def test_where_all_are_taken_a_call_gets_the_place_of_the_one_that_was_sent_on_to_it(
+    two_processes, pool
+):
+    first, second = two_processes
+    place = await first.take(pool, 1, holder="ivr", now=NOW, until=LATER, journey="journey")
+    assert await second.take(pool, 1, holder="stranger", now=NOW, until=LATER, journey="another") is None
+    assert await second.take(pool, 1, holder="agent", now=NOW, until=LATER, journey="journey") == place
+    await first.keep(place, "agent", LATER + 100)
+    await first.release(place, "ivr")
+    assert await first.take(pool, 1, holder="ivr again", now=LATER + 1, until=LATER + 100, journey="journey")
+    assert await first.take(pool, 1, holder="stranger", now=LATER + 1, until=LATER + 100) is None
+
+
+async def test_a_call_without_a_journey_gets_nobody_s_place(two_processes, pool):
+    store, _ = two_processes
+    assert await store.take(pool, 1, holder="call-1", now=NOW, until=LATER)
+    assert await store.take(pool, 1, holder="call-2", now=NOW, until=LATER) is None
