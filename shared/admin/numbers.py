@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import sys
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -11,13 +12,15 @@ from shared.acs.identifiers import to_raw_id
 from shared.adapters.profile_store import BlobProfileStore
 from shared.admin.parsers import Subparsers
 from shared.admin.publish import config_container, publish_change, read_current, warn_of_shared_numbers
+from shared.core.event_filters import FiltersImpossible, filters_of
 from shared.errors import NotFound
+from shared.gateway_document import to_routing
 
 Routes: TypeAlias = list[dict[str, Any]]
 
 
 def add_commands(subjects: Subparsers) -> None:
-    """Add `numbers route`, `numbers unroute` and `numbers list`."""
+    """Add `numbers route`, `numbers unroute`, `numbers list` and `numbers filters`."""
     commands = subjects.add_parser("numbers", help="who answers which number").add_subparsers(required=True)
     route = commands.add_parser("route", help="let a profile answer a number")
     _add_who(route)
@@ -29,6 +32,11 @@ def add_commands(subjects: Subparsers) -> None:
     listing = commands.add_parser("list", help="list routes")
     listing.add_argument("--json", action="store_true", help="print JSON")
     listing.set_defaults(run=lambda arguments: asyncio.run(_list(arguments)))
+    filters = commands.add_parser(
+        "filters", help="the subscriptions of Event Grid that the routes in force need"
+    )
+    filters.add_argument("--json", action="store_true", help="print JSON, as bicep/main.bicep takes it")
+    filters.set_defaults(run=lambda arguments: asyncio.run(_filters(arguments)))
 
 
 def _add_who(command: argparse.ArgumentParser) -> None:
@@ -69,6 +77,23 @@ async def _list(arguments: argparse.Namespace) -> int:
     for route in routes:
         answers = route["profile"] if "profile" in route else f"flow {route['flow']}"
         print(f"{route['to']:<24} {route['account']:<24} {answers}")
+    return 0
+
+
+async def _filters(arguments: argparse.Namespace) -> int:
+    async with config_container() as container:
+        _, document = await read_current(BlobProfileStore(container))
+    try:
+        filters = filters_of(to_routing(document))
+    except FiltersImpossible as impossible:
+        print("\n".join(impossible.faults), file=sys.stderr)
+        return 2
+    if arguments.json:
+        print(msgspec.json.encode(filters).decode())
+        return 0
+    for each in filters:
+        called = " ".join(each.called)
+        print(f"{each.name:<24} {each.webhook:<8} {each.operator:<12} {called}".rstrip())
     return 0
 
 

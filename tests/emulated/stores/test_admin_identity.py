@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import uuid
 from types import SimpleNamespace
 
 import pytest
 
 from shared.adapters.acs_identities import AcsIdentities
+from shared.adapters.blobs import BlobContainer
 from shared.admin.__main__ import main
 from shared.errors import AcsRefused, AcsUnavailable
 from tests.support.gateway import local_settings, running_emulator
@@ -45,6 +47,31 @@ async def test_each_time_another_user_of_the_resource_is_made(create):
     assert [code for code, _ in made] == [0, 0]
     assert all(out.startswith(f"8:acs:{RESOURCE}_") for _, out in made)
     assert made[0] != made[1]
+
+
+async def test_by_a_name_it_is_made_once(create):
+    name = f"ivr-{uuid.uuid4().hex[:8]}"
+    code, made, _ = await create("--as", name)
+    assert (code, made[:6]) == (0, "8:acs:")
+    assert await create("--as", name) == (0, made, "")
+    assert (await create("--as", f"{name}-2"))[1] != made
+
+
+async def test_of_two_that_make_it_at_once_both_get_the_same(emulator, create, monkeypatch):
+    name = f"ivr-{uuid.uuid4().hex[:8]}"
+    first = (await create("--as", name))[1]
+    read, looked = BlobContainer.read, []
+
+    async def not_yet(self, name, **options):
+        looked.append(name)
+        return None if len(looked) == 1 else await read(self, name, **options)
+
+    monkeypatch.setattr(BlobContainer, "read", not_yet)
+    assert (await create("--as", name))[1] == first
+
+
+async def test_a_name_that_no_blob_should_have_is_refused(create):
+    assert (await create("--as", "../gateway/current"))[0] == 1
 
 
 async def test_a_program_reads_json(create):

@@ -222,3 +222,32 @@ def test_a_pointer_that_was_written_by_hand_is_mended(run, write, mend):
     assert not json.loads(run("profiles", "list", "--json")[1])[0]["current"]
     assert run("profiles", *mend, *([file] if mend == ("push",) else []))[0] == 0
     assert len(routes_of(run)) == 2
+
+
+def test_the_routes_in_force_are_printed_as_the_subscriptions_that_they_need(run, write):
+    assert run("profiles", "push", write(PROFILES + ROUTES))[0] == 0
+    assert run("numbers", "filters")[:2] == (
+        0,
+        "gateway-demo             agents   StringIn     4:+18005550199 4:+18005550198\n",
+    )
+    code, out, _ = run("numbers", "filters", "--json")
+    assert (code, json.loads(out)) == (
+        0,
+        [
+            {
+                "name": "gateway-demo",
+                "account": "demo",
+                "webhook": "agents",
+                "operator": "StringIn",
+                "called": ["4:+18005550199", "4:+18005550198"],
+            }
+        ],
+    )
+
+
+def test_routes_that_event_grid_cannot_keep_apart_are_said_to_be(run, write):
+    everybody = ROUTES.replace("+18005550199", "*") + "  - {account: other, to: '*', profile: echo}\n"
+    assert run("profiles", "push", write(PROFILES + everybody))[0] == 0
+    code, out, err = run("numbers", "filters", "--json")
+    assert (code, out) == (2, "")
+    assert "gateway-demo and gateway-other: one route alone can be of every other call" in err
