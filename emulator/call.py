@@ -74,9 +74,9 @@ class Happening:
         name: ringing, delivered, delivery_failed, answered, rejected, redirected, connected, media_connected,
             media_failed, media_lost, media_left, first_audio, stop_audio, dtmf, dtmf_received, transferring,
             transfer_accepted, transfer_failed, play_started, play_completed, play_failed, play_canceled, words,
-            recognize_started, recognize_listening, recognize_completed, recognize_failed, recognize_canceled, callback,
-            callback_failed or ended; and of what is done on purpose: impaired, socket_dropped, reader_slowed,
-            reader_recovered.
+            recognize_started, recognize_listening, recognize_completed, recognize_failed, recognize_canceled, held,
+            unheld, hold_failed, callback, callback_failed or ended; and of what is done on purpose: impaired,
+            socket_dropped, reader_slowed, reader_recovered.
         detail: what else there is to say about it.
     """
 
@@ -197,12 +197,14 @@ class Call:
     def press(self, digit: str) -> None:
         """The caller presses a key: the media socket, if there is one, and whoever listens takes note of it.
 
+        On hold nobody does.
+
         Raises:
             ValueError: not one of 0-9, *, #, A-D.
         """
         self.line.press(digit)
         self.note("dtmf")
-        for listener in list(self._listeners):
+        for listener in self._listening():
             listener.caller_key(digit)
 
     def say_text(self, text: str, *, lasting_s: float = 0.0) -> None:
@@ -213,7 +215,7 @@ class Call:
             lasting_s: how long they take.
         """
         self.note("words")
-        for listener in list(self._listeners):
+        for listener in self._listening():
             listener.caller_words(text, lasting_s)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
@@ -225,6 +227,10 @@ class Call:
                 self._listeners.remove(listener)
 
         return stop
+
+    def _listening(self) -> list[Listener]:
+        """Who hears the caller now: nobody while they are on hold."""
+        return [] if self.line.is_held else list(self._listeners)
 
     def note(self, name: str, **detail: Detail) -> None:
         """Record that something happened, and tell those who watch."""

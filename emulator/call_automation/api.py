@@ -15,6 +15,7 @@ from emulator.faults.gate import Gate
 from emulator.wire.call_connection import OperationResult, Participants
 from emulator.wire.custom_context import as_received
 from emulator.wire.errors import AcsError, bad_argument, call_not_found, not_emulated, not_supported
+from emulator.wire.hold import HoldRequest, UnholdRequest
 from emulator.wire.identifiers import Identifier, IdentifierKind, from_request
 from emulator.wire.play import PlayRequest, check_source
 from emulator.wire.recognize import ContinuousDtmfRecognitionRequest, RecognizeRequest, check_recognition
@@ -52,6 +53,8 @@ def call_automation_routes(services: LegServices, gate: Gate) -> list[web.RouteD
         operations.START_CONTINUOUS_DTMF: perform.start_continuous_dtmf,
         operations.STOP_CONTINUOUS_DTMF: perform.stop_continuous_dtmf,
         operations.CANCEL_ALL_MEDIA: perform.cancel_all_media,
+        operations.HOLD: perform.hold,
+        operations.UNHOLD: perform.unhold,
     }
     refused: dict[Operation, Perform] = dict.fromkeys(operations.NOT_EMULATED, _not_emulated)
     unknown: dict[Operation, Perform] = {Operation("unknown", "*", "/calling/{path:.*}"): _unknown}
@@ -153,6 +156,22 @@ class _Operations:
     async def cancel_all_media(self, request: web.Request, _: bytes) -> Answer:
         self._leg(request).media_actions().cancel_all()
         return Answer(202)
+
+    async def hold(self, request: web.Request, body: bytes) -> Answer:
+        sent = decode(body, HoldRequest)
+        _check_operation_callback_uri(sent.operation_callback_uri)
+        if sent.play_source_info is not None:
+            check_source(sent.play_source_info, "playSourceInfo")
+        target = _identifier(sent.target_participant, "targetParticipant")
+        self._leg(request).media_actions().hold(target, sent)
+        return Answer(200)
+
+    async def unhold(self, request: web.Request, body: bytes) -> Answer:
+        sent = decode(body, UnholdRequest)
+        _check_operation_callback_uri(sent.operation_callback_uri)
+        target = _identifier(sent.target_participant, "targetParticipant")
+        self._leg(request).media_actions().unhold(target)
+        return Answer(200)
 
     async def transfer(self, request: web.Request, body: bytes) -> Answer:
         sent = decode(body, TransferToParticipantRequest)

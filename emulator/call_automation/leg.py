@@ -90,6 +90,7 @@ class ApplicationLeg:
         self._id = str(uuid.uuid4())
         self._target = CallbackTarget(call, self._id, api_version)
         self._connecting: asyncio.Task[None] | None = None
+        self._participants_told = 0
         self._media = self._media_streaming()
         self._over = asyncio.Event()
         self._sent_tones = SentTones(call, self._over, services.tasks, self._send)
@@ -162,7 +163,8 @@ class ApplicationLeg:
             AcsError: not connected yet.
         """
         self._require_established()
-        return tuple(map(Participant, self._identifiers()))
+        caller = Participant(self._call.from_, is_on_hold=self._call.line.is_held)
+        return caller, Participant(from_raw_id(self._application_id()))
 
     def participant(self, raw_id: str) -> Participant:
         """One of them.
@@ -258,13 +260,7 @@ class ApplicationLeg:
         self._call.phase = CallPhase.CONNECTED
         self._call.note("connected")
         self._tell("CallConnected", _CONNECTED)
-        self._send(
-            CallbackEvent(
-                name="ParticipantsUpdated",
-                sequence_number=1,
-                participants=self.participants(),
-            )
-        )
+        self._tell_participants()
         # The socket is opened while these events are on their way: no order between them is promised.
         options = self._request.media_streaming_options
         if self._media is not None and options is not None and options.start_media_streaming:
@@ -312,6 +308,7 @@ class ApplicationLeg:
                 tasks=services.tasks,
                 send=self._send,
                 completes_late_tones=services.settings.late_tones_complete,
+                participants_changed=self._tell_participants,
             ),
         )
 
@@ -323,9 +320,6 @@ class ApplicationLeg:
         return TranscriptionSubscription(
             self._transcription_id, SubscriptionState.INACTIVE, results, options.locale
         )
-
-    def _identifiers(self) -> tuple[Identifier, ...]:
-        return self._call.from_, from_raw_id(self._application_id())
 
     def _application_id(self) -> str:
         if self._request.answered_by is not None:
@@ -340,6 +334,16 @@ class ApplicationLeg:
         if end is CallEnd.CALLER_HUNG_UP and self._call.from_.kind is IdentifierKind.PHONE_NUMBER:
             return _PHONE_HUNG_UP
         return _GRACEFUL
+
+    def _tell_participants(self) -> None:
+        self._participants_told += 1
+        self._send(
+            CallbackEvent(
+                name="ParticipantsUpdated",
+                sequence_number=self._participants_told,
+                participants=self.participants(),
+            )
+        )
 
     def _tell(self, name: str, result: ResultInformation) -> None:
         self._send(CallbackEvent(name=name, operation_context=self._request.operation_context, result=result))

@@ -1,10 +1,11 @@
 """What the application lets the caller of one call hear, and what it hears of them, without a media socket."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from emulator.call import Call
 from emulator.call_automation.continuous_dtmf import ContinuousDtmf
+from emulator.call_automation.holding import Holding
 from emulator.call_automation.media_queue import MediaQueue
 from emulator.call_automation.media_streaming import SendEvent
 from emulator.call_automation.play_sources import PlaySources
@@ -12,6 +13,7 @@ from emulator.call_automation.playing import Playing
 from emulator.call_automation.recognizing import Recognizing, RecognizingServices
 from emulator.tasks import Tasks
 from emulator.wire.errors import missing_configuration, participant_not_found
+from emulator.wire.hold import HoldRequest
 from emulator.wire.identifiers import Identifier
 from emulator.wire.play import PlayRequest, needs_azure_ai
 from emulator.wire.recognize import ContinuousDtmfRecognitionRequest, RecognizeRequest
@@ -27,6 +29,7 @@ class MediaServices:
         tasks: own what is under way.
         send: sends an event.
         completes_late_tones: whether keys are told after which none came in time.
+        participants_changed: called when the caller has been put on hold, or taken back.
     """
 
     has_azure_ai: bool
@@ -34,6 +37,7 @@ class MediaServices:
     tasks: Tasks
     send: SendEvent
     completes_late_tones: bool
+    participants_changed: Callable[[], None]
 
 
 class MediaActions:
@@ -51,6 +55,13 @@ class MediaActions:
         self._continuous_dtmf = ContinuousDtmf(call, services.send)
         self._recognizing = RecognizingServices(
             services.sources, services.send, services.completes_late_tones
+        )
+        self._holding = Holding(
+            call,
+            sources=services.sources,
+            tasks=services.tasks,
+            send=services.send,
+            on_change=services.participants_changed,
         )
 
     def play(self, targets: Sequence[Identifier], request: PlayRequest) -> None:
@@ -104,8 +115,30 @@ class MediaActions:
         self._require_caller(target)
         self._continuous_dtmf.stop(request)
 
+    def hold(self, target: Identifier, request: HoldRequest) -> None:
+        """`:hold`. HoldFailed follows where what the caller is to hear cannot be had.
+
+        Raises:
+            AcsError: the target is not the caller, they are on hold already, or the answer gave no Azure AI to speak
+                what is to be spoken.
+        """
+        self._require_caller(target)
+        source = request.play_source_info
+        self._require_azure_ai(needed=source is not None and needs_azure_ai((source,)))
+        self._holding.hold(request)
+
+    def unhold(self, target: Identifier) -> None:
+        """`:unhold`.
+
+        Raises:
+            AcsError: the target is not the caller, or they are not on hold.
+        """
+        self._require_caller(target)
+        self._holding.unhold()
+
     def end(self) -> None:
         """The application has no part in the call any more."""
+        self._holding.end()
         self._queue.end()
         self._continuous_dtmf.end()
 

@@ -45,6 +45,8 @@ STOP_CONTINUOUS_DTMF = Operation(
     "stopContinuousDtmfRecognition", "POST", _CALL + ":stopContinuousDtmfRecognition"
 )
 CANCEL_ALL_MEDIA = Operation("cancelAllMediaOperations", "POST", _CALL + ":cancelAllMediaOperations")
+HOLD = Operation("hold", "POST", _CALL + ":hold")
+UNHOLD = Operation("unhold", "POST", _CALL + ":unhold")
 
 NOT_EMULATED = (
     Operation("createCall", "POST", CALL_CONNECTIONS, repeatable=True),
@@ -54,8 +56,6 @@ NOT_EMULATED = (
     Operation("mute", "POST", _PARTICIPANTS + ":mute", repeatable=True),
     Operation("cancelAddParticipant", "POST", _PARTICIPANTS + ":cancelAddParticipant", repeatable=True),
     Operation("moveParticipants", "POST", _PARTICIPANTS + ":moveHere", repeatable=True),
-    Operation("hold", "POST", _CALL + ":hold"),
-    Operation("unhold", "POST", _CALL + ":unhold"),
     Operation("startTranscription", "POST", _CALL + ":startTranscription"),
     Operation("updateTranscription", "POST", _CALL + ":updateTranscription"),
     Operation("stopTranscription", "POST", _CALL + ":stopTranscription"),
@@ -84,5 +84,7 @@ ALL = (
     START_CONTINUOUS_DTMF,
     STOP_CONTINUOUS_DTMF,
     CANCEL_ALL_MEDIA,
+    HOLD,
+    UNHOLD,
     *NOT_EMULATED,
 )

@@ -82,6 +82,8 @@ class Line:
         self._played_ms = 0.0
         self._prompt: Prompt | None = None
         self._prompts_ms = 0.0
+        self._is_held = False
+        self._hold_music: Prompt | None = None
         self._listener: Listener | None = None
         self._to_listener = _Direction(rate_hz, rate_hz)
         self._to_caller = _Direction(rate_hz, rate_hz)
@@ -117,7 +119,7 @@ class Line:
         """
         if digit not in DIGITS:
             raise ValueError("a digit is one of 0-9, *, #, A-D")
-        if self._listener is not None:
+        if self._listener is not None and not self._is_held:
             self._listener.caller_digit(digit)
 
     def attach(self, listener: Listener, *, rate_hz: int) -> None:
@@ -167,6 +169,24 @@ class Line:
         self._prompts_ms, self._prompt = self.prompts_ms, None
         self._set_ticking()
 
+    def hold(self, music: Prompt | None) -> None:
+        """Let the caller hear this alone, or nothing, and nobody hear the caller, until `unhold`.
+
+        What else is played to them meanwhile passes them by.
+        """
+        self._is_held, self._hold_music = True, music
+        self._set_ticking()
+
+    def unhold(self) -> None:
+        """Take the caller back."""
+        self._is_held, self._hold_music = False, None
+        self._set_ticking()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the caller is on hold."""
+        return self._is_held
+
     @property
     def prompts_ms(self) -> float:
         """How much of prompts, silent or not, has been played to the caller."""
@@ -197,8 +217,8 @@ class Line:
         }
 
     def _set_ticking(self) -> None:
-        is_used = self._started or self._listener is not None or self._prompt is not None
-        wanted = not self._closed and is_used
+        plays = self._prompt is not None or self._hold_music is not None
+        wanted = not self._closed and (self._started or self._listener is not None or plays)
         if wanted and not self._ticking:
             self._ticker.add(self._tick)
         elif self._ticking and not wanted:
@@ -209,8 +229,11 @@ class Line:
         self.pacing.add(now_s, late_s)
         said = self._padded(self._speech.take(len(self._silence)))
         if self._listener is not None:
-            self._listener.caller_frame(self._to_listener.frame(said), now_s, late_s)
+            told = None if self._is_held else said
+            self._listener.caller_frame(self._to_listener.frame(told), now_s, late_s)
         heard = self._with_prompt(self._to_caller.frame(self._playout.frame()))
+        if self._is_held:
+            heard = None if self._hold_music is None else self._hold_music.frame()
         if heard is not None and self._on_first_audio is not None and is_audible(heard):
             on_first_audio, self._on_first_audio = self._on_first_audio, None
             on_first_audio()

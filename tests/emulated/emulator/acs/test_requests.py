@@ -169,7 +169,6 @@ def test_every_published_operation_is_known():
     [
         ("add_participant", [PhoneNumberIdentifier("+14255550177")], {}),
         ("remove_participant", [CALLER], {}),
-        ("hold", [CALLER], {}),
         ("start_transcription", [], {}),
     ],
 )
