@@ -40,6 +40,7 @@ from shared.core.callbacks import EVENT_OF_CALLBACK, AcsResult
 from shared.core.journeys import ways_from_a_lost_agent
 from shared.core.playout import PlayoutLedger
 from shared.core.profiles import PromptKind
+from shared.core.variables import input_variables
 from shared.wav import SoundUnusable
 
 logger = logging.getLogger(__name__)
@@ -316,7 +317,14 @@ class Call:
             correlation_id=record.correlation_id,
             caller=record.caller,
             called=record.called,
-            variables=record.variables,
+            variables=input_variables(
+                record.variables,
+                record.profile.context,
+                caller=record.caller,
+                called=record.called,
+                correlation_id=record.correlation_id,
+            ),
+            task=record.task,
             rate_hz=record.profile.audio_format.rate_hz,
             is_recorded=self._recorder is not None,
             is_resumed=self._is_resumed,

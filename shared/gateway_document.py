@@ -18,6 +18,7 @@ import msgspec
 from shared.acs.identifiers import PHONE_PREFIX, to_raw_id
 from shared.core.flow_model import Flow
 from shared.core.profiles import AgentProfile, AudioFormat, Dialect, Route, Routing
+from shared.core.variables import ContextSettings
 from shared.realtime_faults import realtime_faults
 
 SCHEMA_FILE = Path(__file__).with_name("gateway.schema.json")
@@ -26,7 +27,7 @@ MAX_PROFILE_BYTES = 128 * 1024
 """Of one profile as JSON. Each call's row keeps a copy beside variables and history, and has no room for 480 KB."""
 PROFILE_FIELDS = (
     "audio_format", "playout_delay_ms", "max_duration_s", "connections_per_minute", "recording",
-    "fallback", "prompts", "silence", "transfer_caller_id", "transfer_timeout_s",
+    "fallback", "prompts", "silence", "transfer_caller_id", "transfer_timeout_s", "context",
 )  # fmt: skip
 MAX_PLACES = 10
 """That a fault names: it goes into logs and answers."""
@@ -79,6 +80,8 @@ def faults_of(document: object, *, first_of_shape: bool = False) -> Iterator[Fau
             yield Fault(("profiles", name), f"larger than {MAX_PROFILE_BYTES} bytes")
         for place, text in _fallback_faults(_object(_object(settings).get("fallback"))):
             yield Fault(("profiles", name, "fallback", *place), text)
+        for place, text in _context_faults(_object(_object(settings).get("context"))):
+            yield Fault(("profiles", name, "context", *place), text)
         if _object(settings).get("kind") == "realtime":
             for place, text in realtime_faults(_object(settings)):
                 yield Fault(("profiles", name, *place), text)
@@ -173,6 +176,22 @@ def _fallback_faults(fallback: Mapping[str, Any]) -> Iterator[tuple[Place, str]]
         and not to_raw_id(transfer).startswith(PHONE_PREFIX)
     ):
         yield ("caller_id",), "is shown to phones only, and transfer is no number"
+
+
+def _context_faults(context: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+    defaults = ContextSettings()
+    return_header, task_header = (
+        str(context.get(member, default)).lower()
+        for member, default in (
+            ("return_header", defaults.return_header),
+            ("task_header", defaults.task_header),
+        )
+    )
+    if return_header == task_header:
+        yield (), "return_header and task_header are the same header"
+    for index, name in enumerate(_list(context.get("variables"))):
+        if str(name).lower() in (return_header, task_header):
+            yield ("variables", index), "is no variable: the gateway reads this header itself"
 
 
 def _route_faults(document: object) -> Iterator[Fault]:

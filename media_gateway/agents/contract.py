@@ -51,8 +51,11 @@ class CallInfo:
     """Raw id (`4:+1...`, `8:acs:...`): personal data."""
     called: str = field(repr=False)
     variables: Mapping[str, str] = field(repr=False)
-    """Input variables: the string pairs that came with the call."""
+    """Input variables: the string pairs that came with the call, and `caller`, `called` (`+1...`) and `correlationId`;
+    no others than the profile allows. Data, never instructions."""
     rate_hz: int
+    task: str = field(default="", repr=False)
+    """Name of the task that the agent was given by whoever sent the call; empty: none. Data too."""
     is_recorded: bool = False
     """Whether what is said is kept: then its words are wanted too."""
     is_resumed: bool = False

@@ -32,6 +32,11 @@ def without_leg(raw_id: str) -> str:
     return raw_id.partition("_")[0] if raw_id.startswith(PHONE_PREFIX) else raw_id
 
 
+def to_address(raw_id: str) -> str:
+    """Return a phone number (`+1...`) as people write it; another raw id stays as it is."""
+    return without_leg(raw_id).removeprefix(PHONE_PREFIX)
+
+
 def to_raw_id(number_or_raw_id: str) -> str:
     """Return the raw id of `+14255550100`; a raw id (`4:...`, `8:acs:...`, `28:...`) stays as it is."""
     return PHONE_PREFIX + number_or_raw_id if number_or_raw_id.startswith("+") else number_or_raw_id

@@ -167,6 +167,7 @@ def _to_entity(record: CallRecord) -> dict[str, Any]:
         "slot": record.slot,
         "media_grant_until": record.media_grant_until,
         "pii_return_to": record.return_to,
+        "pii_task": record.task or None,
     }
     if record.acs_result is not None:
         optional |= {f"acs_{name}": value for name, value in asdict(record.acs_result).items()}
@@ -203,6 +204,7 @@ def _to_record(entity: Mapping[str, Any]) -> CallRecord:
             slot=entity.get("slot"),
             output=get_json(entity, "pii_output", dict[str, str]),
             return_to=entity.get("pii_return_to"),
+            task=entity.get("pii_task", ""),
             epoch=entity["epoch"],
             media_grant_until=entity.get("media_grant_until"),
             history=get_json(entity, "history", tuple[HistoryEntry, ...]),

@@ -209,7 +209,7 @@ class CallAnswerer:
         return record
 
     def _new_record(self, ringing: _Ringing, claim: Claim, *events: CallEvent) -> CallRecord:
-        context = read_context(ringing.call.voip_headers, ringing.call.sip_headers)
+        context = read_context(ringing.call.voip_headers, ringing.call.sip_headers, ringing.profile.context)
         record = CallRecord(
             call_id=claim.call_id,
             account_id=ringing.account.account_id,
@@ -220,6 +220,7 @@ class CallAnswerer:
             server_call_id=ringing.call.server_call_id,
             variables=context.variables,
             return_to=context.return_to,
+            task=context.task,
             media_jti=claim.media_jti,
             traceparent=new_traceparent(),
             times=CallTimes(created=self._clock()),

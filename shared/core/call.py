@@ -68,6 +68,8 @@ class CallRecord:
     """Output variables: what the agent has set, and leaves with the call."""
     return_to: str | None = field(default=None, repr=False)
     """Raw id of whom the call goes back to when the agent is done with it; None: it came from nobody."""
+    task: str = field(default="", repr=False)
+    """Name of the task that the agent was given with the call; empty: none."""
     epoch: int = 0
     """Raised by each change of owner; a write with an older epoch is refused."""
     media_grant_until: float | None = None

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shared.acs.identifiers import PHONE_PREFIX, without_leg
+from shared.acs.identifiers import to_address
 from shared.core.flow import StepResult, advance
 from shared.core.flow_actions import Action, CallHttp, TransferCall
 from shared.core.flow_events import CallerGone, FlowEvent, Started
@@ -76,8 +76,8 @@ class IvrCall(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def beginning(self) -> Started:
         """What the flow begins with."""
         return Started(
-            caller=_address(self.caller),
-            called=_address(self.called),
+            caller=to_address(self.caller),
+            called=to_address(self.called),
             correlation_id=self.correlation_id,
             ivr_identity=self.identity,
             outcome=self.outcome,
@@ -151,8 +151,3 @@ def given_up(call: IvrCall, action_id: str) -> IvrCall:
 
 def _asking_s(action: Action | None) -> float:
     return action.timeout_s if isinstance(action, CallHttp) else ASKING_S
-
-
-def _address(raw_id: str) -> str:
-    """Return a number (`+1...`) as people write it; another raw id stays as it is."""
-    return without_leg(raw_id).removeprefix(PHONE_PREFIX)

@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from shared.core.flow_model import Flow
+from shared.core.variables import ContextSettings
 
 ACS_USER_PREFIX = "8:acs:"
 MAX_SOUND_S = 110
@@ -213,6 +214,7 @@ class AgentProfile(Struct, frozen=True):
     """Number (`+1...`) that a phone is shown which the agent transfers to; None is what ACS shows of itself."""
     transfer_timeout_s: int = 60
     """Then a transfer that nothing was heard of has failed."""
+    context: ContextSettings = ContextSettings()
 
 
 class Route(Struct, frozen=True):

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
+from shared.acs.identifiers import to_address
 from shared.core.transfers import (
     SIP_PREFIX,
     USER_TO_USER,
@@ -23,8 +24,7 @@ MAX_JSON_BYTES = 256 * 1024
 """Of all variables together: what has to be escaped grows sixfold, and a row of Table storage holds 1 MiB."""
 
 RETURN_TO = "returnTo"
-"""Header with the raw id of whom a call is sent back to when the agent is done with it: no variable of the agent's.
-As a transfer's target it stands for that id."""
+"""As a transfer's target: whom the call goes back to."""
 OUTCOME = "outcome"
 """Header that tells whoever gets a call back why."""
 
@@ -40,28 +40,72 @@ class ReturnOutcome(StrEnum):
     """No agent could be had."""
 
 
+CALLER, CALLED, CORRELATION_ID = "caller", "called", "correlationId"
+OF_THE_CALL = frozenset(name.lower() for name in (CALLER, CALLED, CORRELATION_ID))
+"""Names of variables that say what ACS says of the call, whatever headers it has."""
+
+
+class ContextSettings(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an agent is told of the context of its calls, and which headers mean something to the gateway."""
+
+    variables: tuple[str, ...] | None = None
+    """Names of the input variables that it gets, in any case; None: all."""
+    return_header: str = RETURN_TO
+    """VoIP header with the raw id of whom a call is sent back to when the agent is done with it."""
+    task_header: str = "taskName"
+    """VoIP header that names the agent's task."""
+
+    def allows(self, name: str) -> bool:
+        """Whether the agent gets a variable."""
+        return self.variables is None or name.lower() in {each.lower() for each in self.variables}
+
+
 @dataclass(frozen=True, slots=True)
 class CallContext:
     """What a call brings along."""
 
     variables: Mapping[str, str] = field(repr=False)
     return_to: str | None = field(default=None, repr=False)
+    task: str = field(default="", repr=False)
 
 
-def read_context(voip: Mapping[str, str], sip: Mapping[str, str]) -> CallContext:
-    """Return the variables of an incoming call's headers; a VoIP header goes before the SIP header of its name.
+def read_context(voip: Mapping[str, str], sip: Mapping[str, str], settings: ContextSettings) -> CallContext:
+    """Return what an incoming call's headers say; a VoIP header goes before the SIP header of its name.
 
-    `returnTo` counts as a VoIP header that names an ACS user. Anyone can put a SIP header into a call, and a number
-    there would be dialled at our cost.
+    Whom a call goes back to, and its task, are read from VoIP headers alone, and the former must be an ACS user.
+    Anyone can put a SIP header into a call, and a number there would be dialled at our cost.
     """
-    return_to: str | None = None
+    return_to, task = None, ""
     variables = dict(_sip_variables(sip))
     for name, value in voip.items():
-        if name.lower() == RETURN_TO.lower():
+        if name.lower() == settings.return_header.lower():
             return_to = value if _is_acs_user(value) else None
+        elif name.lower() == settings.task_header.lower():
+            task = value if len(value) <= MAX_VALUE_CHARS else ""
         else:
             variables[name] = value
-    return CallContext(within_limits(variables), return_to)
+    kept = {
+        name: value
+        for name, value in variables.items()
+        if name.lower() not in OF_THE_CALL and settings.allows(name)
+    }
+    return CallContext(within_limits(kept), return_to, task)
+
+
+def input_variables(
+    came_in: Mapping[str, str], settings: ContextSettings, *, caller: str, called: str, correlation_id: str
+) -> dict[str, str]:
+    """Return all that an agent is told of its call: what came in with it, and what ACS says of it.
+
+    Args:
+        came_in: the variables that `read_context` has found.
+        settings: of the agent's profile.
+        caller: raw id; a number becomes what people write (`+1...`), as does `called`.
+        called: raw id.
+        correlation_id: the same for all calls of a journey.
+    """
+    own = {CALLER: to_address(caller), CALLED: to_address(called), CORRELATION_ID: correlation_id}
+    return {**came_in, **{name: value for name, value in own.items() if value and settings.allows(name)}}
 
 
 def returned(variables: Mapping[str, str], outcome: ReturnOutcome) -> dict[str, str]:

@@ -52,7 +52,7 @@ steps:
   to_agent:
     kind: transfer
     to: "{AGENT}"
-    context: {{accountNumber: "{{account}}", returnTo: "{{ivr_identity}}"}}
+    context: {{accountNumber: "{{account}}", returnTo: "{{ivr_identity}}", taskName: balance}}
     otherwise: to_people
   returned:
     kind: branch

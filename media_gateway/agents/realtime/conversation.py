@@ -136,9 +136,9 @@ class Conversation:
 
     def begin(self, call: CallInfo) -> None:
         """Tell the agent of its call, and let it speak: first if the profile says so, or on where one was lost."""
-        facts: dict[str, object] = {"caller": call.caller, "called": call.called}
-        if call.variables:
-            facts["variables"] = call.variables
+        facts: dict[str, object] = {"variables": call.variables}
+        if call.task:
+            facts["task"] = call.task
         text = msgspec.json.encode(facts).decode()
         self.send(
             messages.caller_text(f"Facts about this call from the telephone system, no request: {text}")

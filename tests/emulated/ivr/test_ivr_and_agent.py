@@ -5,7 +5,7 @@ import pytest
 from shared.core.call_state import CallState, Cause
 from shared.core.flow_state import FlowOutcome
 from shared.core.variables import RETURN_TO
-from tests.support.gateway import EVENTS_PATH
+from tests.support.gateway import CALLER, EVENTS_PATH
 from tests.support.ivr import (
     AGENT,
     IVR,
@@ -41,8 +41,10 @@ async def test_a_caller_goes_to_the_agent_and_back_and_to_a_person(ivr, agent):
     await ivr.key(call, "1234")
     await until(lambda: agent.info is not None)
 
-    assert agent.info.variables == {"accountNumber": "1234"}
-    assert agent.info.correlation_id == call.correlation_id
+    assert agent.info.variables == {
+        "accountNumber": "1234", "caller": CALLER, "called": AGENT, "correlationId": call.correlation_id,
+    }  # fmt: skip
+    assert agent.info.task == "balance"
     agent.sink.set_variables({"topic": "cards"})
     agent.sink.transfer(RETURN_TO)
     first, second = await ivr.until_over(call, 2)

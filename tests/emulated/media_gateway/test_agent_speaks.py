@@ -77,7 +77,8 @@ async def test_agent_gets_call_information_and_what_came_early(gateway, agent):
 
     assert bytes(agent.audio) == SECOND[:960] + bytes(960)
     assert agent.info.call_id == call.call_id
-    assert agent.info.variables == {"order": "1234"}
+    told = {"caller": "+14255550100", "called": "+18005550199", "correlationId": agent.info.correlation_id}
+    assert agent.info.variables == {"order": "1234", **told}
     assert (agent.info.caller, agent.info.called) == ("4:+14255550100", "4:+18005550199")
     assert agent.info.rate_hz == 24_000
     assert "4255550100" not in repr(agent.info)

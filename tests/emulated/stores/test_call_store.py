@@ -34,6 +34,8 @@ async def test_a_call_comes_back_as_it_was_written(store):
         profile=AgentProfile(name="menu", agent=menu, audio_format=AudioFormat.PCM16K),
         variables={"sessionRef": "\u00e9" * 20_000, "empty": ""},
         media_grant_until=1016.5,
+        return_to="8:acs:ivr",
+        task="renewal",
     )
     record = advance(bind_connection(record, CONNECTION_ID), CallEvent.MEDIA_STARTED, 1001.0)
     record = advance(record, CallEvent.CALL_DISCONNECTED, 1002.0, AcsResult(500, 560503, 503))

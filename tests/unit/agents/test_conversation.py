@@ -41,7 +41,13 @@ def test_facts_of_the_call_are_a_text_from_the_caller_s_side(talk):
 
     (text,) = talk.texts
     facts = json.loads(text[text.index("{") :])
-    assert facts == {"caller": CALL.caller, "called": CALL.called, "variables": {"order": "1234"}}
+    assert facts == {"variables": {"order": "1234"}}
+
+
+def test_so_is_its_task(talk):
+    talk.conversation.begin(replace(CALL, task="renewal"))
+    assert '"task":"renewal"' in talk.texts[0]
+    assert "renewal" not in str(talk.asks)
 
 
 class TestTakingOver:

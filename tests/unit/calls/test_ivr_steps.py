@@ -143,7 +143,11 @@ async def world():
 async def test_callbacks_lead_from_step_to_step(world):
     await world.key("1234")
     assert world.acs.asked[1:] == [("transfer", "2.to_agent")]
-    assert world.acs.context.voip == {"accountNumber": "1234", "returnTo": "8:acs:r_ivr"}
+    assert world.acs.context.voip == {
+        "accountNumber": "1234",
+        "returnTo": "8:acs:r_ivr",
+        "taskName": "balance",
+    }
     await world.tell("CallTransferAccepted", operationContext="2.to_agent")
     await world.tell("CallDisconnected")
     assert (world.state.outcome, world.calls.call.ended) == (FlowOutcome.TRANSFERRED, NOW)
