@@ -16,6 +16,7 @@ from media_gateway.pod import Pod
 from media_gateway.row import OwnedRow, Written
 from shared.adapters.call_store import StoredEvent
 from shared.core.call_state import CallEvent
+from shared.core.callbacks import is_old_media
 from shared.errors import AcsUnavailable, CallGone
 
 logger = logging.getLogger(__name__)
@@ -76,8 +77,7 @@ class Line:
 
     def failed(self, event: StoredEvent) -> bool:
         """Take MediaStreamingFailed: ACS will not try again by itself. False where it tells of earlier media."""
-        is_older = event.at < self._came_at
-        if is_older or (self._asked and event.data.get("operationContext") != self._asked):
+        if event.at < self._came_at or is_old_media(event.data, self._asked):
             return False
         self._has_failed = True
         self._changed.set()

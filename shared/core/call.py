@@ -72,6 +72,9 @@ class CallRecord:
     """Name of the task that the agent was given with the call; empty: none."""
     epoch: int = 0
     """Raised by each change of owner; a write with an older epoch is refused."""
+    media_asked: str = ""
+    """Operation context of the media that were asked for because those before failed and no pod held the call; empty:
+    none were since a pod last took it."""
     media_grant_until: float | None = None
     """Unix seconds: until then a media socket may come again, for somebody has asked ACS to open it."""
     history: tuple[HistoryEntry, ...] = ()

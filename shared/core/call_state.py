@@ -59,9 +59,10 @@ class CallEvent(StrEnum):
     MEDIA_LOST = "media_lost"
     MEDIA_INVALID = "media_invalid"
     MEDIA_STREAMING_FAILED = "media_streaming_failed"
-    """ACS says that it cannot stream. The call stays up, silent, and its owner starts media again."""
+    """ACS says that it cannot stream. The call stays up, silent, and its owner starts media again; where no pod holds
+    it, the Functions app does (`unheld.py`)."""
     MEDIA_FAILED = "media_failed"
-    """ACS cannot stream, and no pod holds the call: nobody would ever speak."""
+    """Media do not come, to a call that they never came to."""
     INTERRUPTION_EXPIRED = "interruption_expired"
     AGENT_ENDED = "agent_ended"
     AGENT_FAILED = "agent_failed"
@@ -254,7 +255,8 @@ CAUSES: Mapping[CallEvent, Cause] = {
 }
 """The cause that an event gives to a call that has none yet: the first reason to end is the one that counts."""
 
-_WITHOUT_MEDIA = frozenset({CallState.ANSWERING, CallState.CONNECTED, CallState.INTERRUPTED})
+WITHOUT_MEDIA = frozenset({CallState.ANSWERING, CallState.CONNECTED, CallState.INTERRUPTED})
+"""The states in which media may still come."""
 
 
 def next_state(state: CallState, event: CallEvent) -> CallState | None:
@@ -267,6 +269,6 @@ def cause_of(state: CallState, event: CallEvent) -> Cause | None:
 
     A fallback follows the loss of the agent, but that of the media where there are none when it begins.
     """
-    if event is CallEvent.FALLBACK_STARTED and state in _WITHOUT_MEDIA:
+    if event is CallEvent.FALLBACK_STARTED and state in WITHOUT_MEDIA:
         return Cause.MEDIA_LOST
     return CAUSES.get(event)

@@ -7,7 +7,7 @@ others, and have the general meaning.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from shared.core.call_state import CallEvent, Cause
 
@@ -19,7 +19,7 @@ EVENT_OF_CALLBACK: Mapping[str, CallEvent] = {
     "AnswerFailed": CallEvent.ANSWER_FAILED,
     "CallTransferAccepted": CallEvent.TRANSFER_ACCEPTED,
     "CallTransferFailed": CallEvent.TRANSFER_FAILED,
-    # Started and Stopped say nothing that the media socket does not say first.
+    # Started and Stopped say nothing that the media socket does not say first, where a pod has it.
     "MediaStreamingFailed": CallEvent.MEDIA_STREAMING_FAILED,
 }
 """By the callback's type without `Microsoft.Communication.`; every other type is kept and moves nothing."""
@@ -90,6 +90,16 @@ TRANSFER_FAILURES: Mapping[int, TransferFailure] = {
     # 404 too, but of our own call or of who was to be transferred.
     8522: TransferFailure.FAILED,
 }
+
+
+def is_old_media(data: Mapping[str, Any], asked: str) -> bool:
+    """Whether MediaStreamingFailed tells of media from before those that ACS was asked for last.
+
+    Args:
+        data: the callback's.
+        asked: the operation context of that request; empty for the media that the answer began.
+    """
+    return bool(asked) and data.get("operationContext") != asked
 
 
 def cause_of_codes(event: CallEvent, result: AcsResult) -> Cause | None:

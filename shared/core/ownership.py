@@ -86,7 +86,7 @@ def take_ownership(
         bound = bind_connection(record, connection_id)
     except WrongConnection:
         raise MediaRefused(Refusal.WRONG_CONNECTION) from None
-    return _owned_by(replace(bound, media_jti_used=True, media_grant_until=None), pod, now)
+    return _owned_by(replace(bound, media_jti_used=True, media_asked="", media_grant_until=None), pod, now)
 
 
 def _check_comes_again(record: CallRecord, claim: MediaClaim, *, now: float, is_owner_dead: bool) -> None:
