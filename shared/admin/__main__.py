@@ -6,12 +6,12 @@ It works with the settings of the environment, and with the rights of whoever ru
 import argparse
 import sys
 
-from shared.admin import accounts, doctor, flow, identity, keys, numbers, profiles
+from shared.admin import accounts, doctor, flow, identity, ivr, keys, numbers, profiles
 from shared.config import SettingsInvalid
 from shared.errors import GatewayError
 from shared.yaml_file import YamlFileInvalid
 
-SUBJECTS = (accounts, profiles, numbers, keys, flow, identity, doctor)
+SUBJECTS = (accounts, profiles, numbers, keys, flow, ivr, identity, doctor)
 """Each adds its commands to the parser; a command is a function of the arguments that returns the exit status."""
 
 
