@@ -3,7 +3,7 @@
 
 targetScope = 'subscription'
 
-import { accountsOf, calledOf, of, ofPart, ofPerson, route, settings, tierName } from 'types.bicep'
+import { eventFilter, of, ofPart, ofPerson, settings, tierName } from 'types.bicep'
 
 @description('Name of the deployment: of its resource group, and part of all names.')
 @minLength(1)
@@ -52,17 +52,14 @@ param agentAiId string = ''
 @description('Secrets that profiles name, which pods may read.')
 param agentSecrets string[] = []
 
-@description('Who is called where: the routes of the file that is pushed. They give the filters of the subscriptions.')
-param routes route[] = loadYamlContent('../gateway.yaml').routes
+@description('Secrets that flows of the IVR name, which the Functions app may read.')
+param flowSecrets string[] = []
 
 @description('Make the subscriptions. Event Grid asks the Functions app at once, so it has to be up.')
 param subscribe bool = false
 
-@description('Who is called at numbers of the IVR that comes before an agent; none, no subscription for it.')
-param ivrRoutes route[] = []
-
-@description('Path of the IVR\'s webhook.')
-param ivrEventsPath string = '/mg-genagent-acs/v1/ivr-events'
+@description('The subscriptions, as `numbers filters --json` makes them of the routes in force.')
+param eventFilters eventFilter[] = []
 
 @description('Put storage, secrets and signals behind private endpoints. It has to be chosen at the first deployment.')
 param privateNetworking bool = false
@@ -146,10 +143,13 @@ module communication 'modules/communication-access.bicep' = {
     topicName: topicName
     workspaceId: observability.outputs.workspaceId
     tags: tags
-    grants: [
-      of(edge, 'Communication and Email Service Owner')
-      of(media, 'Communication and Email Service Owner')
-    ]
+    grants: concat(
+      [
+        of(edge, 'Communication and Email Service Owner')
+        of(media, 'Communication and Email Service Owner')
+      ],
+      ofPerson(deployer, 'Communication and Email Service Owner', null)
+    )
   }
 }
 
@@ -200,6 +200,7 @@ module secrets 'modules/key-vault-access.bicep' = {
       ofPerson(deployer, 'Key Vault Secrets Officer', null)
     )
     agentGrants: [for secret in agentSecrets: ofPart(media, 'Key Vault Secrets User', secret)]
+    flowGrants: [for secret in flowSecrets: ofPart(edge, 'Key Vault Secrets User', secret)]
   }
 }
 
@@ -369,31 +370,20 @@ resource keys 'Microsoft.KeyVault/vaults@2025-05-01' existing = {
   scope: resourceGroup(vault[2], vault[4])
 }
 
-module calls 'modules/event-subscriptions.bicep' = [for account in accountsOf(routes): if (subscribe) {
-  name: 'calls-${account}'
-  scope: resourceGroup(acs[2], acs[4])
-  params: {
-    topicName: topicName
-    name: 'gateway-${account}'
-    endpointUrl: '${functions.outputs.baseUrl}/mg-genagent-acs/v1/acs-events'
-    calledRawIds: calledOf(routes, account)
-    apiId: keys.getSecret('${account}-api-id')
-    apiSecret: keys.getSecret('${account}-api-secret')
-    deadLetterStorageId: data.outputs.id
-    deadLetterContainer: 'deadletters'
-  }
-}]
+var webhooks = {
+  agents: '${functions.outputs.baseUrl}/mg-genagent-acs/v1/acs-events'
+  ivr: '${functions.outputs.baseUrl}/mg-genagent-acs/v1/ivr-events'
+}
 
-module ivrCalls 'modules/event-subscriptions.bicep' = [for account in accountsOf(ivrRoutes): if (subscribe) {
-  name: 'ivr-calls-${account}'
+module calls 'modules/event-subscription.bicep' = [for wanted in eventFilters: if (subscribe) {
+  name: wanted.name
   scope: resourceGroup(acs[2], acs[4])
   params: {
     topicName: topicName
-    name: 'ivr-${account}'
-    endpointUrl: '${functions.outputs.baseUrl}${ivrEventsPath}'
-    calledRawIds: calledOf(ivrRoutes, account)
-    apiId: keys.getSecret('${account}-api-id')
-    apiSecret: keys.getSecret('${account}-api-secret')
+    wanted: wanted
+    endpointUrl: webhooks[wanted.webhook]
+    apiId: keys.getSecret('${wanted.account}-api-id')
+    apiSecret: keys.getSecret('${wanted.account}-api-secret')
     deadLetterStorageId: data.outputs.id
     deadLetterContainer: 'deadletters'
   }
@@ -407,7 +397,6 @@ output APPS_ENVIRONMENT string = apps.outputs.name
 output MEDIA_NAME string = mediaName
 output MEDIA_IDENTITY_ID string = identities.outputs.media.id
 output MEDIA_CLIENT_ID string = identities.outputs.media.clientId
-output GATEWAY_ACCOUNTS string = join(union(accountsOf(routes), accountsOf(ivrRoutes)), ' ')
 output ACS_ENDPOINT string = common.ACS_ENDPOINT
 output ACS_RESOURCE_ID string = common.ACS_RESOURCE_ID
 output KEY_VAULT_URL string = common.KEY_VAULT_URL

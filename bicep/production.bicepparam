@@ -7,5 +7,6 @@ param environmentName = readEnvironmentVariable('AZURE_ENV_NAME', 'voice-product
 param location = readEnvironmentVariable('AZURE_LOCATION', 'westeurope')
 param principalId = readEnvironmentVariable('AZURE_PRINCIPAL_ID', '')
 param subscribe = bool(readEnvironmentVariable('SUBSCRIBE', 'false'))
+param eventFilters = json(readEnvironmentVariable('EVENT_FILTERS', '[]'))
 param alertEmail = readEnvironmentVariable('ALERT_EMAIL', '')
 param tier = 'production'

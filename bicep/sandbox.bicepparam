@@ -7,4 +7,5 @@ param environmentName = readEnvironmentVariable('AZURE_ENV_NAME', 'voice-sandbox
 param location = readEnvironmentVariable('AZURE_LOCATION', 'westeurope')
 param principalId = readEnvironmentVariable('AZURE_PRINCIPAL_ID', '')
 param subscribe = bool(readEnvironmentVariable('SUBSCRIBE', 'false'))
+param eventFilters = json(readEnvironmentVariable('EVENT_FILTERS', '[]'))
 param tier = 'sandbox'

@@ -32,14 +32,18 @@ type identity = {
 }
 
 @export()
-@description('Which account is called at which number. As in gateway.yaml, whose routes are of this type.')
-type route = {
-  @description('Id of the account.')
+@description('A subscription to calls that ring, as `numbers filters` makes it of the routes.')
+type eventFilter = {
+  @description('Name of the subscription.')
+  name: string
+  @description('Id of the account whose credentials it shows.')
   account: string
-  @description('A number (+1...), a raw id, or * for every other call.')
-  to: string
-  @description('Name of the profile that answers; the templates do not read it.')
-  profile: string?
+  @description('Who takes the calls.')
+  webhook: 'agents' | 'ivr'
+  @description('How it compares who is called.')
+  operator: 'StringIn' | 'StringNotIn'
+  @description('Raw ids (4:+1..., 8:acs:...), 25 at most; none with StringNotIn lets everybody through.')
+  called: string[]
 }
 
 @export()
@@ -103,13 +107,3 @@ type person = {
 func ofPerson(who person, role roleName, on string?) grant[] => empty(who.principalId) ? [] : [
   { principalId: who.principalId, principalType: who.principalType, role: role, on: on }
 ]
-
-@export()
-@description('The accounts that routes name, each once.')
-func accountsOf(routes route[]) string[] => union(map(routes, each => each.account), [])
-
-@export()
-@description('Raw ids of who is called by an account\'s routes; none where one of them is for every call.')
-func calledOf(routes route[], account string) string[] => contains(map(filter(routes, each => each.account == account), each => each.to), '*')
-  ? []
-  : map(filter(routes, each => each.account == account), each => startsWith(each.to, '+') ? '4:${each.to}' : each.to)

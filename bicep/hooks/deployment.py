@@ -1,11 +1,12 @@
 # ruff: noqa: INP001 - a script, no package
-"""What azd's hooks do: set what a new deployment lacks, and wait until it would take a call.
+"""What azd's hooks do: set what a new deployment lacks, wait until it would take a call, and have calls delivered.
 
-    python -m bicep.hooks.deployment seed     keys, accounts with Event Grid's credentials, profiles
-    python -m bicep.hooks.deployment ready    until both processes say that they are, and the doctor finds no fault
+    python -m bicep.hooks.deployment seed        keys, profiles, accounts with Event Grid's credentials, identities
+    python -m bicep.hooks.deployment ready       until both processes say that they are, and the doctor finds no fault
+    python -m bicep.hooks.deployment subscribe   that; then Event Grid's subscriptions by azd, and the doctor once more
 
 Settings come from azd's environment: the outputs of main.bicep have the names that the gateway reads. What is there
-already is left alone, so both may run again at any time.
+already is left alone, so all may run again at any time.
 """
 
 import asyncio
@@ -27,11 +28,13 @@ from shared.security.accounts import new_api_id, new_api_secret
 
 T = TypeVar("T")
 
-GATEWAY_FILE = "gateway.yaml"
+IDENTITIES = ("gateway", "ivr")
+"""Users of ACS that calls are transferred to: from an IVR to the agents, and back to the IVR."""
 PATIENCE_S = 600.0
 """For a role to take effect after its assignment, or for an app to start."""
 PAUSE_S = 15.0
 COMMAND_S = 120.0
+PROVISION_S = 3600.0
 REQUEST_S = 30.0
 
 
@@ -42,19 +45,38 @@ class NotYet(Exception):
 def seed() -> None:
     """Set what is missing."""
     _in_time(lambda: _admin("keys", "bootstrap"))
-    for account in os.environ["GATEWAY_ACCOUNTS"].split():
+    file = os.environ.get("GATEWAY_FILE") or "gateway.yaml"
+    _in_time(lambda: _admin("profiles", "push", file))
+    # Those in force: a file without routes leaves what the operator's commands have set.
+    routes = json.loads(_in_time(lambda: _admin("numbers", "list", "--json")))
+    for account in sorted({route["account"] for route in routes}):
         _in_time(lambda account=account: _seed_account(account))  # type: ignore[misc]
-    _in_time(lambda: _admin("profiles", "push", GATEWAY_FILE))
+    for name in IDENTITIES:
+        raw_id = _in_time(lambda name=name: _admin("identity", "create", "--as", name))  # type: ignore[misc]
+        sys.stdout.write(f"identity {name}: {raw_id}")
 
 
 def ready() -> None:
-    """Wait until both processes can take a call, and one would get to them."""
+    """Wait until both processes can take a call. Event Grid's subscriptions come after that, and are not looked at."""
     media = os.environ["MEDIA_BASE_URL"].replace("ws", "http", 1)
     for base_url in (os.environ["CALLBACK_BASE_URL"], media):
         _in_time(lambda base_url=base_url: _ask(f"{base_url}/readyz"))  # type: ignore[misc]
-    # Event Grid's subscriptions are made when the webhook answers, which is after this.
-    left_out = () if os.environ.get("SUBSCRIBE") == "true" else ("--skip", "event-grid")
-    sys.stdout.write(_in_time(lambda: _admin("doctor", *left_out)))
+    sys.stdout.write(_in_time(lambda: _admin("doctor", "--skip", "event-grid")))
+
+
+def subscribe() -> None:
+    """Have azd make the subscriptions that the routes need, unless a run before did; the doctor looks at all then."""
+    ready()
+    filters = _in_time(lambda: _admin("numbers", "filters", "--json")).strip()
+    is_subscribed = os.environ.get("SUBSCRIBE") == "true"
+    if not is_subscribed or json.loads(os.environ.get("EVENT_FILTERS") or "[]") != json.loads(filters):
+        _azd("env", "set", "EVENT_FILTERS", filters)
+        _azd("env", "set", "SUBSCRIBE", "true")
+        if not _azd("provision", "--no-prompt"):
+            # Or the next run would ask for them before it has deployed anything, or take them for made.
+            _azd("env", "set", "SUBSCRIBE", "false")
+            sys.exit("Event Grid's subscriptions could not be made")
+    sys.stdout.write(_in_time(lambda: _admin("doctor")))
 
 
 def _seed_account(account: str) -> None:
@@ -105,6 +127,12 @@ def _admin(*arguments: str, given: str = "") -> str:
     return done.stdout
 
 
+def _azd(*arguments: str) -> bool:
+    """Run azd, which prints where we do; False: it failed."""
+    command = ["azd", *arguments]
+    return subprocess.run(command, timeout=PROVISION_S, check=False).returncode == 0  # noqa: S603 - our own command
+
+
 def _ask(url: str) -> None:
     try:
         with urllib.request.urlopen(url, timeout=REQUEST_S):  # noqa: S310 - an output of our deployment
@@ -132,4 +160,4 @@ def _in_time(attempt: Callable[[], T]) -> T:
 
 
 if __name__ == "__main__":
-    {"seed": seed, "ready": ready}[sys.argv[1]]()
+    {"seed": seed, "ready": ready, "subscribe": subscribe}[sys.argv[1]]()

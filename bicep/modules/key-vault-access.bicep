@@ -14,8 +14,11 @@ param grants grant[]
 @description('Roles on secrets that agents need.')
 param agentGrants grant[]
 
+@description('Roles on secrets that flows of the IVR need.')
+param flowGrants grant[]
+
 var onVault = filter(grants, given => empty(given.?on))
-var onSecrets = concat(filter(grants, given => !empty(given.?on)), agentGrants)
+var onSecrets = concat(filter(grants, given => !empty(given.?on)), agentGrants, flowGrants)
 
 resource vault 'Microsoft.KeyVault/vaults@2025-05-01' existing = {
   name: name

@@ -8,6 +8,14 @@ from shared.acs.event_grid import INCOMING_CALL
 from shared.admin.checks.contract import Check, Failed, Site, routing_or_skip
 from shared.admin.checks.management import listed, resources
 from shared.admin.checks.outside import EVENTS_PATH, IVR_EVENTS_PATH
+from shared.core.event_filters import (
+    EVERYBODY,
+    FiltersImpossible,
+    Operator,
+    Webhook,
+    filters_of,
+    webhook_of,
+)
 from shared.core.profiles import Routing
 from shared.security.accounts import Account
 
@@ -19,7 +27,7 @@ MAX_ATTEMPTS = 3
 MAX_TTL_MINUTES = 1
 """A call rings about 30 s: Event Grid's later tries are about callers who have gone."""
 CALLED = "data.to.rawid"
-"""The one filter that is understood here, in lower case; with any other a subscription counts as everybody's."""
+"""The one key that is understood here, in lower case; filtered by any other, a subscription counts as everybody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +41,10 @@ class Subscription:
     schema: str
     types: frozenset[str] | None
     """None: all."""
-    called: frozenset[str] | None
-    """Raw ids; None: everybody."""
+    is_of_called: bool
+    """False: of everybody who is not `called`."""
+    called: frozenset[str]
+    """Raw ids."""
     attempts: int
     ttl_minutes: int
     headers: frozenset[str] | None
@@ -47,7 +57,7 @@ class Subscription:
 
     def gets(self, called: str) -> bool:
         """Whether it delivers the calls to a raw id."""
-        return self.gets_calls and (self.called is None or called in self.called)
+        return self.gets_calls and (called in self.called) is self.is_of_called
 
 
 async def event_grid(site: Site) -> str:
@@ -72,18 +82,15 @@ def faults_of(
         accounts: whose headers may be sent.
         base_url: of the Functions app.
     """
-    webhooks = {base_url + EVENTS_PATH, base_url + IVR_EVENTS_PATH}
-    ours = [subscription for subscription in subscriptions if subscription.endpoint in webhooks]
+    webhooks = {Webhook.AGENTS: base_url + EVENTS_PATH, Webhook.IVR: base_url + IVR_EVENTS_PATH}
+    ours = [subscription for subscription in subscriptions if subscription.endpoint in webhooks.values()]
     if not ours:
         yield "no subscription delivers to this gateway"
         return
     for subscription in ours:
         yield from (f"{subscription.name}: {fault}" for fault in _faults_of_one(subscription, accounts))
-    targets = {
-        route.to: base_url + (EVENTS_PATH if route.flow is None else IVR_EVENTS_PATH)
-        for route in routing.routes
-        if route.to != "*"
-    }
+    yield from _faults_of_filters(ours, routing, webhooks)
+    targets = {route.to: webhooks[webhook_of(route)] for route in routing.routes if route.to != EVERYBODY}
     counts = [
         sum(subscription.gets(called) for subscription in subscriptions if subscription.endpoint == target)
         for called, target in targets.items()
@@ -100,6 +107,26 @@ def faults_of(
         ]
         if stray:
             yield f"{subscription.name} delivers {len(stray)} routed numbers elsewhere, to be answered there too"
+
+
+def _faults_of_filters(
+    ours: Sequence[Subscription], routing: Routing, webhooks: Mapping[Webhook, str]
+) -> Iterator[str]:
+    """Compare with the filters that the routes make: what is too much, and whether every other call comes."""
+    try:
+        wanted = filters_of(routing)
+    except FiltersImpossible as impossible:
+        yield from impossible.faults
+        return
+    for each in wanted:
+        endpoint = webhooks[each.webhook]
+        if each.operator is Operator.IS_NOT_IN and not any(
+            one.endpoint == endpoint and one.gets_calls and not one.is_of_called for one in ours
+        ):
+            yield f"{each.name}: no subscription delivers every other call (*)"
+    for one in ours:
+        if one.is_of_called and (unrouted := len(one.called - routing.own_numbers)):
+            yield f"{one.name}: {unrouted} numbers of its filter have no route, and ring in vain"
 
 
 def _faults_of_one(subscription: Subscription, accounts: Sequence[Account]) -> Iterator[str]:
@@ -143,6 +170,7 @@ def _from_emulator(shown: Mapping[str, Any]) -> Subscription:
         state=shown["provisioningState"],
         schema=shown["schema"],
         types=_types(shown["filter"]),
+        is_of_called=_is_of_called(shown["filter"]),
         called=_called(shown["filter"]),
         attempts=shown["maxDeliveryAttempts"],
         ttl_minutes=shown["eventTimeToLiveInMinutes"],
@@ -162,6 +190,7 @@ def from_management(shown: Mapping[str, Any]) -> Subscription:
         state=properties.get("provisioningState", ""),
         schema=properties.get("eventDeliverySchema") or "EventGridSchema",
         types=_types(properties.get("filter") or {}),
+        is_of_called=_is_of_called(properties.get("filter") or {}),
         called=_called(properties.get("filter") or {}),
         attempts=retries.get("maxDeliveryAttempts", 30),
         ttl_minutes=retries.get("eventTimeToLiveInMinutes", 1440),
@@ -174,11 +203,21 @@ def _types(shown: Mapping[str, Any]) -> frozenset[str] | None:
     return frozenset(types) if types else None
 
 
-def _called(shown: Mapping[str, Any]) -> frozenset[str] | None:
+def _condition(shown: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the filter by who is called; one that excludes nobody where there is none."""
     for condition in shown.get("advancedFilters") or ():
-        if condition["operatorType"] == "StringIn" and condition["key"].lower() == CALLED:
-            return frozenset(condition["values"])
-    return None
+        if condition["operatorType"] in list(Operator) and condition["key"].lower() == CALLED:
+            found: Mapping[str, Any] = condition
+            return found
+    return {"operatorType": Operator.IS_NOT_IN, "values": ()}
+
+
+def _is_of_called(shown: Mapping[str, Any]) -> bool:
+    return Operator(_condition(shown)["operatorType"]) is Operator.IS_IN
+
+
+def _called(shown: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(_condition(shown)["values"])
 
 
 CHECKS = (

@@ -36,6 +36,7 @@ def subscription(name="gateway", **changes):
     shown = {
         "endpoint": WEBHOOK,
         "called": list(NUMBERS),
+        "operator": "StringIn",
         "types": ["Microsoft.Communication.IncomingCall"],
         "schema": "CloudEventSchemaV1_0",
         "attempts": 3,
@@ -43,7 +44,7 @@ def subscription(name="gateway", **changes):
         "headers": ["asapp-api-id", "asapp-api-secret"],
         "state": "Succeeded",
     } | changes
-    called = {"operatorType": "StringIn", "key": "data.to.rawId", "values": shown["called"]}
+    called = {"operatorType": shown["operator"], "key": "data.to.rawId", "values": shown["called"]}
     return {
         "name": name,
         "properties": {
@@ -117,6 +118,31 @@ def test_another_application_that_gets_our_numbers_would_answer_them_too():
     other = subscription("ivr", called=None, endpoint="https://ivr.example.net/events")
     assert faults(subscription(), other) == [
         "ivr delivers 2 routed numbers elsewhere, to be answered there too"
+    ]
+
+
+def test_a_filter_that_the_routes_do_not_make_is_told_from_theirs():
+    more = subscription(called=[*NUMBERS, "4:+18005550197", "4:+18005550196"])
+    assert faults(more) == ["gateway: 2 numbers of its filter have no route, and ring in vain"]
+
+
+def test_every_other_call_has_to_be_delivered_where_a_route_is_of_it():
+    routes = (Route("demo", "*", "echo"), Route("demo", NUMBERS[0], flow="menu"))
+    routing = Routing(profiles=ROUTING.profiles, routes=routes)
+    ivr = subscription("ivr", called=[NUMBERS[0]], endpoint=BASE_URL + IVR_EVENTS_PATH)
+    others = subscription(called=[NUMBERS[0]], operator="StringNotIn")
+    assert faults(others, ivr, routing=routing) == []
+    assert faults(ivr, routing=routing) == ["gateway-demo: no subscription delivers every other call (*)"]
+    assert faults(subscription(called=None), ivr, routing=routing) == [
+        "gateway delivers 1 routed numbers elsewhere, to be answered there too"
+    ]
+
+
+def test_routes_that_no_filters_keep_apart_are_a_fault():
+    routes = (Route("demo", "*", "echo"), Route("demo", "*", flow="menu"))
+    routing = Routing(profiles=ROUTING.profiles, routes=routes)
+    assert faults(subscription(called=None), routing=routing) == [
+        "gateway-demo and ivr-demo: one route alone can be of every other call (*)"
     ]
 
 

@@ -113,7 +113,8 @@ def grants(files) -> Iterator[tuple[str, str, str]]:
             if part.startswith("'"):
                 on += f": {part[1:-1]}"
             elif part not in ("", "null"):
-                on += ": agentSecrets"
+                looped = re.search(rf"for {part} in (\w+): ofPart\({principal}, ", body)
+                on += f": {looped[1]}"
             yield who.get(principal, principal), role, on
 
 

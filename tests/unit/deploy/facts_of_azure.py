@@ -1,13 +1,14 @@
 """Facts about what is made in Azure: doors, rights, secrets, data. Each yields what is wrong."""
 
+import dataclasses
 import re
 from collections import Counter
 
 from shared.acs.event_grid import INCOMING_CALL
-from shared.acs.identifiers import PHONE_PREFIX
 from shared.adapters import dead_letters, profile_store, recording_store
 from shared.adapters.tables import TABLES
 from shared.admin.checks import resources
+from shared.core.event_filters import EventFilter, Operator, Webhook
 from shared.security.accounts import Account
 from shared.security.keyring import CALLBACK_KEY_SECRET, MEDIA_KEY_SECRET
 from tests.unit.deploy.deployment_files import (
@@ -20,7 +21,7 @@ from tests.unit.deploy.deployment_files import (
     strings,
 )
 
-SUBSCRIPTIONS = "bicep/modules/event-subscriptions.bicep"
+SUBSCRIPTION = "bicep/modules/event-subscription.bicep"
 BUILT_IN_ROLES = {
     "AcrPull": "7f951dda-4ed3-4680-a7ca-43fe172d538d",
     "Cognitive Services User": "a97b65f3-24c7-4388-baec-2e87135dc908",
@@ -42,7 +43,8 @@ TABLES_OF = {
 """Which tables a client of a process works with."""
 HEADER = re.compile(r"\{ name: (\w+), type: '(\w+)', properties: \{ value: (\w+), isSecret: (\w+) \} \}")
 FROM_THE_VAULT = re.compile(
-    r"^    api(?:Id: keys\.getSecret\('\$\{account\}-api-id|Secret: keys\.getSecret\('\$\{account\}-api-secret)'\)$",
+    r"^    api(?:Id: keys\.getSecret\('\$\{wanted\.account\}-api-id"
+    r"|Secret: keys\.getSecret\('\$\{wanted\.account\}-api-secret)'\)$",
     re.MULTILINE,
 )
 MAY_BE_SECRET = re.compile(r"secret(?!s\.outputs\.(url|id)$)|password|accessKey|\bapiId\b", re.IGNORECASE)
@@ -57,55 +59,62 @@ LOCAL_AUTHENTICATION_OFF = {
 
 
 def webhook_is_the_code_s(files):
-    route = re.search(r'^ROUTE = "([^"]+)"$', files.text("functions/acs_events.py"), re.MULTILINE)[1]
     main = files.text("bicep/main.bicep")
-    if f"endpointUrl: '${{functions.outputs.baseUrl}}/{route}'" not in main:
-        yield "main.bicep: the subscription has another path than the function"
-    if "param ivrEventsPath string = '/mg-genagent-acs/v1/ivr-events'" not in main:
-        yield "main.bicep: the path of the IVR"
+    webhooks = entries(block(main, "var webhooks = {"))
+    for webhook, path in ((Webhook.AGENTS, "functions/acs_events.py"), (Webhook.IVR, "functions/ivr.py")):
+        route = re.search(r'^ROUTE = "([^"]+)"$', files.text(path), re.MULTILINE)[1]
+        if webhooks.get(webhook) != f"'${{functions.outputs.baseUrl}}/{route}'":
+            yield f"main.bicep: the subscription of {webhook} has another path than the function"
+    if "endpointUrl: webhooks[wanted.webhook]" not in main:
+        yield "main.bicep: a subscription goes elsewhere than its filter says"
 
 
 def headers_are_the_account_s(files):
-    text = files.text(SUBSCRIPTIONS)
+    text = files.text(SUBSCRIPTION)
     account = Account("a", "A", "id", ())
     expected = {"apiIdHeader": account.api_id_header, "apiSecretHeader": account.api_secret_header}
     if dict(re.findall(r"^param (\w+Header) string = '([^']+)'$", text, re.MULTILINE)) != expected:
-        yield "event-subscriptions.bicep: not the header names of an account"
+        yield "event-subscription.bicep: not the header names of an account"
     headers = HEADER.findall(text)
     if headers != [
         ("apiIdHeader", "Static", "apiId", "true"),
         ("apiSecretHeader", "Static", "apiSecret", "true"),
     ]:
-        yield "event-subscriptions.bicep: both headers are to be there, and secret"
+        yield "event-subscription.bicep: both headers are to be there, and secret"
 
 
 def events_are_calls_of_ours(files):
-    text = files.text(SUBSCRIPTIONS)
+    text = files.text(SUBSCRIPTION)
     if strings(block(text, "includedEventTypes: [")) != [INCOMING_CALL]:
-        yield "event-subscriptions.bicep: other events than incoming calls"
-    if "{ operatorType: 'StringIn', key: 'data.to.rawId', values: " not in text:
-        yield "event-subscriptions.bicep: no filter by who is called"
-    if "var most = 25\n" not in text:
-        yield "event-subscriptions.bicep: a filter takes 25 values"
-    called = block(files.text("bicep/types.bicep"), "func calledOf(")
-    after = files.text("bicep/types.bicep").partition("func calledOf(")[2]
-    if not called or f"startsWith(each.to, '+') ? '{PHONE_PREFIX}${{each.to}}' : each.to" not in after:
-        yield "types.bicep: raw ids are made in another way than by the code"
+        yield "event-subscription.bicep: other events than incoming calls"
+    for operator in Operator:
+        if f"{{ operatorType: '{operator}', key: 'data.to.rawId', values: wanted.called }}" not in text:
+            yield f"event-subscription.bicep: no filter by who is called, {operator}"
+    fields = set(
+        re.findall(
+            r"^  (\w+): ", block(files.text("bicep/types.bicep"), "type eventFilter = {"), re.MULTILINE
+        )
+    )
+    if fields != {each.name for each in dataclasses.fields(EventFilter)}:
+        yield "types.bicep: an eventFilter is not what `numbers filters` prints"
+    for path in ("bicep/main.parameters.json", "bicep/sandbox.bicepparam", "bicep/production.bicepparam"):
+        if "EVENT_FILTERS" not in files.text(path):
+            yield f"{path}: the filters that the hook sets are not taken"
     if "eventDeliverySchema: 'CloudEventSchemaV1_0'" not in text:
-        yield "event-subscriptions.bicep: the schema cannot be changed later"
+        yield "event-subscription.bicep: the schema cannot be changed later"
 
 
 def deliveries_end_with_the_ringing(files):
-    policy = entries("  " + block(files.text(SUBSCRIPTIONS), "retryPolicy: {").strip().replace(", ", "\n  "))
+    policy = entries("  " + block(files.text(SUBSCRIPTION), "retryPolicy: {").strip().replace(", ", "\n  "))
     if policy.get("eventTimeToLiveInMinutes") != "1" or policy.get("maxDeliveryAttempts") not in ("2", "3"):
-        yield f"event-subscriptions.bicep: retries go on after the ringing: {policy}"
+        yield f"event-subscription.bicep: retries go on after the ringing: {policy}"
 
 
 def dead_letters_are_kept(files):
-    text = files.text(SUBSCRIPTIONS)
+    text = files.text(SUBSCRIPTION)
     if "\n    deadLetterWithResourceIdentity: {" not in text or "\n    deadLetterDestination: " in text:
-        yield "event-subscriptions.bicep: dead letters are not written by identity"
-    if files.text("bicep/main.bicep").count(f"deadLetterContainer: '{dead_letters.CONTAINER}'") != 2:
+        yield "event-subscription.bicep: dead letters are not written by identity"
+    if files.text("bicep/main.bicep").count(f"deadLetterContainer: '{dead_letters.CONTAINER}'") != 1:
         yield "main.bicep: dead letters go where nobody looks"
 
 
@@ -191,10 +200,10 @@ def secrets_are_in_no_output(files):
             if MAY_BE_SECRET.search(f"{name} {value}"):
                 yield f"{path}: output {name} may hold a secret"
     main = files.text("bicep/main.bicep")
-    if len(FROM_THE_VAULT.findall(main)) != 4:
+    if len(FROM_THE_VAULT.findall(main)) != 2:
         yield "main.bicep: credentials come from elsewhere than the vault"
-    if files.text(SUBSCRIPTIONS).count("@secure()\nparam api") != 2:
-        yield "event-subscriptions.bicep: credentials are not secure parameters"
+    if files.text(SUBSCRIPTION).count("@secure()\nparam api") != 2:
+        yield "event-subscription.bicep: credentials are not secure parameters"
     if "newGuid" in main:
         yield "main.bicep: a secret that is another one at every run"
 

@@ -113,9 +113,8 @@ def subscriptions_come_second(files):
     main = files.text("bicep/main.bicep")
     if "param subscribe bool = false" not in main:
         yield "main.bicep: a first run would ask an app that is not there"
-    for module in ("calls", "ivrCalls"):
-        if "if (subscribe)" not in main.partition(f"\nmodule {module} ")[2].partition("\n")[0]:
-            yield f"main.bicep: {module} does not wait for the second stage"
+    if "if (subscribe)" not in main.partition("\nmodule calls ")[2].partition("\n")[0]:
+        yield "main.bicep: subscriptions do not wait for the second stage"
     if '"${SUBSCRIBE=false}"' not in files.text("bicep/main.parameters.json"):
         yield "main.parameters.json: the flag of the second stage"
 
@@ -124,7 +123,8 @@ def choices_are_documented(files):
     """Each variable that may be left out, and no other; and what the commands of the plain path name."""
     manual = files.text("docs/deploy.md")
     parameters = files.text("bicep/main.parameters.json") + files.text("bicep/media.parameters.json")
-    choices = set(re.findall(r"\$\{(\w+)=", parameters)) - {"SUBSCRIBE"}
+    choices = set(re.findall(r"\$\{(\w+)=", parameters)) - {"SUBSCRIBE", "EVENT_FILTERS"}
+    choices |= set(re.findall(r'os\.environ\.get\("(\w+_FILE)"', files.text("bicep/hooks/deployment.py")))
     undocumented = {name for name in choices if f"`{name}`" not in manual}
     yield from (f"deploy.md: nothing of {name}" for name in sorted(undocumented))
     table = manual.partition("### Choices")[2].partition("\n## ")[0]

@@ -10,7 +10,7 @@ from tests.unit.deploy.deployment_files import REPOSITORY, Files
 MAIN = "bicep/main.bicep"
 MEDIA = "bicep/media.bicep"
 FUNCTIONS = "bicep/modules/functions.bicep"
-SUBSCRIPTIONS = "bicep/modules/event-subscriptions.bicep"
+SUBSCRIPTION = "bicep/modules/event-subscription.bicep"
 SIZES = "bicep/sizes.json"
 
 MISTAKES = {
@@ -60,24 +60,30 @@ MISTAKES = {
     "a webhook of another path": (
         MAIN, "/mg-genagent-acs/v1/acs-events", "/api/acs-events", azure.webhook_is_the_code_s,
     ),
-    "another header": (SUBSCRIPTIONS, "'asapp-api-id'", "'x-api-id'", azure.headers_are_the_account_s),
+    "another header": (SUBSCRIPTION, "'asapp-api-id'", "'x-api-id'", azure.headers_are_the_account_s),
     "a header for everybody to read": (
-        SUBSCRIPTIONS, "value: apiSecret, isSecret: true", "value: apiSecret, isSecret: false",
+        SUBSCRIPTION, "value: apiSecret, isSecret: true", "value: apiSecret, isSecret: false",
         azure.headers_are_the_account_s,
     ),
     "every event of ACS": (
-        SUBSCRIPTIONS, "'Microsoft.Communication.IncomingCall'",
+        SUBSCRIPTION, "'Microsoft.Communication.IncomingCall'",
         "'Microsoft.Communication.IncomingCall', 'Microsoft.Communication.CallStarted'",
         azure.events_are_calls_of_ours,
     ),
     "a filter on another field": (
-        SUBSCRIPTIONS, "key: 'data.to.rawId'", "key: 'data.to.rawid.value'", azure.events_are_calls_of_ours,
+        SUBSCRIPTION, "key: 'data.to.rawId'", "key: 'data.to.rawid.value'", azure.events_are_calls_of_ours,
     ),
-    "raw ids without their prefix": (
-        "bicep/types.bicep", "'4:${each.to}'", "each.to", azure.events_are_calls_of_ours,
+    "calls of the IVR for the agents": (
+        MAIN, "endpointUrl: webhooks[wanted.webhook]", "endpointUrl: webhooks.agents", azure.webhook_is_the_code_s,
+    ),
+    "filters of another shape than the command prints": (
+        "bicep/types.bicep", "  called: string[]\n", "  rawIds: string[]\n", azure.events_are_calls_of_ours,
+    ),
+    "filters that nobody hands on": (
+        "bicep/main.parameters.json", "${EVENT_FILTERS=[]}", "${FILTERS=[]}", azure.events_are_calls_of_ours,
     ),
     "retries for a day": (
-        SUBSCRIPTIONS, "eventTimeToLiveInMinutes: 1", "eventTimeToLiveInMinutes: 1440",
+        SUBSCRIPTION, "eventTimeToLiveInMinutes: 1", "eventTimeToLiveInMinutes: 1440",
         azure.deliveries_end_with_the_ringing,
     ),
     "dead letters in a container of another name": (
@@ -123,7 +129,7 @@ MISTAKES = {
         azure.secrets_are_in_no_output,
     ),
     "a credential that is a plain parameter": (
-        SUBSCRIPTIONS, "@secure()\nparam apiSecret", "param apiSecret", azure.secrets_are_in_no_output,
+        SUBSCRIPTION, "@secure()\nparam apiSecret", "param apiSecret", azure.secrets_are_in_no_output,
     ),
     "a pod that can forge callbacks": (
         MAIN, "ofPart(media, 'Key Vault Secrets User', 'media-token-key')",
@@ -149,7 +155,7 @@ MISTAKES = {
         MEDIA, "'azd-service-name': 'media'", "'azd-service-name': 'gateway'", package.services_are_found,
     ),
     "a hook that only one shell has": (
-        "bicep/hooks/postdeploy.ps1", "-m bicep.hooks.deployment ready", "-m bicep.hooks.deployment seed",
+        "bicep/hooks/postdeploy.ps1", "-m bicep.hooks.deployment subscribe", "-m bicep.hooks.deployment seed",
         package.hooks_do_the_same_in_both_shells,
     ),
     "a command that is gone": (

@@ -1,16 +1,15 @@
-// One account's subscriptions to calls that ring. The webhook must answer by now: Event Grid asks it at once.
+// A subscription to calls that ring. The webhook must answer by now: Event Grid asks it at once.
+
+import { eventFilter } from '../types.bicep'
 
 @description('Name of the system topic, in this resource group.')
 param topicName string
 
-@description('What the names of the subscriptions begin with.')
-param name string
+@description('Which calls, of which account.')
+param wanted eventFilter
 
 @description('URL of the webhook.')
 param endpointUrl string
-
-@description('Raw ids of who is called (4:+1..., 8:acs:...); empty for everybody.')
-param calledRawIds string[]
 
 @description('API id of the account.')
 @secure()
@@ -32,17 +31,13 @@ param deadLetterStorageId string
 @description('Container of it.')
 param deadLetterContainer string
 
-// As many values as a filter takes.
-var most = 25
-var parts = max(1, (length(calledRawIds) + most - 1) / most)
-
 resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = {
   name: topicName
 }
 
-resource subscriptions 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = [for part in range(0, parts): {
+resource subscription 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = {
   parent: topic
-  name: part == 0 ? name : '${name}-${part + 1}'
+  name: wanted.name
   properties: {
     eventDeliverySchema: 'CloudEventSchemaV1_0'
     destination: {
@@ -59,8 +54,10 @@ resource subscriptions 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025
     }
     filter: {
       includedEventTypes: ['Microsoft.Communication.IncomingCall']
-      advancedFilters: empty(calledRawIds) ? [] : [
-        { operatorType: 'StringIn', key: 'data.to.rawId', values: take(skip(calledRawIds, part * most), most) }
+      advancedFilters: empty(wanted.called) ? [] : [
+        wanted.operator == 'StringIn'
+          ? { operatorType: 'StringIn', key: 'data.to.rawId', values: wanted.called }
+          : { operatorType: 'StringNotIn', key: 'data.to.rawId', values: wanted.called }
       ]
     }
     // A call rings about 30 s: what comes later is about a caller who has gone.
@@ -73,4 +70,4 @@ resource subscriptions 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025
       }
     }
   }
-}]
+}
