@@ -140,11 +140,13 @@ async def until(condition: Any) -> None:
 
 
 @contextlib.asynccontextmanager
-async def running_ivr(start_edge: StartEdge, folder: Path, flow: str = FLOW) -> AsyncIterator[WholeIvr]:
+async def running_ivr(
+    start_edge: StartEdge, folder: Path, flow: str = FLOW, gateway: str = GATEWAY
+) -> AsyncIterator[WholeIvr]:
     """Start it, with no subscription yet. The pod's agent is that of the fixture `agent`, where the test uses it."""
     (folder / "welcome.yaml").write_text(flow)
     gateway_file = folder / "gateway.yaml"
-    gateway_file.write_text(GATEWAY)
+    gateway_file.write_text(gateway)
     (port,) = free_port_numbers(1)
     edge = await start_edge(
         pods=0,

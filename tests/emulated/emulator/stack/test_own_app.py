@@ -3,13 +3,8 @@
 Ports and folders are others, so that it can run beside anything else; `npm ci` is done beforehand, and kept.
 """
 
-import asyncio
 import json
 import os
-import signal
-import sys
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
@@ -17,9 +12,9 @@ from emulator.ports import free_ports
 from emulator.serve import SERVING
 from tests.support.documentation import DOCS, PAGES, REPOSITORY, blocks
 from tests.support.node_app import copy_with_packages, missing_tool
+from tests.support.terminal import in_another_terminal, output_of
 
 EXAMPLE = DOCS / "examples" / "own-app"
-STEP_S = 30.0
 
 
 DAYS = 2
@@ -71,50 +66,6 @@ def steps(section, tmp_path):
     assert [info for info, _ in texts] == ["json", "sh", "sh", "sh", "sh", "sh", "sh"]
     (tmp_path / "emulator.json").write_text(texts[0][1])
     return [text for _, text in texts[1:]]
-
-
-async def shell(script, **options):
-    """Start a step as a reader's shell would, in a process group of its own."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return await asyncio.create_subprocess_exec(
-        *("bash", "-e", "-c", script), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        cwd=REPOSITORY, env=os.environ | {"PATH": path}, start_new_session=True, **options,
-    )  # fmt: skip
-
-
-@asynccontextmanager
-async def in_another_terminal(script, ready):
-    """Run a step beside the others, from its ready line on; it is interrupted at the end."""
-    process = await shell(script)
-    lines = []
-    try:
-        async with asyncio.timeout(STEP_S):
-            while line := (await process.stdout.readline()).decode():
-                lines.append(line)
-                if line.startswith(ready):
-                    break
-            else:
-                pytest.fail("".join(lines))
-        yield process
-    finally:
-        if process.returncode is None:
-            os.killpg(process.pid, signal.SIGTERM)
-        async with asyncio.timeout(STEP_S):
-            await process.communicate()
-        process._transport.close()
-
-
-async def output_of(script, code=0):
-    process = await shell(script)
-    try:
-        async with asyncio.timeout(STEP_S):
-            output, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            os.killpg(process.pid, signal.SIGTERM)
-        process._transport.close()
-    assert process.returncode == code, output.decode()
-    return output.decode()
 
 
 async def test_an_application_in_another_language_is_called_as_the_steps_say(steps):
