@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 
 from shared.adapters.connect import connect
-from shared.admin.checks import accounts, agents, event_grid, outside, resources, services
+from shared.admin.checks import accounts, agents, call, event_grid, outside, resources, services
 from shared.admin.checks.contract import Check, Finding, Outcome, Site, examine, is_local
 from shared.config import FunctionsSettings, SettingsInvalid, functions_settings, media_settings
 
@@ -20,7 +20,10 @@ CHECKS: tuple[Check, ...] = (
     *accounts.CHECKS,
     *event_grid.CHECKS,
     *agents.CHECKS,
+    *call.CHECKS,
 )
+LAST = CHECKS[-1]
+"""It is what the others are for: made when none of them has failed."""
 NAMES = tuple(check.name for check in CHECKS)
 REQUEST_S = 10.0
 """For one request of a check."""
@@ -47,7 +50,12 @@ async def examine_all(
 
 
 async def _examined(checks: Sequence[Check], site: Site) -> list[Finding]:
-    return list(await asyncio.gather(*(examine(check, site) for check in checks)))
+    found = list(await asyncio.gather(*(examine(check, site) for check in checks if check is not LAST)))
+    if LAST not in checks:
+        return found
+    if any(finding.outcome is Outcome.FAIL for finding in found):
+        return [*found, Finding(LAST.name, Outcome.SKIP, "something else has failed")]
+    return [*found, await examine(LAST, site)]
 
 
 @asynccontextmanager

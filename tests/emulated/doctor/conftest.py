@@ -35,9 +35,9 @@ routes:
 """
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def stack(tmp_path_factory) -> AsyncIterator[Stack]:
-    """One stack for the tests of a module; whoever breaks something of it mends it again."""
+    """One stack for all tests here that need one; whoever breaks something of it mends it again."""
     ports, folder = free_ports(), tmp_path_factory.mktemp("doctor")
     shutil.copy(REPOSITORY / "prompts/goodbye.wav", folder / "apology.wav")
     file = folder / "gateway.yaml"

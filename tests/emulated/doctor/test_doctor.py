@@ -25,7 +25,7 @@ from shared.config import functions_settings
 from tests.emulated.doctor.conftest import REPOSITORY, SECRET, finding
 from tests.support.gateway import running_emulator
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 NEEDS_AZURE = {"acs-resource", "ai-link"}
 """Checks that a local stack cannot answer: what they compare, test_management.py has."""
@@ -189,6 +189,7 @@ async def another_gateway(env, _):
 
 
 NOT_READY = {"ready": False, "dependencies": {"configuration": "ok", "storage": "away"}}
+REJECTED = {"correlationId": "one", "end": "rejected", "mediaAddress": None}
 BROKEN: dict[str, tuple[Broken, str]] = {
     "token-keys": (empty_vault, "media-token-key has no usable version"),
     "tables": (missing_table, "there is no table answers"),
@@ -213,6 +214,10 @@ BROKEN: dict[str, tuple[Broken, str]] = {
     "routes": (disabled_account, "accounts that are disabled: demo"),
     "event-grid": (another_gateway, "no subscription delivers to this gateway"),
     "agents": (wrong_agent_key, "concierge: the service refuses the credential"),
+    "call": (
+        standing_in("ACS_ENDPOINT", status=201, document=REJECTED),
+        "a call that was placed has ended: rejected",
+    ),
 }
 
 
@@ -229,7 +234,7 @@ async def test_what_is_broken_is_found_with_what_to_do(stack, stand_in, name):
     assert said in found.found
 
 
-@pytest.mark.parametrize("name", ["routes", "prompts", "event-grid", "agents"])
+@pytest.mark.parametrize("name", ["routes", "prompts", "event-grid", "agents", "call"])
 async def test_what_depends_on_profiles_that_cannot_be_read_is_not_blamed(stack, stand_in, name):
     async with no_profiles(dict(stack.settings), stand_in) as env:
         found = await finding(env, name)
