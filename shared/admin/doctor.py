@@ -17,9 +17,9 @@ COLOURS: Mapping[Outcome, str] = {Outcome.PASS: "32", Outcome.FAIL: "31", Outcom
 NAME_WIDTH = 14
 
 DESCRIPTION = (
-    "Looks at settings, services, addresses, subscriptions and agents, and ends by a call of its own. What whoever runs "
-    "it has no right to, or what cannot be seen from here, is skipped, with the reason. Exit status: 0 nothing failed, "
-    "1 something did, 2 the settings are not good, so that nothing else was looked at."
+    "Looks at settings, services, addresses, subscriptions and agents, and ends by a call of its own. What whoever "
+    "runs it has no right to, or what cannot be seen from here, is skipped, with the reason. Exit status: 0 nothing "
+    "failed, 1 something did, 2 the settings are not good, so that nothing else was looked at."
 )
 
 
