@@ -13,6 +13,7 @@ from shared.core.variables import RETURN_TO
 from tests.support.gateway import EVENTS_PATH
 from tests.support.ivr import AGENT, FLOW, IVR, IVR_EVENTS_PATH, NUMBER, QUEUE, happened, running_ivr, until
 from tests.support.media import agent
+from tests.support.records import wav_bytes
 
 __all__ = ["agent"]
 
@@ -65,6 +66,24 @@ async def test_a_speech_service_that_is_away_ends_what_cannot_be_asked_without_i
 
     assert ended.state.speech_away
     assert results(ended) == [("account", "speech_away"), ("bye", "done")]
+
+
+async def test_a_speech_service_that_is_away_is_stood_in_for_by_wav_files(start_edge, tmp_path, agent):
+    (tmp_path / "number.wav").write_bytes(wav_bytes(bytes(3200), rate_hz=16_000))
+    flow = FLOW.replace("prompt: Your number?", 'prompt: {text: "Your number?", wav: number.wav}')
+    async with running_ivr(start_edge, tmp_path, flow) as ivr:
+        await ivr.subscribe("ivr", IVR_EVENTS_PATH, [NUMBER, IVR])
+        await ivr.subscribe("agents", EVENTS_PATH, [AGENT])
+        ivr.edge.emulator.faults.add(FaultRule("recognize", Status(405, "8522"), times=1))
+        call = await ivr.dial()
+        await ivr.key(call, "1234")
+        await until(lambda: agent.info is not None)
+        agent.sink.end()
+        first, second = await ivr.until_over(call, 2)
+
+        assert first.state.speech_away
+        assert results(first) == [("account", "speech_away"), ("account", "done"), ("to_agent", "done")]
+        assert results(second) == [("returned", "done"), ("bye", "done")]
 
 
 async def test_an_agent_that_takes_no_call_is_passed_over(bare):
