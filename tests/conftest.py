@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,14 @@ pytest_plugins = [
 
 LEFTOVER_GRACE_S = 0.2
 """How long closing connections and ending tasks may take after the test and its fixtures are done."""
+COLLECT_AFTER_S = 0.02
+"""Most are closed by then. A socket that is left may be an exception's, which with its frames goes in a collection."""
+
+
+def pytest_collection_finish() -> None:
+    """Spare what is there for good, seven thousand tests and all modules, from every collection of garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -39,23 +48,30 @@ def nothing_left_open(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture
 async def nothing_left_on_the_loop() -> AsyncIterator[None]:
     """Fail an asynchronous test that leaves a task running on its loop, or a socket open."""
-    loop = asyncio.get_running_loop()
     tasks, sockets = asyncio.all_tasks(), _open_sockets()
     yield
     tasks.add(asyncio.current_task())
-    deadline = loop.time() + LEFTOVER_GRACE_S
-    # Nothing tells when the last transport of a loop is closed.
-    while (asyncio.all_tasks() - tasks or _open_sockets() - sockets) and loop.time() < deadline:
-        await asyncio.sleep(0.002)
+    await _until_nothing_is_left(tasks, sockets, COLLECT_AFTER_S)
+    if _open_sockets() - sockets:
+        gc.collect()
+    await _until_nothing_is_left(tasks, sockets, LEFTOVER_GRACE_S)
     running = asyncio.all_tasks() - tasks
     for task in running:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
     assert not running, f"the test left tasks running: {sorted(map(str, running))}"
-    if _open_sockets() - sockets:
-        gc.collect()
     left = _open_sockets() - sockets
     assert not left, f"the test left {len(left)} socket(s) open: {_describe(left)}"
+
+
+async def _until_nothing_is_left(
+    tasks: set[asyncio.Task[Any]], sockets: frozenset[tuple[int, int]], within_s: float
+) -> None:
+    """Give what is left so long: nothing tells when the last transport of a loop is closed."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within_s
+    while (asyncio.all_tasks() - tasks or _open_sockets() - sockets) and loop.time() < deadline:
+        await asyncio.sleep(0.002)
 
 
 def _open_sockets() -> frozenset[tuple[int, int]]:
