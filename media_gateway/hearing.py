@@ -12,7 +12,8 @@ from media_gateway.arrival import Arrival
 from media_gateway.recording.recorder import Recorder
 from media_gateway.supervised import FAILURES, SupervisedAgent
 from media_gateway.ticker import monotonic_us
-from shared.acs.media import AudioData, AudioMetadata, DtmfDigit, Flaw, MediaInvalid, decode
+from shared.acs.media import AudioData, AudioMetadata, DtmfDigit, Flaw, MediaInvalid
+from shared.acs.media_codec import decode
 
 CallerMedia: TypeAlias = AudioData | DtmfDigit
 

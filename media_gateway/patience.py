@@ -10,7 +10,7 @@ from collections.abc import Callable
 from media_gateway.speaker import Speaker
 from shared.core.profiles import AgentProfile
 
-STEP_S = 0.25
+STEP_S = 1.0
 LONGEST_SPEECH_S = 60.0
 """Speech whose end is not told counts as over then."""
 

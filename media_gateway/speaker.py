@@ -10,7 +10,7 @@ from pybase64 import b64encode
 from media_gateway.message_socket import MessageSocket
 from media_gateway.recording.recorder import Recorder
 from media_gateway.ticker import Ticker, monotonic_us
-from shared.acs.media import AUDIO_BEGIN, AUDIO_END, STOP_AUDIO, encode_audio
+from shared.acs.media_codec import AUDIO_BEGIN, AUDIO_END, STOP_AUDIO, encode_audio
 from shared.core.playout import Heard, PlayoutLedger
 
 LOOK_S = 0.1

@@ -6,7 +6,8 @@ import math
 from hypothesis import given
 
 from media_gateway.agents.realtime.dialects import rates_in
-from media_gateway.agents.realtime.events import AudioDelta, EventInvalid, decode
+from media_gateway.agents.realtime.event_codec import decode
+from media_gateway.agents.realtime.events import AudioDelta, EventInvalid
 from shared.acs.callbacks import CallbackEvent, parse_callback
 from shared.acs.event_grid import GridEvent, parse_delivery, read_incoming_call, read_validation_code
 from shared.acs.shapes import MalformedMessage

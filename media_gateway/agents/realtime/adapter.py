@@ -19,7 +19,8 @@ from media_gateway.agents.realtime.dialects import (
     replies_by_itself,
     session_of,
 )
-from media_gateway.agents.realtime.events import AudioDelta, Event, EventInvalid, Kind, decode
+from media_gateway.agents.realtime.event_codec import decode
+from media_gateway.agents.realtime.events import AudioDelta, Event, EventInvalid, Kind
 from media_gateway.agents.realtime.messages import APPEND_BEGIN, APPEND_END
 from media_gateway.agents.realtime.tools import specs
 from media_gateway.agents.tools.http import HttpTools

@@ -4,7 +4,7 @@ OpenAI's GA names and the beta names, which Voice Live still uses, are both unde
 `response.output_audio.delta` and `response.audio.delta` are one event. Members that we have no use for are skipped.
 Names: OpenAI's and Microsoft's published SDKs (openai 3.5x, azure-ai-voicelive 1.3).
 
-`decode` runs for every piece of the agent's audio.
+`event_codec.py` reads them.
 """
 
 from collections.abc import Mapping
@@ -12,10 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-import pybase64
 from msgspec import Struct
-
-BYTES_PER_SAMPLE = 2
 
 
 class EventInvalid(Exception):
@@ -42,7 +39,7 @@ class Kind(StrEnum):
     ERROR = "error"
 
 
-_KINDS: Mapping[str, Kind] = {
+KINDS: Mapping[str, Kind] = {
     **{kind.value: kind for kind in Kind},
     "response.audio.delta": Kind.AUDIO,
     "response.audio.done": Kind.AUDIO_DONE,
@@ -140,12 +137,12 @@ class Event(Struct, frozen=True):
     @property
     def kind(self) -> Kind | None:
         """What it means; None for a type that means nothing to us."""
-        return _KINDS.get(self.type)
+        return KINDS.get(self.type)
 
     @property
     def is_known(self) -> bool:
         """Whether we have ever heard of its type."""
-        return self.type in _KINDS or self.type in _QUIET
+        return self.type in KINDS or self.type in _QUIET
 
 
 class AudioDelta(Struct, frozen=True, gc=False):
@@ -156,59 +153,10 @@ class AudioDelta(Struct, frozen=True, gc=False):
     pcm: bytes
 
 
-class _AudioDelta(Struct, frozen=True, gc=False):
+class RawDelta(Struct, frozen=True, gc=False):
+    """A piece of the agent's audio as it comes."""
+
     type: str
     response_id: str = ""
     item_id: str = ""
     delta: str = ""
-
-
-_decode_base64 = pybase64.b64decode
-_read_audio = msgspec.json.Decoder(_AudioDelta).decode
-_read_event = msgspec.json.Decoder(Event).decode
-_AUDIO_TYPES = frozenset(name for name, kind in _KINDS.items() if kind is Kind.AUDIO)
-_AUDIO_MARK = b'audio.delta"'
-_MARK_WITHIN = 256
-"""Where a message's type stands, in all services seen; the base64 of 20 ms alone has 1280 characters."""
-_DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
-def decode(message: bytes) -> AudioDelta | Event:
-    """Read one message.
-
-    Raises:
-        EventInvalid: it is no event, or its audio is no whole samples.
-    """
-    try:
-        may_be_audio = message.find(_AUDIO_MARK, 0, _MARK_WITHIN) >= 0
-        audio: _AudioDelta | Event = _read_audio(message) if may_be_audio else _read(message)
-        if audio.type not in _AUDIO_TYPES:
-            return audio if isinstance(audio, Event) else _read(message)
-        pcm = _decode_base64(audio.delta, None, True)  # strict; by name it takes twice as long
-    except (*_DECODE_ERRORS, ValueError):
-        raise EventInvalid from None
-    if len(pcm) % BYTES_PER_SAMPLE:
-        raise EventInvalid
-    return AudioDelta(audio.response_id, audio.item_id, pcm)
-
-
-def _read(message: bytes) -> Event:
-    try:
-        return _read_event(message)
-    except msgspec.ValidationError:
-        pass
-    # Members that are null are as good as absent; and what an event that means nothing to us holds is its own business.
-    members = msgspec.json.decode(message)
-    if not isinstance(members, dict) or not isinstance(members.get("type"), str):
-        raise EventInvalid
-    if members["type"] not in _KINDS:
-        return Event(members["type"])
-    return msgspec.convert(_without_nulls(members), Event)
-
-
-def _without_nulls(value: object) -> object:
-    if isinstance(value, dict):
-        return {name: _without_nulls(member) for name, member in value.items() if member is not None}
-    if isinstance(value, list):
-        return [_without_nulls(item) for item in value if item is not None]
-    return value

@@ -8,7 +8,7 @@ import pytest
 
 from emulator.realtime.settings import Behaviour, Trouble
 from media_gateway.agents.realtime import adapter, connection, conversation
-from media_gateway.agents.realtime.events import decode
+from media_gateway.agents.realtime.event_codec import decode
 from shared.core.call_state import CallState, Cause
 from shared.core.profiles import EntraAuth, PromptKind
 from tests.emulated.agents.conftest import KEY, KEY_SECRET, agent_on, realtime_call

@@ -7,7 +7,8 @@ import pybase64
 
 from media_gateway.agents.contract import CallInfo, Role, Said
 from media_gateway.agents.realtime.conversation import Conversation
-from media_gateway.agents.realtime.events import AudioDelta, decode
+from media_gateway.agents.realtime.event_codec import decode
+from media_gateway.agents.realtime.events import AudioDelta
 from shared.core.profiles import Dialect, HttpTool, RealtimeAgent
 
 RATE_HZ = 24_000

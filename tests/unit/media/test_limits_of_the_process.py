@@ -11,7 +11,8 @@ from media_gateway.early import EarlyMedia
 from media_gateway.message_socket import MessageSocket
 from media_gateway.runtime import DESCRIPTORS_A_CALL, DESCRIPTORS_BESIDE, provide_descriptors
 from media_gateway.timing import EARLY_BYTES
-from shared.acs.media import MAX_PARTICIPANT_CHARS, AudioData, DtmfDigit, Flaw, MediaInvalid, decode
+from shared.acs.media import MAX_PARTICIPANT_CHARS, AudioData, DtmfDigit, Flaw, MediaInvalid
+from shared.acs.media_codec import decode
 from shared.config import SettingsInvalid
 
 
