@@ -23,6 +23,8 @@ class Addresses:
 
     phone_numbers: tuple[str, ...] = (CALLED,)
     identities: tuple[str, ...] = ()
+    of_flows: frozenset[str] = frozenset()
+    """Raw ids of those whose calls a flow answers; all others are the agents'."""
 
     @property
     def raw_ids(self) -> tuple[str, ...]:
@@ -38,12 +40,19 @@ def routed_addresses(root: Path) -> Addresses:
     """
     try:
         content = yaml.safe_load((root / GATEWAY_FILE).read_text(encoding="utf-8"))
-        called = [str(route["to"]) for route in content["routes"]]
+        routes = [(str(route["to"]), "flow" in route) for route in content["routes"]]
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
         return Addresses()
-    numbers = tuple(filter(_NUMBER.fullmatch, _unique(to.removeprefix(PHONE_PREFIX) for to in called)))
-    identities = tuple(to for to in _unique(called) if to.startswith(_IDENTITY_PREFIX))
-    return Addresses(numbers, identities) if numbers or identities else Addresses()
+    called = _unique(to.removeprefix(PHONE_PREFIX) for to, _ in routes)
+    numbers = tuple(filter(_NUMBER.fullmatch, called))
+    identities = tuple(to for to in called if to.startswith(_IDENTITY_PREFIX))
+    if not numbers and not identities:
+        return Addresses()
+    of_flows = {to.removeprefix(PHONE_PREFIX) for to, is_of_flow in routes if is_of_flow}
+    raw_ids = {PHONE_PREFIX + number for number in numbers if number in of_flows} | of_flows.intersection(
+        identities
+    )
+    return Addresses(numbers, identities, frozenset(raw_ids))
 
 
 def profiles_called(root: Path) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ import json
 import secrets
 import ssl
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -23,6 +23,8 @@ KEY_BYTES = 32
 ACCOUNT = "demo"
 SUBSCRIPTION = "local-gateway"
 WEBHOOK_PATH = "/mg-genagent-acs/v1/acs-events"
+IVR_SUBSCRIPTION = "local-ivr"
+IVR_WEBHOOK_PATH = "/mg-genagent-acs/v1/ivr-events"
 INCOMING_CALL = "Microsoft.Communication.IncomingCall"
 ACCOUNT_FILE = "account.json"
 DELIVERY_ATTEMPTS = 3
@@ -143,26 +145,34 @@ async def subscribe(
 ) -> None:
     """Have Event Grid deliver incoming calls to the Functions app, with the account's headers.
 
-    The app must be up: creating a subscription includes the handshake with its webhook. An event that comes too late
-    is about a caller who is gone, and one for somebody else's number is not the app's, hence the limits.
+    Calls of flows go to a webhook of their own. The app must be up: creating a subscription includes the handshake with
+    its webhook. An event that comes too late is about a caller who is gone, and one for somebody else's number is not
+    the app's, hence the limits.
 
     Raises:
         SeedingError: Event Grid or the webhook refused.
     """
-    called = addresses.raw_ids
-    for number, start in enumerate(range(0, len(called), FILTER_VALUES), 1):
+    agents = [raw_id for raw_id in addresses.raw_ids if raw_id not in addresses.of_flows]
+    flows = [raw_id for raw_id in addresses.raw_ids if raw_id in addresses.of_flows]
+    parts = [*_parts(SUBSCRIPTION, WEBHOOK_PATH, agents), *_parts(IVR_SUBSCRIPTION, IVR_WEBHOOK_PATH, flows)]
+    for name, path, called in parts:
         subscription = {
-            "endpoint": f"http://{LOOPBACK}:{ports.functions}{WEBHOOK_PATH}",
+            "endpoint": f"http://{LOOPBACK}:{ports.functions}{path}",
             "headers": {"asapp-api-id": credentials.api_id, "asapp-api-secret": credentials.api_secret},
-            "filter": _filter(called[start : start + FILTER_VALUES]),
+            "filter": _filter(called),
             "maxDeliveryAttempts": DELIVERY_ATTEMPTS,
             "eventTimeToLiveInMinutes": TTL_MINUTES,
         }
-        name = SUBSCRIPTION if number == 1 else f"{SUBSCRIPTION}-{number}"
         url = f"http://{LOOPBACK}:{ports.emulator}/eventgrid/subscriptions/{name}"
         async with session.put(url, json=subscription) as response:
             if response.status not in (HTTPStatus.OK, HTTPStatus.CREATED):
                 raise SeedingError(f"Event Grid refused the subscription: {await response.text()}")
+
+
+def _parts(name: str, path: str, called: Sequence[str]) -> Iterator[tuple[str, str, Sequence[str]]]:
+    """Yield the subscriptions of a webhook: name, path, and who is called, of whom each takes so many."""
+    for number, start in enumerate(range(0, len(called), FILTER_VALUES), 1):
+        yield name if number == 1 else f"{name}-{number}", path, called[start : start + FILTER_VALUES]
 
 
 def _filter(called: Sequence[str]) -> dict[str, object]:

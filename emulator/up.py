@@ -100,6 +100,7 @@ def stack_options(arguments: argparse.Namespace, ports: Ports) -> StackOptions:
     addresses = Addresses(
         tuple(arguments.phone_numbers) or routed.phone_numbers,
         tuple(arguments.identities) or routed.identities,
+        routed.of_flows,
     )
     return StackOptions(root=root, ports=ports, data=data, real_func=arguments.func, addresses=addresses)
 

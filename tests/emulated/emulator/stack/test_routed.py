@@ -35,6 +35,13 @@ def test_a_user_of_another_resource_is_left_out(tmp_path):
     assert routed_addresses(folder).identities == ()
 
 
+def test_numbers_and_users_of_flows_are_told_from_the_agents(tmp_path):
+    routes = [("+18005550100", "flow: welcome"), ("4:+18005550199", "profile: echo"), (USER, "flow: welcome")]
+    lines = "".join(f"  - {{account: demo, to: '{to}', {answers}}}\n" for to, answers in routes)
+    (tmp_path / "gateway.yaml").write_text(f"routes:\n{lines}")
+    assert routed_addresses(tmp_path).of_flows == {"4:+18005550100", USER}
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "routes: 1", "routes: [1]", "routes: [{account: a}]", "routes: [{to: '*'}]", "{", "\0", "routes:"],
@@ -72,7 +79,9 @@ def test_who_is_called_when_nobody_is_named():
     assert up.default_to(Addresses((), (USER,))) == USER
 
 
-async def test_more_addresses_than_a_filter_takes_are_subscribed_to_in_parts(http):
+@pytest.fixture
+async def subscribed(http):
+    """Subscribe to the calls of addresses; gives the subscriptions by their names."""
     made = {}
 
     async def put(request):
@@ -84,15 +93,35 @@ async def test_more_addresses_than_a_filter_takes_are_subscribed_to_in_parts(htt
     runner = web.AppRunner(application)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
+
+    async def subscribed_to(addresses):
+        await subscribe(http, Ports(emulator=runner.addresses[0][1]), Credentials("id", "secret"), addresses)
+        return made
+
+    yield subscribed_to
+    await runner.cleanup()
+
+
+def called(subscription):
+    return subscription["filter"]["advancedFilters"][0]["values"]
+
+
+async def test_more_addresses_than_a_filter_takes_are_subscribed_to_in_parts(subscribed):
     addresses = Addresses(tuple(f"+1800555{number:04}" for number in range(30)), (USER,))
-    try:
-        ports = Ports(emulator=runner.addresses[0][1])
-        await subscribe(http, ports, Credentials("id", "secret"), addresses)
-    finally:
-        await runner.cleanup()
-    values = {name: each["filter"]["advancedFilters"][0]["values"] for name, each in made.items()}
+    made = await subscribed(addresses)
+    values = {name: called(each) for name, each in made.items()}
     assert {name: len(value) for name, value in values.items()} == {"local-gateway": 25, "local-gateway-2": 6}
     assert tuple(values["local-gateway"] + values["local-gateway-2"]) == addresses.raw_ids
+
+
+async def test_calls_of_flows_go_to_the_webhook_of_the_ivr(subscribed):
+    made = await subscribed(
+        Addresses(("+18005550199", "+18005550100"), (USER,), frozenset({"4:+18005550100", USER}))
+    )
+    assert {name: (each["endpoint"].rpartition("/")[2], called(each)) for name, each in made.items()} == {
+        "local-gateway": ("acs-events", ["4:+18005550199"]),
+        "local-ivr": ("ivr-events", ["4:+18005550100", USER]),
+    }
 
 
 def test_each_profile_has_the_first_that_can_be_called_for_it(tmp_path):
