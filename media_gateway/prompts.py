@@ -8,13 +8,12 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 
 from media_gateway.resampler import Resampler
 from media_gateway.sounds import Sounds
 from shared.core.profiles import AgentProfile, AudioFormat, PromptKind
 from shared.core.profiles import Prompts as OwnPrompts
-from shared.prompts import RATE_HZ, default_prompt
+from shared.prompts import RATE_HZ, default_prompt, fetched_name
 from shared.wav import SoundUnusable, read_wav
 
 logger = logging.getLogger(__name__)
@@ -60,15 +59,10 @@ class CallPrompts:
         return self._defaults[kind]
 
     def url(self, kind: PromptKind) -> str | None:
-        """Return where ACS can fetch it; None where this process does not know its Functions app.
-
-        ACS plays 16 kHz only, and the profile's own has the rate of the call: at any other it is the default.
-        """
+        """Return where ACS can fetch it; None where this process does not know its Functions app."""
         if self._base_url is None:
             return None
-        own = self._own.name_of(kind) if self._rate_hz == RATE_HZ else None
-        name = kind.value if own is None else PurePosixPath(own).stem
-        return f"{self._base_url}{PROMPTS_PATH}/{name}.wav"
+        return f"{self._base_url}{PROMPTS_PATH}/{fetched_name(self._own, self._rate_hz, kind)}"
 
     async def _fetch(self, kind: PromptKind, name: str) -> None:
         try:

@@ -7,11 +7,13 @@ from shared.acs.shapes import MalformedMessage
 from shared.adapters.call_store import StoredEvent
 from shared.adapters.connect import Connections
 from shared.calls.pods import PodLoads
+from shared.calls.unheld import UnheldCalls
 from shared.core.call import CallRecord, WrongConnection, advance, bind_connection
 from shared.core.call_state import CallEvent, CallState
 from shared.core.callbacks import EVENT_OF_CALLBACK
 from shared.core.signals import EventsStored
-from shared.errors import BadRequest, CallGone, Forbidden, NotFound
+from shared.core.unheld import ToDo, meaning_of, to_do, without_media
+from shared.errors import BadRequest, Forbidden, NotFound
 from shared.metrics import Metrics
 from shared.security.acs_jwt import AcsTokenVerifier
 from shared.security.keyring import Keyring
@@ -30,10 +32,11 @@ class CallbackReceiver:
         keys: Keyring,
         acs_tokens: AcsTokenVerifier | None,
         pods: PodLoads,
+        prompts_url: str,
         metrics: Metrics,
     ) -> None:
         self._calls = connections.calls
-        self._acs = connections.call_control
+        self._unheld = UnheldCalls(connections.calls, connections.call_control, prompts_url=prompts_url)
         self._signals = connections.signals
         self._keys = keys
         self._acs_tokens = acs_tokens
@@ -102,18 +105,24 @@ class CallbackReceiver:
         live = None if row.record.owner is None else await self._pods.live()
         dead_owner = None if live is None or row.record.owner in live else row.record.owner
         is_alone = live is not None and not live
+        before = row.record
+
+        def apply(found: CallRecord) -> CallRecord:
+            nonlocal before
+            before = found
+            return applied(found, event, dead_owner=dead_owner, is_alone=is_alone)
+
         try:
             # Applied first: it refuses another call's event before that is kept among this call's.
-            record = await self._calls.change(
-                call_id, lambda r: applied(r, event, dead_owner=dead_owner, is_alone=is_alone), known=row
-            )
+            record = await self._calls.change(call_id, apply, known=row)
         except WrongConnection:
             raise Forbidden("the event is about another connection") from None
         kept = StoredEvent(event.event_id, event.name, event.at, event.data)
         if not await self._calls.append_event(call_id, kept):
             logger.info("a callback came again", extra={"call_id": call_id, "callback": event.name})
-        if is_deserted(record, event, is_alone=is_alone):
-            await self._hang_up(record)
+        todo = left_to_do(before, record, event, dead_owner=dead_owner, is_alone=is_alone)
+        if todo is not None:
+            await self._unheld.do(record, todo, event.at)
         return None if record.owner == dead_owner or record.state.is_final else record.owner
 
     async def _signal(self, pod: str, call_id: str) -> None:
@@ -130,16 +139,6 @@ class CallbackReceiver:
 
     def _count(self, reason: Rejection) -> None:
         self._metrics.tokens_refused.add(1, {"reason": reason.value})
-
-    async def _hang_up(self, record: CallRecord) -> None:
-        """End a call whose caller would hear nothing for ever."""
-        logger.warning(
-            "a call without media is hung up", extra={"call_id": record.call_id, "state": record.state.value}
-        )
-        try:
-            await self._acs.hang_up(record.call_connection_id or "", for_everyone=True)
-        except CallGone:
-            logger.info("a call without media was over already", extra={"call_id": record.call_id})
 
 
 def applied(
@@ -158,7 +157,8 @@ def applied(
     """
     if event.call_connection_id:
         record = bind_connection(record, event.call_connection_id)
-    meaning = _meaning(record, event, is_alone=is_alone)
+    is_unheld = _is_unheld(record, dead_owner=dead_owner, is_alone=is_alone)
+    meaning = meaning_of(record, event.name, event.data) if is_unheld else EVENT_OF_CALLBACK.get(event.name)
     has_live_owner = record.owner is not None and record.owner != dead_owner
     # An owner that could not hang up leaves the row at ENDING and the call to ACS, whose last word this then is.
     is_last_word = meaning is CallEvent.CALL_DISCONNECTED and record.state is CallState.ENDING
@@ -166,30 +166,26 @@ def applied(
         return record
     if any(entry.event is meaning and entry.at == event.at for entry in record.history):
         return record
-    return advance(record, meaning, event.at, event.result)
+    record = advance(record, meaning, event.at, event.result)
+    if is_unheld and meaning is CallEvent.MEDIA_STREAMING_FAILED:
+        record = without_media(record, event.data, event.at)
+    return record
 
 
-def _meaning(record: CallRecord, event: CallbackEvent, *, is_alone: bool) -> CallEvent | None:
-    """Return what the callback does to the call.
+def left_to_do(
+    before: CallRecord,
+    after: CallRecord,
+    event: CallbackEvent,
+    *,
+    dead_owner: str | None,
+    is_alone: bool = False,
+) -> ToDo | None:
+    """Return what ACS is to be asked for after `applied` has made `after` of `before`; nothing where a pod does it."""
+    if not _is_unheld(after, dead_owner=dead_owner, is_alone=is_alone):
+        return None
+    return to_do(before, after, meaning_of(before, event.name, event.data), event.data)
 
-    That ACS cannot stream ends a call only where no pod has held it, or none is left. Where one did that died, another
-    one asks for media again.
-    """
-    meaning = EVENT_OF_CALLBACK.get(event.name)
-    if meaning is CallEvent.MEDIA_STREAMING_FAILED and (record.owner is None or is_alone):
-        return CallEvent.MEDIA_FAILED
-    return meaning
 
-
-def is_deserted(record: CallRecord, event: CallbackEvent, *, is_alone: bool = False) -> bool:
-    """Whether nobody will ever speak on the call that a callback is about; `record` is the call after it.
-
-    ACS cannot stream a call that no pod holds, or could hold (`is_alone`: none is alive); or it connected one whose
-    row was closed as not answered, by a delivery that came when the ringing was over and could not know: no pod takes
-    such a call any more.
-    """
-    if record.state.is_final and record.state is not CallState.ENDED:
-        meaning = EVENT_OF_CALLBACK.get(event.name)
-        return meaning in (CallEvent.CALL_CONNECTED, CallEvent.MEDIA_STREAMING_FAILED)
-    meaning = _meaning(record, event, is_alone=is_alone)
-    return record.state is CallState.ENDING and meaning is CallEvent.MEDIA_FAILED
+def _is_unheld(record: CallRecord, *, dead_owner: str | None, is_alone: bool) -> bool:
+    """Whether no pod holds the call, or will: none ever did, or the one that did is dead and no other is left."""
+    return record.owner is None or (is_alone and record.owner == dead_owner)

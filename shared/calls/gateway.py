@@ -81,12 +81,13 @@ def compose(
     lost_calls = LostCalls(connections.calls, connections.pods, connections.call_control, limits, clock=clock)
     flows = Flows(profiles, connections.profiles, clock=clock)
     flow_http = FlowHttp(settings.tool_hosts, connections.vault)
+    prompts_url = f"{settings.callback_base_url}{SOUNDS_PATH}"
     ivr = Ivr(
         connections.ivr_calls,
         connections.call_control,
         flow_http,
         flows,
-        sounds_url=f"{settings.callback_base_url}{SOUNDS_PATH}",
+        sounds_url=prompts_url,
         clock=clock,
     )
     deliveries = Deliveries(settings, connections, metrics, clock=clock)
@@ -113,6 +114,7 @@ def compose(
             keys=callback_keys,
             acs_tokens=connections.acs_tokens if checks_acs else None,
             pods=pods,
+            prompts_url=prompts_url,
             metrics=metrics,
         ),
         keyrings=(media_keys, callback_keys),

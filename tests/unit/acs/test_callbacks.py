@@ -6,10 +6,11 @@ import pytest
 
 from shared.acs.callbacks import parse_callback
 from shared.acs.shapes import MalformedMessage
-from shared.calls.callbacks import applied, is_deserted
+from shared.calls.callbacks import applied, left_to_do
 from shared.core.call import WrongConnection
 from shared.core.call_state import CallState, Cause
 from shared.core.callbacks import AcsResult
+from shared.core.unheld import HangUp, StartMedia
 from tests.support.records import CONNECTION_ID, call_record, data_bytes, data_json
 
 
@@ -108,44 +109,53 @@ def test_a_transfer_without_a_live_owner_ends_the_call_as_transferred():
 )
 def test_what_happens_to_a_call_with_a_live_owner_is_its_owner_s_to_say(name):
     record = call_record(CallState.TRANSFERRING, owner="pod-a", call_connection_id=CONNECTION_ID)
-    after = applied(record, callback(name), dead_owner=None)
-    assert after is record
-    assert not is_deserted(after, callback(name))
+    assert applied(record, callback(name), dead_owner=None) is record
+    assert left_to_do(record, record, callback(name), dead_owner=None) is None
 
 
-def test_streaming_that_failed_where_no_pod_ever_held_the_call_deserts_it():
+def taken(record, event, **owner):
+    """The call after a callback, and what ACS is then to be asked for."""
+    owner = {"dead_owner": None} | owner
+    after = applied(record, event, **owner)
+    return after, left_to_do(record, after, event, **owner)
+
+
+def test_where_no_pod_ever_held_the_call_streaming_that_failed_is_started_again_once():
     failed = callback("media_streaming_failed")
-    record = applied(call_record(), failed, dead_owner=None)
-    assert (record.state, record.cause) == (CallState.ENDING, Cause.MEDIA_LOST)
-    assert is_deserted(record, failed)
-    # The hang-up may have failed; the callback that comes again tries it again.
-    assert is_deserted(applied(record, failed, dead_owner=None), failed)
+    record, todo = taken(call_record(), failed)
+    assert (record.state, todo) == (CallState.ANSWERING, StartMedia(record.media_asked))
+    assert taken(record, failed) == (record, None)
 
 
-def test_streaming_that_failed_where_a_pod_died_is_left_to_the_one_that_takes_over():
-    failed = callback("media_streaming_failed")
-    record = applied(call_record(CallState.STREAMING, owner="pod-a"), failed, dead_owner="pod-a")
-    assert (record.state, record.cause) == (CallState.INTERRUPTED, None)
-    assert not is_deserted(record, failed)
+def test_where_a_pod_died_streaming_that_failed_is_left_to_the_one_that_takes_over():
+    record, todo = taken(
+        call_record(CallState.STREAMING, owner="pod-a"),
+        callback("media_streaming_failed"),
+        dead_owner="pod-a",
+    )
+    assert (record.state, record.media_asked, todo) == (CallState.INTERRUPTED, "", None)
 
 
-def test_streaming_that_failed_where_the_last_pod_died_deserts_the_call():
-    failed = callback("media_streaming_failed")
-    record = call_record(CallState.STREAMING, owner="pod-a")
-    record = applied(record, failed, dead_owner="pod-a", is_alone=True)
-    assert (record.state, record.cause) == (CallState.ENDING, Cause.MEDIA_LOST)
-    assert is_deserted(record, failed, is_alone=True)
-    assert not is_deserted(record, failed)
+def test_where_the_last_pod_died_streaming_that_failed_is_started_again():
+    record, todo = taken(
+        call_record(CallState.STREAMING, owner="pod-a"),
+        callback("media_streaming_failed"),
+        dead_owner="pod-a",
+        is_alone=True,
+    )
+    assert (record.state, todo) == (CallState.INTERRUPTED, StartMedia(record.media_asked))
 
 
 def test_a_hang_up_that_the_owner_is_about_to_do_is_not_done_for_it():
-    ending = call_record(CallState.ENDING, owner="pod-a", cause=Cause.AGENT_ENDED)
-    assert not is_deserted(ending, callback("media_streaming_failed"))
+    ending = call_record(
+        CallState.ENDING, owner="pod-a", cause=Cause.AGENT_ENDED, call_connection_id=CONNECTION_ID
+    )
+    assert taken(ending, callback("media_streaming_failed")) == (ending, None)
 
 
 @pytest.mark.parametrize("name", ["call_connected", "media_streaming_failed"])
-def test_a_call_that_acs_holds_though_it_was_closed_as_missed_is_deserted(name):
-    assert is_deserted(call_record(CallState.MISSED), callback(name))
+def test_a_call_that_acs_holds_though_it_was_closed_as_missed_is_hung_up(name):
+    assert taken(call_record(CallState.MISSED), callback(name))[1] == HangUp()
 
 
 def test_a_callback_about_another_connection_is_refused():

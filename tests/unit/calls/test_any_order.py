@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.acs.callbacks import CallbackEvent
-from shared.calls.callbacks import applied, is_deserted
+from shared.calls.callbacks import applied, left_to_do
 from shared.core.call import CallRecord, advance
 from shared.core.call_state import CallEvent, CallState, Cause, cause_of
 from shared.core.callbacks import CAUSES_OF_CODES, EVENT_OF_CALLBACK, AcsResult, cause_of_codes
+from shared.core.unheld import StartMedia, TryResort, context_of
 from tests.support.records import CONNECTION_ID, call_record
 
 RESULTS = [
@@ -25,18 +26,30 @@ RESULTS = [
     AcsResult(486, 560486),
     AcsResult(499, 99),
 ]
+CALL_ID = "01a2107b-ee7a-73c3-ba62-ad0fa58aa818"
+CONTEXTS = ["", f"{CALL_ID}-again", context_of(call_record(call_id=CALL_ID), 0)]
+"""Of the answer's media, of those asked for once more, and of the apology."""
 OWNERS = st.sampled_from([None, "pod-a", "pod-b"])
 
 
 @st.composite
 def callbacks(draw):
     """All callbacks of a call, with those that come again, in the order in which they come."""
-    names = draw(
-        st.lists(st.sampled_from([*EVENT_OF_CALLBACK, "ParticipantsUpdated"]), min_size=1, max_size=8)
+    kinds = st.sampled_from(
+        [*EVENT_OF_CALLBACK, "MediaStreamingStopped", "PlayCompleted", "ParticipantsUpdated"]
     )
     sent = [
-        CallbackEvent(f"id-{at}", name, float(at), CONNECTION_ID, draw(st.sampled_from(RESULTS)), {})
-        for at, name in enumerate(names)
+        CallbackEvent(
+            f"id-{at}",
+            name,
+            float(at),
+            CONNECTION_ID,
+            draw(st.sampled_from(RESULTS)),
+            {"operationContext": context},
+        )
+        for at, (name, context) in enumerate(
+            draw(st.lists(st.tuples(kinds, st.sampled_from(CONTEXTS)), min_size=1, max_size=8))
+        )
     ]
     return draw(st.permutations(sent + draw(st.lists(st.sampled_from(sent), max_size=6))))
 
@@ -105,7 +118,7 @@ def test_callbacks_alone_never_move_a_call_that_its_pod_holds(sent):
     record = call_record(CallState.STREAMING, owner="pod-a", call_connection_id=CONNECTION_ID)
     for event in sent:
         assert applied(record, event, dead_owner=None) is record
-        assert not is_deserted(record, event)
+        assert left_to_do(record, record, event, dead_owner=None) is None
 
 
 @given(callbacks(), st.sampled_from([None, "pod-a"]))
@@ -121,6 +134,18 @@ def test_a_call_that_nobody_holds_is_over_once_acs_has_said_so_whatever_else_it_
         assert record.times.ended is not None
     elif not said & {CallEvent.ANSWER_FAILED}:
         assert not record.state.is_final
+
+
+@given(callbacks())
+def test_a_call_that_no_pod_takes_is_asked_for_media_once_and_apologised_to_once(sent):
+    record, asked = call_record(CallState.ANSWERING, call_id=CALL_ID), []
+    for event in sent:
+        before, record = record, applied(record, event, dead_owner=None)
+        todo = left_to_do(before, record, event, dead_owner=None)
+        if todo is not None:
+            asked.append(type(todo))
+    assert asked.count(StartMedia) <= 1
+    assert asked.count(TryResort) <= asked.count(StartMedia)
 
 
 @pytest.mark.parametrize("event", CAUSES_OF_CODES)
