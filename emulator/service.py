@@ -33,6 +33,7 @@ from emulator.incoming_call import announcer
 from emulator.key_vault.certificate import make_certificate
 from emulator.key_vault.routes import KeyVaultApi
 from emulator.key_vault.store import SecretStore
+from emulator.language.routes import LanguageApi
 from emulator.media.pacing import Ticker
 from emulator.outside_api import outside_routes
 from emulator.phone import TICKER, phone
@@ -77,7 +78,7 @@ class _Running:
 
 
 class Emulator:
-    """ACS, Event Grid, Web PubSub and Key Vault in one process; `start` and `stop` each once.
+    """ACS, Event Grid, Web PubSub, Azure AI Language and Key Vault in one process; `start` and `stop` each once.
 
     Args:
         settings: what the emulator is and how it behaves.
@@ -268,6 +269,7 @@ class Emulator:
                 ).routes(),
                 *ClientEndpoint(web_pubsub, self._gate, access_key=web_pubsub_key).routes(),
                 *pubsub_routes(web_pubsub),
+                *LanguageApi(self._gate, key=settings.access_key, entra_token=settings.entra_token).routes(),
                 *own_routes(calls),
                 *outside_routes(calls.outside),
                 *fault_routes(self.faults, self._gate),

@@ -63,8 +63,8 @@ class EmulatorSettings:
             a temporary file that goes away at the end when None.
         resource_id: GUID of the ACS resource, the audience of its tokens.
         access_key: base64 text, as shown in the portal.
-        entra_token: bearer token that stands in for Entra's. Call Automation and Web PubSub accept bearer tokens only
-            when it is set; Key Vault accepts any token when it is not.
+        entra_token: bearer token that stands in for Entra's. Call Automation, Web PubSub and Azure AI Language accept
+            bearer tokens only when it is set; Key Vault accepts any token when it is not.
         token_issuer: `iss` of the tokens that the emulator signs.
         phone_numbers: E.164 numbers of the resource.
         identities: raw ids of the resource's ACS users.

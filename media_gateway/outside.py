@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from azure.core.credentials_async import AsyncTokenCredential
+
 from media_gateway.recording.store import RecordingBlobs
 from shared.adapters.call_store import StoredEvent
 from shared.core.admission import PodLoad
@@ -172,6 +174,10 @@ class Outside(Protocol):
     @property
     def signals(self) -> Signalling:
         """Web PubSub."""
+
+    @property
+    def credential(self) -> AsyncTokenCredential:
+        """This process's identity, for SDKs."""
 
     @property
     def entra(self) -> IdentityTokens:

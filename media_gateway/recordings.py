@@ -1,4 +1,4 @@
-"""What records the calls of this process: one store for the parts, one finaliser, and a recorder a call."""
+"""What records the calls of this process: one store for the parts, one finaliser and analyst, and a recorder a call."""
 
 import asyncio
 import logging
@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from media_gateway.analysis.analyst import Analyst
+from media_gateway.analysis.service import LanguageService
 from media_gateway.recording.finaliser import Finaliser
 from media_gateway.recording.notes import CallFacts
 from media_gateway.recording.recorder import Recorder
@@ -27,6 +29,7 @@ class Recordings:
         max_spill_bytes: What may lie on the volume.
         counters: The process's.
         clock: Unix seconds.
+        language: Reads the transcripts whose profiles want that; None: there is none.
     """
 
     def __init__(
@@ -38,9 +41,11 @@ class Recordings:
         max_spill_bytes: int,
         counters: Counter[str],
         clock: Callable[[], float],
+        language: LanguageService | None = None,
     ) -> None:
         self._store = RecordingStore(blobs, Spill(volume, process, max_spill_bytes), counters)
-        self._finaliser = Finaliser(self._store, counters)
+        self._analyst = Analyst(blobs, language, counters)
+        self._finaliser = Finaliser(self._store, counters, self._analyst)
         self._sweeper = Sweeper(blobs, self._finaliser, clock=clock)
         self._over: asyncio.Queue[tuple[Recorder, bool]] = asyncio.Queue()
         """Calls that are over, and still hold their last part: many may end at once, and storage takes them in turn.
@@ -64,6 +69,7 @@ class Recordings:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._finaliser.run())
                     tasks.create_task(self._sweeper.run())
+                    tasks.create_task(self._analyst.run())
                     tasks.create_task(self._take_the_rest())
         except* Exception:
             self._counters["recording_failures"] += 1

@@ -7,6 +7,7 @@ import resource
 import signal
 import time
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from media_gateway.admission import Admission
 from media_gateway.agents.realtime.adapter import RealtimeService
@@ -35,6 +36,9 @@ from shared.adapters.connect import connect
 from shared.config import MediaSettings, SettingsInvalid
 from shared.security.keyring import MEDIA_KEY_SECRET, Keyring
 
+if TYPE_CHECKING:
+    from media_gateway.analysis.language import Language
+
 logger = logging.getLogger(__name__)
 
 DESCRIPTORS_A_CALL = 2
@@ -61,6 +65,7 @@ class MediaGateway:
         counters: Counter[str] = Counter()
         self._secrets = Secrets(outside.vault, counters)
         self._tools = HttpTools(settings.tool_hosts, self._secrets, counters)
+        self._language = _open_language(settings, outside)
         self._recordings = Recordings(
             outside.recordings,
             volume=settings.recording_spill_dir,
@@ -68,6 +73,7 @@ class MediaGateway:
             max_spill_bytes=settings.recording_spill_max_mb * 1024 * 1024,
             counters=counters,
             clock=time.time,
+            language=self._language,
         )
         connector = Connector(self._secrets, outside.entra, counters)
         resources = AgentResources(
@@ -157,8 +163,20 @@ class MediaGateway:
             await self._sounds.close()
             await self._tools.close()
             await self._secrets.close()
+            if self._language is not None:
+                await self._language.close()
             await self._keyring.refresher.close()
         logger.info("media gateway stopped", extra={"counters": dict(self.pod.counters)})
+
+
+def _open_language(settings: MediaSettings, outside: Outside) -> "Language | None":
+    """Return what reads transcripts; None where it is not configured."""
+    if settings.language is None:
+        return None
+    # Half a second that most processes need not spend.
+    from media_gateway.analysis.language import Language
+
+    return Language(settings.language, outside.credential)
 
 
 def provide_descriptors(max_calls: int) -> None:
@@ -186,13 +204,14 @@ async def serve(settings: MediaSettings) -> None:
     provide_descriptors(settings.max_calls)
     # Not beside calls, when the first sound is fetched: an import holds every call up.
     load_sdk()
-    # What was imported stays; a full collection that looks through all of it holds every call up for 16 ms.
-    gc.collect()
-    gc.freeze()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     timing = Timing(interruption_grace_s=settings.interruption_grace_s, drain_s=settings.drain_s)
     async with connect(settings.common) as outside:
-        await MediaGateway(settings, outside, timing).run(stop)
+        gateway = MediaGateway(settings, outside, timing)
+        # What was imported stays; a full collection that looks through all of it holds every call up for 16 ms.
+        gc.collect()
+        gc.freeze()
+        await gateway.run(stop)

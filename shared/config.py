@@ -145,6 +145,15 @@ class FunctionsSettings:
     """Which hosts the flows of the IVR may call."""
 
 
+@dataclass(frozen=True, slots=True)
+class LanguageSettings:
+    """Where Azure AI Language is, and how it is entered."""
+
+    endpoint: str
+    key: str | None = field(repr=False)
+    """None: the managed identity is used."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaSettings:
     """What the media gateway needs. Durations in seconds."""
@@ -169,6 +178,8 @@ class MediaSettings:
     """After SIGTERM: how long calls go on, before they are handed over or ended."""
     callback_base_url: str | None = None
     """Of the Functions app, where ACS can fetch prompts; None: they are not played to calls without media."""
+    language: LanguageSettings | None = None
+    """None: no transcript is analysed, whatever its profile says."""
 
 
 class _Reader:
@@ -475,6 +486,7 @@ def media_settings(env: Mapping[str, str] = os.environ) -> MediaSettings:
         recording_spill_max_mb=reader.whole("RECORDING_SPILL_MAX_MB", 1024, 1, 1024 * 1024),
         drain_s=reader.whole("DRAIN_S", 0, 0, MAX_TERMINATION_GRACE_S),
         callback_base_url=reader.url("CALLBACK_BASE_URL", ("https", "http"), required=False),
+        language=_read_language(reader),
     )
     grace_s = reader.whole("TERMINATION_GRACE_S", 30, STOP_RESERVE_S, MAX_TERMINATION_GRACE_S)
     if settings.drain_s + STOP_RESERVE_S > grace_s:
@@ -491,6 +503,18 @@ def media_settings(env: Mapping[str, str] = os.environ) -> MediaSettings:
             f"INTERRUPTION_GRACE_S must be {MAX_GRACE_S} at most: the caller hears nothing meanwhile"
         )
     return _checked(reader, settings)
+
+
+def _read_language(reader: _Reader) -> LanguageSettings | None:
+    endpoint = reader.url("LANGUAGE_ENDPOINT", ("https", "http"), required=False)
+    key = reader.optional("LANGUAGE_KEY")
+    if endpoint is None:
+        if key is not None:
+            reader.faults.append("LANGUAGE_KEY is set, and LANGUAGE_ENDPOINT is not")
+        return None
+    if key is None and reader.text("AZURE_CREDENTIAL", "default") == "local" and not _is_loopback(endpoint):
+        reader.faults.append(LOCAL_CREDENTIAL_FAULT)
+    return LanguageSettings(endpoint, key)
 
 
 def _pod_name(reader: _Reader) -> str:

@@ -5,6 +5,7 @@ from typing import Final
 
 from emulator.call_automation import operations
 from emulator.key_vault.operations import OPERATIONS as KEY_VAULT_OPERATIONS
+from emulator.language.operations import OF_KINDS as LANGUAGE_OPERATIONS
 from emulator.web_pubsub.operations import DELIVER
 from emulator.web_pubsub.operations import OPERATIONS as WEB_PUBSUB_OPERATIONS
 
@@ -25,6 +26,9 @@ AZURE_AI_RECOGNIZE: Final = "azure_ai.recognize"
 """ACS lets Azure AI listen to the words of a caller."""
 
 AZURE_AI: Final = frozenset({AZURE_AI_SPEAK, AZURE_AI_RECOGNIZE})
+
+LANGUAGE_PREFIX: Final = "language."
+LANGUAGE: Final = frozenset(LANGUAGE_PREFIX + operation for operation in LANGUAGE_OPERATIONS.values())
 
 STORAGE_OTHER: Final = "storage.other"
 STORAGE: Final = frozenset(
@@ -55,7 +59,7 @@ STORAGE: Final = frozenset(
     }
 )
 
-REQUESTS: Final = CALL_AUTOMATION | KEY_VAULT | IDENTITY | STORAGE | WEB_PUBSUB | AZURE_AI
+REQUESTS: Final = CALL_AUTOMATION | KEY_VAULT | IDENTITY | STORAGE | WEB_PUBSUB | AZURE_AI | LANGUAGE
 """Requests to a service, by the application or on its behalf: whole answers can be replaced, lost or held."""
 
 EVENT_GRID: Final = "event_grid.deliver"

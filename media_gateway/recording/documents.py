@@ -22,6 +22,7 @@ Document: TypeAlias = dict[str, Any]
 
 VERSION = 1
 """Of both documents; raised when a member changes its meaning or goes."""
+TRANSCRIPT_NAME = "transcript.json"
 TRANSCRIPT_SCHEMA = Path(__file__).with_name("transcript.schema.json")
 CALL_SCHEMA = Path(__file__).with_name("call.schema.json")
 

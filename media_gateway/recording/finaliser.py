@@ -20,7 +20,14 @@ import msgspec
 import numpy as np
 import soundfile  # type: ignore[import-untyped]
 
-from media_gateway.recording.documents import Document, Made, call_document, transcript_document
+from media_gateway.analysis.analyst import Analyst
+from media_gateway.recording.documents import (
+    TRANSCRIPT_NAME,
+    Document,
+    Made,
+    call_document,
+    transcript_document,
+)
 from media_gateway.recording.line import SAMPLE, Samples, ms_of
 from media_gateway.recording.merge import Piece, gather, lay_out
 from media_gateway.recording.notes import Notes, decode_notes
@@ -43,7 +50,6 @@ from shared.errors import StoreRefused, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
-TRANSCRIPT_NAME = "transcript.json"
 CALL_NAME = "call.json"
 MAKING = "making-"
 """What the files begin with in which recordings are made."""
@@ -71,12 +77,21 @@ class Finaliser:
         store: Where the parts went, and where the recordings go.
         counters: The process's: `recordings_made`, `recordings_failed`, `recordings_refused`, `recordings_not_made`,
             `recording_parts_invalid` and `recording_parts_left`.
+        analyst: Gets the calls when they are finished; None: nothing is analysed.
         retry_s: Before storage that is away is asked again.
     """
 
-    def __init__(self, store: RecordingStore, counters: Counter[str], *, retry_s: float = RETRY_S) -> None:
+    def __init__(
+        self,
+        store: RecordingStore,
+        counters: Counter[str],
+        analyst: Analyst | None = None,
+        *,
+        retry_s: float = RETRY_S,
+    ) -> None:
         self._store = store
         self._counters = counters
+        self._analyst = analyst
         self._retry_s = retry_s
         self._waiting: asyncio.Queue[CallFolder] = asyncio.Queue(WAITING_CALLS)
         self._under_way: set[CallFolder] = set()
@@ -109,11 +124,14 @@ class Finaliser:
         await self._store.all_sent(folder)
         names = await self._store.blobs.names(folder.parts)
         parts = [parsed[1] for name in names if (parsed := parse_name(name)) is not None]
-        if not parts:
-            return
-        made = await self._store.blobs.read(f"{folder}/{CALL_NAME}", max_bytes=MAX_CALL_BYTES)
-        made_of = await self._make(folder, parts) if made is None else json.loads(made)["recording"]["parts"]
-        await self._clean(folder, parts, frozenset(made_of))
+        if parts:
+            made = await self._store.blobs.read(f"{folder}/{CALL_NAME}", max_bytes=MAX_CALL_BYTES)
+            made_of = (
+                await self._make(folder, parts) if made is None else json.loads(made)["recording"]["parts"]
+            )
+            await self._clean(folder, parts, frozenset(made_of))
+        if self._analyst is not None:
+            self._analyst.submit(folder)
 
     async def _work(self) -> None:
         while True:
@@ -175,6 +193,8 @@ class Finaliser:
             await self._store.blobs.put_file(f"{folder}/recording.{reading.format.value}", making.path)
             made = await asyncio.to_thread(making.made, sorted(reading.notes))
             await self._put(folder, TRANSCRIPT_NAME, transcript_document(gathered, made))
+            if self._analyst is not None and gathered.call.analysis is not None:
+                await self._analyst.want(folder, gathered.call.analysis)
             call = call_document(gathered, made)
             await self._put(folder, CALL_NAME, call)
             self._counters["recordings_made"] += 1

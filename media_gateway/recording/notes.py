@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from media_gateway.recording.transcript import Entry
 from shared.core.call import CallRecord
-from shared.core.profiles import RecordingFormat
+from shared.core.profiles import Analysis, RecordingFormat
 
 
 class Happened(Struct, frozen=True, omit_defaults=True):
@@ -61,6 +61,7 @@ class CallFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     variables_in: Mapping[str, str] = {}
     variables_out: Mapping[str, str] = {}
     counts: Mapping[str, int] = {}
+    analysis: Analysis | None = None
 
 
 class Notes(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -114,6 +115,7 @@ def call_facts(
         variables_in=record.variables,
         variables_out=record.output,
         counts=counts or {},
+        analysis=recording.analysis,
     )
 
 

@@ -140,12 +140,21 @@ class RecordingFormat(StrEnum):
     FLAC = "flac"
 
 
+class Analysis(Struct, frozen=True):
+    """What Azure AI Language is asked about the transcript of a finished call: sentiment and key phrases."""
+
+    language: str
+    """In which the call is held, as the service names it: `en`, `pt-BR`."""
+
+
 class Recording(Struct, frozen=True, omit_defaults=True):
     """What is kept of a call: two tracks, transcript and timeline."""
 
     format: RecordingFormat = RecordingFormat.WAV
     announcement: str | None = None
     """WAV file that is played first and whole, by its stored name."""
+    analysis: Analysis | None = None
+    """None: nobody is asked."""
 
 
 class PromptKind(StrEnum):

@@ -1,0 +1,1 @@
+"""Azure AI Language: the sentiment and the key phrases of texts."""
