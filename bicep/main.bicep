@@ -49,6 +49,9 @@ param existingWorkspaceId string = ''
 @description('Resource id of the Azure AI account whose realtime models profiles use by identity; empty for none.')
 param agentAiId string = ''
 
+@description('Let pods have transcripts analysed by the Azure AI account that ACS is linked to.')
+param analyseTranscripts bool = false
+
 @description('Secrets that profiles name, which pods may read.')
 param agentSecrets string[] = []
 
@@ -165,7 +168,10 @@ module speech 'modules/ai-access.bicep' = {
   dependsOn: [newAi]
   params: {
     name: ai[8]
-    grants: [of(communication.outputs.principalId, 'Cognitive Services User')]
+    grants: concat(
+      [of(communication.outputs.principalId, 'Cognitive Services User')],
+      analyseTranscripts ? [of(media, 'Cognitive Services User')] : []
+    )
   }
 }
 
@@ -406,3 +412,4 @@ output WEB_PUBSUB_ENDPOINT string = common.WEB_PUBSUB_ENDPOINT
 output CALLBACK_BASE_URL string = functions.outputs.baseUrl
 output MEDIA_BASE_URL string = mediaUrl
 output COGNITIVE_SERVICES_ENDPOINT string = speech.outputs.endpoint
+output LANGUAGE_ENDPOINT string = analyseTranscripts ? speech.outputs.endpoint : ''

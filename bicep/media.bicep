@@ -37,6 +37,9 @@ param common commonSettings
 @description('Public URL of the Functions app.')
 param callbackBaseUrl string
 
+@description('Endpoint of the Azure AI account that analyses transcripts; empty for none.')
+param languageEndpoint string = ''
+
 @description('Hosts that the tools of profiles may call, as TOOL_HOSTS takes them.')
 param toolHosts string = ''
 
@@ -62,6 +65,7 @@ var own = {
   RECORDING_SPILL_DIR: spill.path
   RECORDING_SPILL_MAX_MB: string(size.spillMegabytes)
   TOOL_HOSTS: toolHosts
+  LANGUAGE_ENDPOINT: languageEndpoint
 }
 
 var platform = {

@@ -38,7 +38,8 @@ BUILT_IN_ROLES = {
 TABLES_OF = {
     "accounts": {"accounts"}, "claims": {"incoming"}, "answers": {"answers"}, "slots": {"slots"}, "pods": {"pods"},
     "calls": {"calls", "callevents", "slots"},
-    "acs_tokens": (), "call_control": (), "entra": (), "recordings": (), "signals": (), "sounds": (), "vault": (),
+    "acs_tokens": (), "call_control": (), "credential": (), "entra": (), "recordings": (), "signals": (),
+    "sounds": (), "vault": (),
 }  # fmt: skip
 """Which tables a client of a process works with."""
 HEADER = re.compile(r"\{ name: (\w+), type: '(\w+)', properties: \{ value: (\w+), isSecret: (\w+) \} \}")

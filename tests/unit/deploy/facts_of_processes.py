@@ -13,8 +13,8 @@ from shared.config import (
 from tests.unit.deploy.deployment_files import TIERS, block, entries, value_of
 
 OF_A_LAPTOP = {
-    "ACS_ACCESS_KEY", "AZURE_CREDENTIAL", "KEY_VAULT_CA_FILE", "MEDIA_HOST", "POD_NAME", "STORAGE_CONNECTION_STRING",
-    "WEB_PUBSUB_CONNECTION_STRING",
+    "ACS_ACCESS_KEY", "AZURE_CREDENTIAL", "KEY_VAULT_CA_FILE", "LANGUAGE_KEY", "MEDIA_HOST", "POD_NAME",
+    "STORAGE_CONNECTION_STRING", "WEB_PUBSUB_CONNECTION_STRING",
 }  # fmt: skip
 OF_THE_PLATFORM = {
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING", "APPLICATIONINSIGHTS_CONNECTION_STRING", "AZURE_CLIENT_ID",
@@ -77,6 +77,7 @@ def _of_media(files, tier):
         "spill": {"path": re.search(r"^var spill = .* path: '([^']+)'", text, re.MULTILINE)[1]},
         "toolHosts": "crm.example.com",
         "callbackBaseUrl": "https://func-1.azurewebsites.net",
+        "languageEndpoint": "https://ai-1.cognitiveservices.azure.com",
     }
     own = entries(block(text, "var own = {"))
     return {name: value_of(expression, names) for name, expression in own.items()}
