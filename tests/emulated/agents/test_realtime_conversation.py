@@ -84,8 +84,8 @@ async def test_variables_are_data_and_never_instructions(service, gateway):
 
     (text,) = texts(session)
     facts = json.loads(text[text.index("{") :])
-    assert facts["variables"] == {"order": "1234"}
-    assert facts["caller"] == "4:+14255550100"
+    assert facts["variables"]["order"] == "1234"
+    assert facts["variables"]["caller"] == "+14255550100"
     assert "1234" not in session.settings["instructions"]
     (item,) = [event["item"] for event in session.received("conversation.item.create")]
     assert item["role"] == "user"

@@ -160,18 +160,18 @@ async def test_acs_that_does_not_answer_may_have_transferred_all_the_same(
         await assert_still_with_the_agent(gateway, agent, call)
 
 
-async def test_context_past_a_limit_is_found_before_acs_is_asked(gateway, agent, told_of_transfers, caplog):
+async def test_context_past_a_limit_stays_behind_and_the_caller_goes(gateway, agent, caplog):
     call = await talking(gateway)
     variables = {"note": "x" * (MAX_VOIP_VALUE_CHARS + 1)}
     gateway.core.calls._live[call.call_id]._row.set_output(variables)
     agent.sink.transfer(TARGET)
-    await gateway.until(lambda: told_of_transfers)
+    await gateway.until(lambda: gateway.acs.transfers)
 
-    assert not gateway.acs.transfers
-    await assert_still_with_the_agent(gateway, agent, call)
-    [line] = [each for each in caplog.records if each.getMessage() == "a transfer is refused"]
-    assert line.by == "limits"
-    assert "note" not in line.reason
+    [(_, asked)] = gateway.acs.transfers
+    assert asked["context"].voip == {"order": "1234"}
+    assert gateway.core.pod.counters["variables_not_carried"] == 1
+    [line] = [each for each in caplog.records if "context" in each.getMessage()]
+    assert (line.left_out, "note" in str(line.__dict__)) == (1, False)
 
 
 async def test_no_target_is_found_before_acs_is_asked(gateway, agent, told_of_transfers):
