@@ -14,7 +14,6 @@ from azure.communication.callautomation import (
     MediaStreamingOptions,
     PhoneNumberIdentifier,
     StreamingTransportType,
-    TextSource,
 )
 
 # Public in every other Communication Services package; this one forgot to export it.
@@ -300,30 +299,17 @@ class CallControl:
         """
         await self._play(call_connection_id, [FileSource(url)], operation_context)
 
-    async def play_text(
-        self, call_connection_id: str, *, text: str, voice: str, locale: str | None, operation_context: str
-    ) -> None:
-        """Let Azure AI speak to the call; otherwise as `play_file`.
-
-        Args:
-            call_connection_id: The call.
-            text: At most 4,000 characters.
-            voice: Its name, as `en-US-JennyNeural`.
-            locale: Of the text, as `en-US`; None where the voice tells.
-            operation_context: Comes back in the callbacks.
-
-        Raises:
-            CallGone: the call is over.
-            AcsRefused: ACS will not play it: no Azure AI was named when the call was answered, or it is not linked.
-            AcsUnavailable: anything else; whether it is spoken is then unknown.
-        """
-        source = TextSource(text=text, voice_name=voice, source_locale=locale)
-        await self._play(call_connection_id, [source], operation_context)
-
     async def play(
         self, call_connection_id: str, *, prompts: Sequence[Prompt], operation_context: str
     ) -> None:
-        """Let ACS play prompts one after another; otherwise as `play_file` and `play_text`."""
+        """Let ACS play prompts, spoken ones by Azure AI, one after another; otherwise as `play_file`.
+
+        Raises:
+            CallGone: the call is over.
+            AcsRefused: ACS will not play it; for spoken ones also: no Azure AI was named when the call was answered,
+                or it is not linked.
+            AcsUnavailable: anything else; whether it is played is then unknown.
+        """
         await self._play(call_connection_id, [*map(play_source, prompts)], operation_context)
 
     async def recognize(

@@ -1,87 +1,22 @@
 """Transfers, new starts of media and what ACS plays, through the real SDK on the emulator."""
 
-import asyncio
-import uuid
-from dataclasses import replace
-from time import time
-
 import pytest
 
 from emulator.faults import Reset, Status, When
-from emulator.media.line import Line
 from emulator.plays import PlayOutcome
 from emulator.wire.play import TextSource
-from shared.adapters.call_automation import Repeatability
-from shared.adapters.connect import connect
-from shared.core.profiles import AudioFormat
+from shared.core.recognition import TextPrompt
 from shared.core.transfers import TransferContext, context_for
 from shared.errors import AcsRefused, AcsUnavailable, CallGone
-from tests.support.gateway import CALLER, NUMBER, running_emulator
-from tests.support.media import media_test_settings
-from tests.support.playing import BEEP, Ear, Files
+from tests.support.call_control import answered, happened
+from tests.support.gateway import CALLER, NUMBER
+from tests.support.playing import BEEP
 from tests.support.voice import sounds
 
 COLLEAGUE = "4:+14255550177"
 USER = "8:acs:22222222-2222-2222-2222-222222222222_00000014-0000-0000-0000-00000000000b"
 NOWHERE = "127.0.0.1:9"
 NOTHING = TransferContext()
-
-
-@pytest.fixture
-async def emulator():
-    async with running_emulator() as emulator:
-        yield emulator
-
-
-@pytest.fixture
-async def acs(emulator):
-    settings = replace(
-        media_test_settings().common,
-        acs_endpoint=emulator.base_url,
-        acs_access_key=emulator.settings.access_key,
-    )
-    async with connect(settings) as connections:
-        yield connections.call_control
-
-
-@pytest.fixture
-async def files():
-    files = Files()
-    await files.start()
-    yield files
-    await files.stop()
-
-
-@pytest.fixture
-def ear():
-    return Ear()
-
-
-@pytest.fixture
-async def call(emulator, acs, ear):
-    """A call that was answered and is connected; its media socket reaches nobody."""
-    return await answered(emulator, acs, ear)
-
-
-async def answered(emulator, acs, ear, cognitive_services_endpoint=None):
-    call = await emulator.calls.place(to=NUMBER, from_=CALLER, line=Line(rate_hz=16_000, on_audio=ear))
-    await acs.answer(
-        incoming_call_context=call.incoming_call_context,
-        callback_url=f"http://{NOWHERE}/",
-        media_url=f"ws://{NOWHERE}/",
-        audio_format=AudioFormat.PCM24K,
-        call_id="a-call",
-        repeatability=Repeatability(str(uuid.uuid4()), time()),
-        cognitive_services_endpoint=cognitive_services_endpoint,
-    )
-    await happened(call, "media_failed")
-    return call
-
-
-async def happened(call, name, count=1):
-    async with asyncio.timeout(5):
-        while sum(each.name == name for each in call.happenings) < count:
-            await asyncio.sleep(0.002)
 
 
 async def test_phone_is_sent_on_to_with_a_caller_id_and_sip_headers(acs, call):
@@ -224,15 +159,9 @@ async def test_file_is_heard_without_a_media_stream(acs, call, ear, files):
     assert sounds(ear.heard) == BEEP
 
 
-async def test_words_are_spoken_by_the_voice_that_is_asked_for(emulator, acs, ear):
-    call = await answered(emulator, acs, ear, "https://ai.example.com/")
-    await acs.play_text(
-        call.call_connection_id,
-        text="Sorry.",
-        voice="en-US-AvaMultilingualNeural",
-        locale="en-GB",
-        operation_context="apology",
-    )
+async def test_words_are_spoken_by_the_voice_that_is_asked_for(acs, call):
+    words = TextPrompt("Sorry.", "en-US-AvaMultilingualNeural", locale="en-GB")
+    await acs.play(call.call_connection_id, prompts=[words], operation_context="apology")
 
     await happened(call, "play_completed")
     [play] = call.plays
@@ -240,15 +169,12 @@ async def test_words_are_spoken_by_the_voice_that_is_asked_for(emulator, acs, ea
     assert (play.sources[0].text, play.operation_context) == (wanted, "apology")
 
 
-async def test_words_are_refused_where_no_azure_ai_speaks_them(acs, call):
+async def test_words_are_refused_where_no_azure_ai_speaks_them(emulator, acs, ear):
+    call = await answered(emulator, acs, ear, azure_ai=None)
+    words = TextPrompt("Sorry.", "en-US-JennyNeural")
+
     with pytest.raises(AcsRefused):
-        await acs.play_text(
-            call.call_connection_id,
-            text="Sorry.",
-            voice="en-US-JennyNeural",
-            locale=None,
-            operation_context="apology",
-        )
+        await acs.play(call.call_connection_id, prompts=[words], operation_context="apology")
 
 
 async def test_file_whose_reply_is_lost_is_heard_once(emulator, acs, call, ear, files):

@@ -1,66 +1,22 @@
 """Keys pressed towards the caller's side, through the real SDK on the emulator."""
 
-import asyncio
-import uuid
-from dataclasses import replace
-from time import time
-
 import pytest
 
 from emulator.call_automation import sent_tones
 from emulator.faults import FaultRule, Reset, Status, When
-from emulator.media.line import Line
-from shared.adapters.call_automation import MAX_TONES, Repeatability
-from shared.adapters.connect import connect
-from shared.core.profiles import AudioFormat
+from shared.adapters.call_automation import MAX_TONES
 from shared.errors import AcsRefused, AcsUnavailable, CallGone
-from tests.support.gateway import CALLER, NUMBER, running_emulator
-from tests.support.media import media_test_settings
+from tests.support.call_control import happened
+from tests.support.gateway import CALLER
 
 TARGET = f"4:{CALLER}"
 KEYS = "0123456789*#ABCD"
 NOWHERE = "127.0.0.1:9"
 
 
-@pytest.fixture
-async def emulator(monkeypatch):
+@pytest.fixture(autouse=True)
+def quick_keys(monkeypatch):
     monkeypatch.setattr(sent_tones, "TONE_SECONDS", 0.001)
-    async with running_emulator() as emulator:
-        yield emulator
-
-
-@pytest.fixture
-async def acs(emulator):
-    settings = replace(
-        media_test_settings().common,
-        acs_endpoint=emulator.base_url,
-        acs_access_key=emulator.settings.access_key,
-    )
-    async with connect(settings) as connections:
-        yield connections.call_control
-
-
-@pytest.fixture
-async def call(emulator, acs):
-    """A call that was answered and is connected."""
-    call = await emulator.calls.place(to=NUMBER, from_=CALLER, line=Line(rate_hz=16_000))
-    await acs.answer(
-        incoming_call_context=call.incoming_call_context,
-        callback_url=f"http://{NOWHERE}/",
-        media_url=f"ws://{NOWHERE}/",
-        audio_format=AudioFormat.PCM24K,
-        call_id="a-call",
-        repeatability=Repeatability(str(uuid.uuid4()), time()),
-        cognitive_services_endpoint=None,
-    )
-    await happened(call, "connected")
-    return call
-
-
-async def happened(call, name, count=1):
-    async with asyncio.timeout(5):
-        while sum(each.name == name for each in call.happenings) < count:
-            await asyncio.sleep(0.002)
 
 
 def received(call):

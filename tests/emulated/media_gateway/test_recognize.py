@@ -1,20 +1,12 @@
 """What ACS is asked to recognise, through the real SDK, on the emulator's wire."""
 
-import asyncio
 import json
-import uuid
-from dataclasses import replace
-from time import time
 
 import msgspec
 import pytest
 
 from emulator.faults import Reset, Status, When
-from emulator.media.line import Line
 from emulator.plays import PlayOutcome
-from shared.adapters.call_automation import Repeatability
-from shared.adapters.connect import connect
-from shared.core.profiles import AudioFormat
 from shared.core.recognition import (
     Choice,
     Choices,
@@ -27,56 +19,12 @@ from shared.core.recognition import (
     TextPrompt,
 )
 from shared.errors import AcsRefused, AcsUnavailable, CallGone
-from tests.support.gateway import CALLER, NUMBER, running_emulator
-from tests.support.media import media_test_settings
+from tests.support.call_control import answered, happened
+from tests.support.gateway import CALLER
 
 NOWHERE = "127.0.0.1:9"
 PIN = Recognition(Digits(most=4))
 SSML = '<speak version="1.0" xmlns="http://www.w3.org/2001/10/synthesis" xml:lang="de-DE">Ja?</speak>'
-
-
-@pytest.fixture
-async def emulator():
-    async with running_emulator() as emulator:
-        yield emulator
-
-
-@pytest.fixture
-async def acs(emulator):
-    settings = replace(
-        media_test_settings().common,
-        acs_endpoint=emulator.base_url,
-        acs_access_key=emulator.settings.access_key,
-    )
-    async with connect(settings) as connections:
-        yield connections.call_control
-
-
-@pytest.fixture
-async def call(emulator, acs):
-    """A call that was answered with an Azure AI, and is connected."""
-    return await answered(emulator, acs, "https://ai.example.com/")
-
-
-async def answered(emulator, acs, cognitive_services_endpoint):
-    call = await emulator.calls.place(to=NUMBER, from_=CALLER, line=Line(rate_hz=16_000))
-    await acs.answer(
-        incoming_call_context=call.incoming_call_context,
-        callback_url=f"http://{NOWHERE}/",
-        media_url=f"ws://{NOWHERE}/",
-        audio_format=AudioFormat.PCM24K,
-        call_id="a-call",
-        repeatability=Repeatability(str(uuid.uuid4()), time()),
-        cognitive_services_endpoint=cognitive_services_endpoint,
-    )
-    await happened(call, "connected")
-    return call
-
-
-async def happened(call, name):
-    async with asyncio.timeout(5):
-        while not any(each.name == name for each in call.happenings):
-            await asyncio.sleep(0.002)
 
 
 async def recognize(acs, call, recognition=PIN, target=f"4:{CALLER}"):
@@ -193,8 +141,8 @@ async def test_request_whose_reply_is_lost_listens_once(emulator, acs, call):
     assert (first.outcome, second.outcome) == (PlayOutcome.CANCELED, None)
 
 
-async def test_words_are_refused_where_no_azure_ai_hears_them(emulator, acs):
-    call = await answered(emulator, acs, None)
+async def test_words_are_refused_where_no_azure_ai_hears_them(emulator, acs, ear):
+    call = await answered(emulator, acs, ear, azure_ai=None)
 
     with pytest.raises(AcsRefused):
         await recognize(acs, call, Recognition(Speech()))
