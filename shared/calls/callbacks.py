@@ -11,6 +11,7 @@ from shared.calls.unheld import UnheldCalls
 from shared.core.call import CallRecord, WrongConnection, advance, bind_connection
 from shared.core.call_state import CallEvent, CallState
 from shared.core.callbacks import EVENT_OF_CALLBACK
+from shared.core.leg_end import is_last_word
 from shared.core.signals import EventsStored
 from shared.core.unheld import ToDo, meaning_of, to_do, without_media
 from shared.errors import BadRequest, Forbidden, NotFound
@@ -161,8 +162,11 @@ def applied(
     meaning = meaning_of(record, event.name, event.data) if is_unheld else EVENT_OF_CALLBACK.get(event.name)
     has_live_owner = record.owner is not None and record.owner != dead_owner
     # An owner that could not hang up leaves the row at ENDING and the call to ACS, whose last word this then is.
-    is_last_word = meaning is CallEvent.CALL_DISCONNECTED and record.state is CallState.ENDING
-    if meaning is None or (has_live_owner and not is_last_word):
+    is_left_to_acs = meaning is CallEvent.CALL_DISCONNECTED and record.state is CallState.ENDING
+    if meaning is None or (has_live_owner and not is_left_to_acs):
+        return record
+    # Whoever takes the call over waits for the rest.
+    if dead_owner is not None and not is_alone and not is_last_word(record, meaning, event.result):
         return record
     if any(entry.event is meaning and entry.at == event.at for entry in record.history):
         return record

@@ -104,6 +104,19 @@ def test_a_transfer_without_a_live_owner_ends_the_call_as_transferred():
     assert record.acs_result == AcsResult(code=200, sub_code=7000)
 
 
+def test_an_end_amid_a_transfer_is_left_to_the_pod_that_takes_over():
+    record = call_record(CallState.TRANSFERRING, owner="pod-a", call_connection_id=CONNECTION_ID)
+    assert applied(record, callback("call_disconnected"), dead_owner="pod-a") is record
+    accepted = applied(record, callback("call_transfer_accepted"), dead_owner="pod-a")
+    assert (accepted.state, accepted.cause) == (CallState.ENDING, Cause.TRANSFERRED)
+
+
+def test_an_end_amid_a_transfer_that_no_pod_can_take_over_counts_as_it_comes():
+    record = call_record(CallState.TRANSFERRING, owner="pod-a", call_connection_id=CONNECTION_ID)
+    record = applied(record, callback("call_disconnected"), dead_owner="pod-a", is_alone=True)
+    assert (record.state, record.cause) == (CallState.ENDED, Cause.CALLER_HUNG_UP)
+
+
 @pytest.mark.parametrize(
     "name", ["call_transfer_accepted", "call_transfer_failed", "media_streaming_failed", "call_connected"]
 )
