@@ -89,6 +89,11 @@ class AgentKeeper:
         if self.current is not None:
             self.current.mute()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether no agent is left, not even one that is being closed."""
+        return self.current is None and not self._closing
+
     async def close(self, cause: Cause) -> None:
         """Close what is still open, in bounded time."""
         if self.current is not None:

@@ -18,7 +18,8 @@ from media_gateway.message_socket import CLOSE_CODES, MessageSocket, SocketLimit
 from media_gateway.pod import Pod
 from media_gateway.row import take_row
 from media_gateway.timing import MAX_MESSAGE_BYTES, SOCKET_BUFFER_BYTES, WRITE_BUFFER_BYTES
-from shared.acs.media import AudioMetadata, Flaw, MediaInvalid, decode
+from shared.acs.media import AudioMetadata, Flaw, MediaInvalid
+from shared.acs.media_codec import decode
 from shared.core.call import CallRecord
 from shared.core.ownership import MediaRefused
 from shared.errors import NotFound
@@ -57,7 +58,8 @@ class Arrival:
         self.opened_at = 0.0
         self._pod = pod
         self._arrivals = arrivals
-        self._stop_by: float | None = None
+        self.stop_by: float | None = None
+        """The loop time by which all must be over, once the process stops."""
 
     def on_open(self) -> None:
         """Begin: the socket is up."""
@@ -93,7 +95,7 @@ class Arrival:
 
     def stop(self) -> None:
         """Take that the process stops."""
-        self._stop_by = asyncio.get_running_loop().time() + self._pod.timing.stop_s
+        self.stop_by = asyncio.get_running_loop().time() + self._pod.timing.stop_s
 
     async def take(self, is_owner_dead: Callable[[str], bool]) -> CallRecord | None:
         """Make this pod the call's owner; or close the socket, and return None.
@@ -153,7 +155,7 @@ class Arrival:
         connection_id = self.admitted.call_connection_id
         if connection_id is None or self.admitted.is_expired:
             return  # somebody's who may have the call, or none at all
-        outcome = await hang_up(self._pod, connection_id, stop_by=lambda: self._stop_by)
+        outcome = await hang_up(self._pod, connection_id, stop_by=lambda: self.stop_by)
         self._pod.counters["calls_without_row"] += 1
         logger.error(
             "a call without its row was hung up", extra={"call_id": self.call_id, "hang_up": outcome.value}

@@ -16,16 +16,16 @@ from media_gateway.agents.contract import CallInfo
 from media_gateway.agents.so_far import ConversationSoFar
 from media_gateway.arrival import Arrival
 from media_gateway.call_end import HANDED_OVER, CallEnding, CallParts
-from media_gateway.fallback import fall_back
+from media_gateway.call_recording import CallRecording
+from media_gateway.fallback import apologise, fall_back
 from media_gateway.hearing import Hearing
 from media_gateway.inbox import Inbox
+from media_gateway.leg_end import LegEnd
 from media_gateway.line import Line
 from media_gateway.message_socket import CLOSE_CODES, MessageSocket
 from media_gateway.patience import Patience
-from media_gateway.played_prompts import COMPLETED, FAILED, PlayedPrompts
+from media_gateway.played_prompts import PlayedPrompts
 from media_gateway.pod import Pod
-from media_gateway.recording.notes import CallFacts, call_facts
-from media_gateway.recording.recorder import Recorder
 from media_gateway.requests import AgentRequests
 from media_gateway.row import OwnedRow, Written
 from media_gateway.speaker import Speaker
@@ -36,17 +36,14 @@ from shared.acs.media import Flaw
 from shared.adapters.call_store import StoredEvent
 from shared.core.call import CallRecord
 from shared.core.call_state import CallEvent, CallState
-from shared.core.callbacks import EVENT_OF_CALLBACK, AcsResult
+from shared.core.callbacks import EVENT_OF_CALLBACK
 from shared.core.journeys import ways_from_a_lost_agent
 from shared.core.playout import PlayoutLedger
 from shared.core.profiles import PromptKind
 from shared.core.variables import input_variables
-from shared.wav import SoundUnusable
 
 logger = logging.getLogger(__name__)
 
-ANNOUNCEMENT = "announcement"
-"""The item of what the gateway itself says first."""
 REPROMPT = "reprompt"
 """The item of what a silent caller is asked."""
 
@@ -69,27 +66,26 @@ class Call:
         """Set when everything of the call is let go."""
         self._pod = pod
         self._first = arrival
-        self._recorder: Recorder | None = None
-        self._recording: asyncio.Task[None] | None = None
         self._is_resumed = record.times.streaming is not None
         """Whether the caller has been here before: on another pod."""
+        self._was_given_up = record.state is CallState.FALLBACK
+        """Whether another pod had come to its end with the call: nothing leads back."""
         self._so_far = ConversationSoFar()
         self._reason: EndReason | None = None
         self._ended = asyncio.Event()
         self._row_is_due = asyncio.Event()
         """Set when the row has to say more than whose the call is: media have begun, are lost, or are another pod's."""
         self._media_given_up = asyncio.Event()
-        self._disconnected: asyncio.Future[AcsResult | None] = asyncio.get_running_loop().create_future()
-        """What ACS said of the end of our leg, amid a transfer."""
         self._talking: asyncio.Task[None] | None = None
         self._row = OwnedRow(pod.rows, record, pod.timing, clock=pod.clock)
         self._inbox = Inbox(pod.rows, record.call_id, pod.timing, self._on_callback)
+        self._leg_end = LegEnd(self._row, self._inbox, pod.timing)
         self._line = Line(
             pod,
             self._row,
             self._inbox,
             came_at=arrival.opened_at,
-            on_over=lambda: self._on_disconnected(None),
+            on_over=lambda: self._leg_end.tell(CallEvent.CALL_DISCONNECTED, None),
             on_given_up=self._media_given_up.set,
         )
         rate_hz = record.profile.audio_format.rate_hz
@@ -138,6 +134,10 @@ class Call:
             on_listening=self._on_listening,
             on_deaf=self._on_deaf,
         )
+        self._recording = CallRecording(
+            pod, self._row, self._speaker, self._hearing, self._requests, detail=lambda: self._detail
+        )
+        self._is_hung_up = False
         self._parts = CallParts(
             row=self._row,
             socket=self.socket,
@@ -146,6 +146,7 @@ class Call:
             prompts=self._prompts,
             requests=self._requests,
             received=self._hearing.counts,
+            on_hung_up=self._on_hung_up,
         )
 
     @property
@@ -157,6 +158,15 @@ class Call:
     def is_ending(self) -> bool:
         """Whether there is a reason to end."""
         return self._reason is not None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether caller and agent are gone, so that the row is all that may be left."""
+        return self._is_hung_up and self.socket.closed.is_set() and self._keeper.is_closed
+
+    @property
+    def _detail(self) -> str:
+        return "" if self._reason is None else self._reason.detail
 
     async def run(self) -> None:
         """Live through the call. Returns when it is over and everything of it is let go."""
@@ -173,6 +183,7 @@ class Call:
             before.hand_to(_NOBODY)
             before.close(WSCloseCode.POLICY_VIOLATION, "replaced")
         self._parts.socket = self.socket
+        self._recording.media_back()
         self._line.back(arrival.opened_at)
         self._speaker.attach(self.socket)
         self._hearing.begin_with(arrival)
@@ -235,6 +246,7 @@ class Call:
         """Wait for media to come back, if the socket was not closed because of the call's end."""
         if self._reason is None:
             self._line.lost(self.socket)
+            self._recording.media_lost()
             self._row_is_due.set()
 
     async def _live(self) -> None:
@@ -243,13 +255,8 @@ class Call:
             # That another pod has asked for: its failure would be told to nobody, and time would stand for good.
             self._row.note(CallEvent.MEDIA_LOST)
         self._row.note(CallEvent.MEDIA_STARTED)
-        if record.state is CallState.FALLBACK:
-            # It was given up on another pod: nothing leads back.
-            self.end(EndReason(CallEvent.FALLBACK_DONE, "taken_over"))
         self._hearing.begin_with(self._first)
-        recording = record.profile.recording
-        if recording is not None and (recording.announcement is None or self._is_resumed):
-            self._start_recording()
+        self._recording.begin(is_resumed=self._is_resumed)
         asking = asyncio.create_task(self._requests.run(), name="requests of an agent")
         is_ours = False
         try:
@@ -259,7 +266,7 @@ class Call:
         finally:
             asking.cancel()
             self._speaker.close()
-            self._stop_recording(is_ours=is_ours)
+            self._recording.close(is_ours=is_ours)
         if is_ours:
             await self._write_late()
 
@@ -300,6 +307,11 @@ class Call:
 
     async def _talk(self) -> None:
         """Have an agent talk with the caller, for as long as one can be had; then fall back."""
+        if self._was_given_up:
+            self._row_is_due.set()
+            await apologise(self._pod, self._speaker, self._line, self._prompts, self._played)
+            self.end(EndReason(CallEvent.FALLBACK_DONE, "taken_over"))
+            return
         record = self._row.record
         while not self._hearing.metadata_came.is_set():
             try:
@@ -310,7 +322,7 @@ class Call:
                     self.on_flaw(Flaw.NO_METADATA)
                     return
         self._row_is_due.set()
-        await self._announce()
+        await self._recording.announce(is_resumed=self._is_resumed)
         info = CallInfo(
             call_id=record.call_id,
             account_id=record.account_id,
@@ -326,7 +338,7 @@ class Call:
             ),
             task=record.task,
             rate_hz=record.profile.audio_format.rate_hz,
-            is_recorded=self._recorder is not None,
+            is_recorded=self._recording.is_on,
             is_resumed=self._is_resumed,
         )
         reason = await self._keeper.run(info)
@@ -357,35 +369,28 @@ class Call:
                 return
         await self._fall_back("media_lost")
 
-    def _on_disconnected(self, result: AcsResult | None) -> None:
-        """Take that our leg of the call is over."""
-        if not self._transfers.is_under_way:
-            self.end(EndReason(CallEvent.CALL_DISCONNECTED, result=result))
-        elif not self._disconnected.done():
-            self._disconnected.set_result(result)
-
     async def _end_as_acs_has(self) -> None:
-        """End a call whose leg has ended amid a transfer, when it is told by then that the target has the caller."""
-        result = await self._disconnected
-        with self._inbox.attending():
-            await asyncio.sleep(self._pod.timing.transfer_told_s)
-        self.end(EndReason(CallEvent.CALL_DISCONNECTED, result=result))
+        """End a call that ACS has ended."""
+        end = await self._leg_end.known()
+        self.end(EndReason(end.event, result=end.result))
+
+    def _on_hung_up(self) -> None:
+        self._is_hung_up = True
+        self._recording.end()
 
     def _on_callback(self, event: StoredEvent) -> None:
         """Take what ACS has told of the call."""
         result = read_result(event.data)
         match EVENT_OF_CALLBACK.get(event.name):
-            case CallEvent.CALL_DISCONNECTED:
-                self._on_disconnected(result)
-            case CallEvent.TRANSFER_ACCEPTED:
-                self.end(EndReason(CallEvent.TRANSFER_ACCEPTED, result=result))
+            case (CallEvent.CALL_DISCONNECTED | CallEvent.TRANSFER_ACCEPTED) as ended:
+                self._leg_end.tell(ended, result)
             case CallEvent.TRANSFER_FAILED:
                 self._transfers.failed(event)
             case CallEvent.MEDIA_STREAMING_FAILED:
                 if self._line.failed(event):
                     self._row.note(CallEvent.MEDIA_STREAMING_FAILED, result)
                     self.socket.abort()  # whose loss may not be seen for a while
-            case None if event.name in (COMPLETED, FAILED):
+            case None:
                 self._played.ended(event)
             case _:
                 pass
@@ -412,44 +417,6 @@ class Call:
     def _on_transfer_failed(self, reason: str) -> None:
         if self._keeper.current is not None:
             self._keeper.current.transfer_failed(reason)
-
-    def _start_recording(self) -> None:
-        recorder = self._pod.recordings.recorder(self._row.record, self._facts)
-        self._recorder = self._hearing.recorder = self._speaker.recorder = self._requests.recorder = recorder
-        self._recording = asyncio.create_task(recorder.run(), name="recorder")
-
-    def _stop_recording(self, *, is_ours: bool) -> None:
-        if self._recorder is not None and self._recording is not None:
-            self._recording.cancel()
-            self._pod.recordings.close(self._recorder, is_ours=is_ours)
-
-    def _facts(self) -> CallFacts:
-        """Tell what is known of the call by now, for its recording."""
-        return call_facts(
-            self._row.record,
-            detail="" if self._reason is None else self._reason.detail,
-            counts={f"received_{name}": count for name, count in self._hearing.counts().items()}
-            | self._speaker.counts(),
-        )
-
-    async def _announce(self) -> None:
-        """Say that the call is recorded, before anything else. Where that cannot be said, it is not recorded."""
-        record = self._row.record
-        recording = record.profile.recording
-        if recording is None or recording.announcement is None or self._is_resumed:
-            return
-        name, rate_hz = recording.announcement, record.profile.audio_format.rate_hz
-        try:
-            async with asyncio.timeout(self._pod.timing.announcement_s):
-                sounds = await self._pod.sounds.load((name,), rate_hz)
-        except (SoundUnusable, TimeoutError):
-            self._pod.counters["announcements_failed"] += 1
-            logger.error(  # noqa: TRY400 - a sound that is not there has no trace to tell of
-                "a call is not recorded: its announcement cannot be had", extra={"call_id": self.call_id}
-            )
-            return
-        self._start_recording()
-        self._speaker.say(ANNOUNCEMENT, sounds[name], protected=True)
 
     async def _keep_row(self) -> None:
         """Store whatever is noted, soon, and find out whether the call is still ours."""

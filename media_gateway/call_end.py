@@ -64,6 +64,8 @@ class CallParts:
     requests: AgentRequests
     received: Callable[[], Mapping[str, int]]
     """Counts of what came in on the socket, by name."""
+    on_hung_up: Callable[[], None]
+    """Called when the call is over for its caller, as far as that is in our hands."""
     stop_by: float | None = None
     """The loop time by which all must be over, once the process stops."""
 
@@ -140,6 +142,7 @@ class CallEnding:
             row.note(CallEvent.CALL_DISCONNECTED if self._hang_up is HangUp.GONE else event)
         if self._hang_up is not HangUp.FAILED and not row.record.state.is_final:
             row.note(CallEvent.HUNG_UP)
+        self._parts.on_hung_up()
         await asyncio.gather(self._in_spite_of_errors(self._close_socket(), None), self._write_the_rest())
 
     async def _write_before_the_hang_up(self) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from media_gateway.admitted import Admitted
 from media_gateway.arrival import Arrival
 from media_gateway.call import Call
+from media_gateway.last_resort import give_up
 from media_gateway.pod import Pod
+from shared.core.call import CallRecord
 from shared.core.ownership import MediaRefused, Refusal, take_ownership
 from shared.core.signals import CallTaken, Signal
 
@@ -19,7 +21,8 @@ class Calls:
 
     Args:
         pod: What the calls share.
-        capacity: How many may be here at once; one that is ending counts until it is over.
+        capacity: How many may be here at once; one that is ending counts until caller and agent are gone. As many
+            again may be left with nothing but their rows to write, while storage is away; past that, they count too.
         is_owner_dead: Whether a pod, by its name, is known to be gone.
     """
 
@@ -34,21 +37,24 @@ class Calls:
         self._arrivals: dict[Arrival, asyncio.Task[None]] = {}
         self._live: dict[str, Call] = {}
         self._handed_over: set[str] = set()
+        self._given_up: set[str] = set()
         self._is_stopping = False
         self._is_empty = asyncio.Event()
 
     def __len__(self) -> int:
-        return len(self._arrivals)
+        """Return how many places are taken."""
+        gone = sum(call.is_gone for call in self._live.values())
+        return len(self._arrivals) - min(gone, self.capacity)
 
     @property
     def has_room(self) -> bool:
         """Whether one more may come."""
-        return not self.is_draining and len(self._arrivals) < self.capacity
+        return not self.is_draining and len(self) < self.capacity
 
     @property
     def held_ids(self) -> tuple[str, ...]:
         """The calls that this pod owns, or has handed over: others see to those that nobody has taken yet."""
-        return (*self._live, *self._handed_over)
+        return (*self._live, *self._given_up, *self._handed_over)
 
     def is_held(self, call_id: str) -> bool:
         """Whether a socket brings media back to a call that is here, which takes no further place."""
@@ -139,17 +145,33 @@ class Calls:
                 # Two sockets at once: the row knows the later one, and this call holds an older epoch.
                 live.on_taken(record.epoch)
                 await live.over.wait()
-            call = self._live[arrival.call_id] = Call(record, arrival, self._pod)
-            if self._is_stopping:
-                call.stop()  # it was not here when the others were told
             try:
-                await call.run()
-            finally:
-                if self._live.get(call.call_id) is call:
-                    del self._live[call.call_id]
+                await self._live_through(record, arrival)
+            except Exception:
+                logger.exception("a call failed outside its own care", extra={"call_id": arrival.call_id})
+                await self._give_up(record, arrival)
         finally:
             if not any(call.socket is arrival.socket for call in self._live.values()):
                 arrival.socket.abort()
+
+    async def _live_through(self, record: CallRecord, arrival: Arrival) -> None:
+        """Live through a call that a socket has brought here."""
+        call = self._live[record.call_id] = Call(record, arrival, self._pod)
+        if self._is_stopping:
+            call.stop()  # it was not here when the others were told
+        try:
+            await call.run()
+        finally:
+            if self._live.get(call.call_id) is call:
+                del self._live[call.call_id]
+
+    async def _give_up(self, record: CallRecord, arrival: Arrival) -> None:
+        """End a call that an error of ours has left with nobody."""
+        self._given_up.add(record.call_id)
+        try:
+            await give_up(self._pod, record, stop_by=lambda: arrival.stop_by)
+        finally:
+            self._given_up.discard(record.call_id)
 
     async def _bring_back(self, live: Call, arrival: Arrival) -> None:
         """Give a call its media again, if the socket would get it from another pod too.

@@ -47,6 +47,13 @@ async def fall_back(
     for way in ways:
         await transfers.transfer(way, timeout_s=record.profile.transfer_timeout_s)
     await transfers.over()  # the agent's own
+    await apologise(pod, speaker, line, prompts, played)
+
+
+async def apologise(
+    pod: Pod, speaker: Speaker, line: Line, prompts: CallPrompts, played: PlayedPrompts
+) -> None:
+    """Say that the call cannot go on; without media, ACS does. Returns when only the hang-up is left."""
     if line.is_lost:
         await played.play(PromptKind.APOLOGY)
     else:

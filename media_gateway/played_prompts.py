@@ -1,4 +1,4 @@
-"""What the gateway says to a caller whose media are lost: ACS fetches a prompt and plays it.
+"""What the gateway says to a caller whose media it has not: ACS fetches a prompt and plays it.
 
 A file and not words, for text-to-speech may be what failed.
 """
@@ -66,10 +66,12 @@ class PlayedPrompts:
         )
 
     def ended(self, event: StoredEvent) -> None:
-        """Take PlayCompleted or PlayFailed.
+        """Take PlayCompleted or PlayFailed; any other callback is none of its own.
 
         PlayCanceled tells of a request that the SDK has repeated: the later one goes on.
         """
         answer = self._answer
-        if answer is not None and not answer.done() and event.data.get("operationContext") == self._context:
+        if event.name not in (COMPLETED, FAILED) or event.data.get("operationContext") != self._context:
+            return
+        if answer is not None and not answer.done():
             answer.set_result(event.name == COMPLETED)

@@ -1,6 +1,6 @@
 """One call of a dead pod: ACS is asked for its media, and whatever pod the socket comes to goes on with it.
 
-Where none comes in time, the call is sent on as its profile says, or hung up: nobody can tell its caller anything.
+Where none comes in time, the call is sent on as its profile says; else ACS plays an apology, and the call is hung up.
 """
 
 import asyncio
@@ -11,6 +11,8 @@ from enum import StrEnum
 
 from media_gateway.hang_up import HangUp, hang_up
 from media_gateway.inbox import Inbox
+from media_gateway.leg_end import LegEnd, ToldEnd
+from media_gateway.played_prompts import PlayedPrompts
 from media_gateway.pod import Pod
 from media_gateway.row import OwnedRow, Written
 from media_gateway.transfers import Transfers
@@ -18,8 +20,9 @@ from shared.acs.callbacks import read_result
 from shared.adapters.call_store import StoredEvent
 from shared.core.call import CallRecord
 from shared.core.call_state import CallEvent, CallState
-from shared.core.callbacks import EVENT_OF_CALLBACK, AcsResult
+from shared.core.callbacks import EVENT_OF_CALLBACK
 from shared.core.journeys import ways_from_a_lost_agent
+from shared.core.profiles import PromptKind
 from shared.errors import AcsRefused, AcsUnavailable, CallGone
 
 logger = logging.getLogger(__name__)
@@ -74,63 +77,81 @@ class Rescue:
         self._row = OwnedRow(pod.rows, record, pod.timing, clock=pod.clock)
         self._inbox = Inbox(pod.rows, record.call_id, pod.timing, self._take)
         self._transfers = Transfers(pod, self._row, self._inbox)
-        self._told: asyncio.Future[tuple[CallEvent, AcsResult]] = asyncio.get_running_loop().create_future()
+        self._played = PlayedPrompts(pod, self._row, self._inbox, pod.prompts.for_call(record.profile))
+        self._leg_end = LegEnd(self._row, self._inbox, pod.timing)
 
     async def run(self) -> Rescued:
         """Return how it went. Cancelled, it leaves the call as it is, to whoever finds this pod dead."""
         reading = asyncio.create_task(self._inbox.run(), name="callbacks of a rescued call")
         working = asyncio.create_task(self._work(), name="rescue of a call")
+        ending = asyncio.create_task(self._leg_end.begun(), name="end of a rescued call")
         try:
             with self._inbox.attending():
-                await asyncio.wait((working, self._told), return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
-                return working.result()
+                await asyncio.wait((working, ending), return_when=asyncio.FIRST_COMPLETED)
+                if working.done() and (outcome := working.result()) is not None:
+                    return outcome
+                working.cancel()
+                await asyncio.wait((working,))
+                return await self._end_as_told(await self._leg_end.known())
         finally:
-            for task in (reading, working):
+            for task in (reading, working, ending):
                 task.cancel()
-            await asyncio.wait((reading, working))
-        return await self._end_as_told(*self._told.result())
+            await asyncio.wait((reading, working, ending))
 
     def _take(self, event: StoredEvent) -> None:
         """Take a callback."""
         meaning = EVENT_OF_CALLBACK.get(event.name)
         if meaning is CallEvent.TRANSFER_FAILED:
             self._transfers.failed(event)
-        elif meaning in (CallEvent.CALL_DISCONNECTED, CallEvent.TRANSFER_ACCEPTED) and not self._told.done():
-            self._told.set_result((meaning, read_result(event.data)))
+        elif meaning in (CallEvent.CALL_DISCONNECTED, CallEvent.TRANSFER_ACCEPTED):
+            self._leg_end.tell(meaning, read_result(event.data))
+        else:
+            self._played.ended(event)
 
-    async def _work(self) -> Rescued:
-        if self._row.record.state is not CallState.ENDING:
-            if (outcome := await self._media_come_back()) is not None:
-                return outcome
-            if not await self._send_on():
+    async def _work(self) -> Rescued | None:
+        """Return how it went; None where ACS says that the call is over."""
+        try:
+            if self._row.record.state is not CallState.ENDING and await self._goes_on():
                 return Rescued.MEDIA_BACK
+        except CallGone:
+            self._leg_end.tell(CallEvent.CALL_DISCONNECTED, None)
+            return None
+        except Exception:
+            logger.exception(
+                "a step of a rescue failed in an unexpected way",
+                extra={"call_id": self._row.record.call_id},
+            )
         return await self._hang_up()
 
-    async def _media_come_back(self) -> Rescued | None:
-        """Ask for media and wait for them; None where they do not come."""
+    async def _goes_on(self) -> bool:
+        """Give the caller somebody else, or an apology; whether another pod has the call by now.
+
+        An accepted transfer is told by callback, which ends all of this. Raises `CallGone`.
+        """
+        if await self._media_come_back() or not await self._send_on():
+            return True
+        await self._played.play(PromptKind.APOLOGY)
+        return False
+
+    async def _media_come_back(self) -> bool:
+        """Ask for media and wait for them. Raises `CallGone`."""
         loop = asyncio.get_running_loop()
         give_up_at, ask_at = loop.time() + self._timing.media_s, loop.time()
         while loop.time() < give_up_at:
             if loop.time() >= ask_at:
-                if not await self._ask_for_media():
-                    self._row.note(CallEvent.CALL_DISCONNECTED)
-                    await self._write()
-                    return Rescued.OVER
+                await self._ask_for_media()
                 ask_at = loop.time() + self._timing.again_s
             await asyncio.sleep(self._timing.look_s)
             if await self._row.write(1, try_s=self._pod.timing.row_write_short_s) is Written.NOT_OURS:
-                return Rescued.MEDIA_BACK
-        return None
+                return True
+        return False
 
-    async def _ask_for_media(self) -> bool:
-        """Ask ACS for media; False where the call is over."""
+    async def _ask_for_media(self) -> None:
+        """Ask ACS for media. Raises `CallGone`."""
         record = self._row.record
         try:
             async with asyncio.timeout(self._pod.timing.start_media_s):
                 await self._start_media()
-        except CallGone:
-            return False
         except AcsRefused:
             pass  # it opens the socket by itself
         except (AcsUnavailable, TimeoutError) as error:
@@ -140,7 +161,6 @@ class Rescue:
             )
         else:
             self._pod.counters["media_restarted"] += 1
-        return True
 
     async def _start_media(self) -> None:
         record = self._row.record
@@ -153,10 +173,7 @@ class Rescue:
             await self._pod.acs.start_media(connection_id, operation_context=record.call_id)
 
     async def _send_on(self) -> bool:
-        """Transfer the caller where there is somebody; False where another pod has the call by now.
-
-        An accepted transfer is told by callback, which ends all of this.
-        """
+        """Transfer the caller where there is somebody; False where another pod has the call by now."""
         record = self._row.record
         way = next(ways_from_a_lost_agent(record), None)
         # The dead pod may have asked for it already, if it fell back; a second transfer is none.
@@ -180,15 +197,15 @@ class Rescue:
         await self._write()
         return Rescued.HUNG_UP
 
-    async def _end_as_told(self, event: CallEvent, result: AcsResult) -> Rescued:
-        self._row.note(event, result)
-        if event is CallEvent.TRANSFER_ACCEPTED:
+    async def _end_as_told(self, end: ToldEnd) -> Rescued:
+        self._row.note(end.event, end.result)
+        if end.event is CallEvent.TRANSFER_ACCEPTED:
             # Our leg ends by itself.
             self._row.note(CallEvent.HUNG_UP)
         written = await self._write()
         if written is Written.NOT_OURS:
             return Rescued.MEDIA_BACK
-        return Rescued.TRANSFERRED if event is CallEvent.TRANSFER_ACCEPTED else Rescued.OVER
+        return Rescued.TRANSFERRED if end.event is CallEvent.TRANSFER_ACCEPTED else Rescued.OVER
 
     async def _write(self) -> Written:
         """Write the row, however long storage is away: without it nobody knows whose the call is."""

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
+from media_gateway.last_resort import give_up
 from media_gateway.outside import PodRows, Signalling
 from media_gateway.pod import Pod
 from media_gateway.pod_watch import PodWatch
@@ -148,11 +149,12 @@ class Takeover:
                 pause_s = min(2 * pause_s, self._pod.timing.row_write_short_s)
 
     async def _rescue(self, dead: str, record: CallRecord) -> None:
-        rescue = Rescue(self._pod, record, self._timing.rescue)
         try:
+            rescue = Rescue(self._pod, record, self._timing.rescue)
             outcome, _ = await asyncio.gather(rescue.run(), self._tell(dead, record))
         except Exception:
             logger.exception("a rescue failed in an unexpected way", extra={"call_id": record.call_id})
+            await give_up(self._pod, record, stop_by=lambda: None)
         else:
             if outcome is Rescued.MEDIA_BACK:
                 self._pod.counters["takeovers_media_back"] += 1

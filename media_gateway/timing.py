@@ -68,7 +68,7 @@ class Timing:
     row_write_short_s: float = 2.0
     """For a try that the hang-up waits for: a caller in silence counts more than the row."""
     row_late_s: float = 600.0
-    """For storage to take the last row of a call whose end it did not; the call's place is taken until then."""
+    """For storage to take the last row of a call whose end it did not."""
     retry_step_s: float = 0.25
     """Before the second try; doubled for each further one."""
     heartbeat_s: float = 1.0

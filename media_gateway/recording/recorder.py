@@ -85,6 +85,10 @@ class Recorder:
         self._missing: list[Missing] = []
         self._counts: Counter[str] = Counter()
         self._ended_us: int | None = None
+        self._lost_us: int | None = None
+        """When media were lost; None while there are some."""
+        self._is_due = asyncio.Event()
+        """Set when a part is to be handed on before its time."""
         self._item_id = ""
         self._heard_until_us = 0
         """When the last piece of `_item_id` is over."""
@@ -139,16 +143,34 @@ class Recorder:
         self._tracks.resume(self._now_us())
         self._transcript.resume(self._now_ms())
 
+    def media_lost(self) -> None:
+        """Take that no more frames come, and hand on what there is at once: another pod may merge the parts soon."""
+        self._lost_us = self._now_us()
+        self._is_due.set()
+
+    def media_back(self) -> None:
+        """Take that frames come again."""
+        self._lost_us = None
+
     async def run(self) -> None:
         """Hand on a part now and then, until cancelled; `finish` hands on the last."""
         wait_s = random.uniform(0, self._part_s)  # noqa: S311 - spreads work, guards nothing
         while True:
-            await asyncio.sleep(wait_s)
+            await self._due_in(wait_s)
             await self._room()
-            self._hand_on(final=False)
+            self._hand_on(final=self._lost_us is not None)
             # Where the line waits for a caller's frames, the next part comes sooner: no more than that is ever here.
             behind_s = (self._tracks.at(self._now_us()) - self._tracks.taken_until) / self._rate_hz
             wait_s = max(self._part_s / 4, self._part_s - behind_s)
+
+    async def _due_in(self, seconds: float) -> None:
+        """Wait so long, or until a part is due before."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._is_due.wait()
+        except TimeoutError:
+            pass
+        self._is_due.clear()
 
     async def _room(self) -> None:
         """Wait until a part may be put. What is heard meanwhile is gathered, and the oldest let go of at some point."""
@@ -161,9 +183,13 @@ class Recorder:
             else:
                 return
 
-    def end(self) -> None:
-        """Take that the call is over: its line ends here, whenever `finish` hands on the rest of it."""
-        self._ended_us = self._now_us()
+    def end(self, *, is_ours: bool = True) -> None:
+        """Take that the call is over: its line ends here, whenever `finish` hands on the rest of it.
+
+        Only the first time counts. Where the call is another pod's by now (`is_ours`), it ended when media were lost.
+        """
+        if self._ended_us is None:
+            self._ended_us = self._now_us() if is_ours or self._lost_us is None else self._lost_us
 
     def finish(self) -> None:
         """Hand on the rest. The call is over: nothing comes after this."""

@@ -641,7 +641,7 @@ class Gateway:
 
     async def until_over(self, *, seconds=5):
         """Wait until no call is left."""
-        await self.until(lambda: not len(self.core.calls), seconds=seconds)
+        await self.until(lambda: not self.core.calls._arrivals, seconds=seconds)
 
     async def get(self, path):
         """GET `path` and return status and JSON."""

@@ -54,7 +54,7 @@ async def test_acs_that_knows_the_call_no_more_may_tell_of_the_transfer_yet(gate
     call = await transferring(gateway, agent)
     gateway.acs.gone.add(call.call_connection_id)
     call.socket.drop()
-    await gateway.until(gateway.core.calls._live[call.call_id]._disconnected.done)
+    await gateway.until(gateway.core.calls._live[call.call_id]._leg_end._first.done)
     gateway.calls.add_event(call.call_id, "CallTransferAccepted")
     await gateway.until_over()
 
