@@ -1,8 +1,11 @@
 """Makes a recording of a call's parts, writes what is known of the call beside it, and deletes the parts.
 
 `call.json` is written last and names the parts it was made of. So whatever was cut off on the way is simply done
-again: where `call.json` is missing, everything; where it is there, only the deleting. Parts that come after it, of a
-pod that came back late, stay where they are, and are counted.
+again: where `call.json` is missing, everything; where it is there, only the deleting.
+
+Of a call that several pods had, those that lost it may bring parts when it is over already. So its parts stay until it
+must be over, and the recording is made anew where more of them have come by then. What can be in no recording stays
+where it is, and is counted.
 """
 
 import asyncio
@@ -12,7 +15,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
 from pathlib import Path
 
@@ -53,6 +56,7 @@ logger = logging.getLogger(__name__)
 CALL_NAME = "call.json"
 MAKING = "making-"
 """What the files begin with in which recordings are made."""
+FIRST_EPOCH = 1
 MADE_AT_ONCE = 2
 WAITING_CALLS = 10_000
 """Past it a call's parts stay as they are, and are counted."""
@@ -78,6 +82,7 @@ class Finaliser:
         counters: The process's: `recordings_made`, `recordings_failed`, `recordings_refused`, `recordings_not_made`,
             `recording_parts_invalid` and `recording_parts_left`.
         analyst: Gets the calls when they are finished; None: nothing is analysed.
+        clock: Unix seconds.
         retry_s: Before storage that is away is asked again.
     """
 
@@ -87,11 +92,13 @@ class Finaliser:
         counters: Counter[str],
         analyst: Analyst | None = None,
         *,
+        clock: Callable[[], float] = time.time,
         retry_s: float = RETRY_S,
     ) -> None:
         self._store = store
         self._counters = counters
         self._analyst = analyst
+        self._clock = clock
         self._retry_s = retry_s
         self._waiting: asyncio.Queue[CallFolder] = asyncio.Queue(WAITING_CALLS)
         self._under_way: set[CallFolder] = set()
@@ -125,11 +132,11 @@ class Finaliser:
         names = await self._store.blobs.names(folder.parts)
         parts = [parsed[1] for name in names if (parsed := parse_name(name)) is not None]
         if parts:
-            made = await self._store.blobs.read(f"{folder}/{CALL_NAME}", max_bytes=MAX_CALL_BYTES)
-            made_of = (
-                await self._make(folder, parts) if made is None else json.loads(made)["recording"]["parts"]
-            )
-            await self._clean(folder, parts, frozenset(made_of))
+            made_of = await self._made_of(folder)
+            if made_of is None or _is_outdated(made_of, parts):
+                made_of = await self._make(folder, parts)
+            if folder.must_be_over(self._clock()) or not _had_several_owners(parts):
+                await self._clean(folder, parts, made_of)
         if self._analyst is not None:
             self._analyst.submit(folder)
 
@@ -168,7 +175,12 @@ class Finaliser:
             self._counters["recordings_failed"] += 1
             logger.exception("a recording could not be made", extra={"call_id": folder.call_id})
 
-    async def _make(self, folder: CallFolder, parts: Sequence[PartName]) -> list[str]:
+    async def _made_of(self, folder: CallFolder) -> Set[str] | None:
+        """Return the names of the parts that a call's recording was made of; None where there is none."""
+        made = await self._store.blobs.read(f"{folder}/{CALL_NAME}", max_bytes=MAX_CALL_BYTES)
+        return None if made is None else frozenset(json.loads(made)["recording"]["parts"])
+
+    async def _make(self, folder: CallFolder, parts: Sequence[PartName]) -> Set[str]:
         """Write the recording and both documents; return the names of the parts that it is made of."""
         reading = _Reading(self._store.blobs, folder)
         pieces = {piece.part: piece for piece in lay_out(parts)}
@@ -202,14 +214,13 @@ class Finaliser:
             if making is not None:
                 with suppress(OSError):  # a volume that is gone must not hide why the making ended
                     await asyncio.to_thread(making.discard)
-        made_of: list[str] = call["recording"]["parts"]
-        return made_of
+        return frozenset(call["recording"]["parts"])
 
     async def _put(self, folder: CallFolder, name: str, document: Document) -> None:
         data = msgspec.json.format(msgspec.json.encode(document), indent=2)
         await self._store.blobs.put(f"{folder}/{name}", data)
 
-    async def _clean(self, folder: CallFolder, parts: Sequence[PartName], made_of: frozenset[str]) -> None:
+    async def _clean(self, folder: CallFolder, parts: Sequence[PartName], made_of: Set[str]) -> None:
         """Delete the parts that the recording is made of; others came too late, or cannot be read."""
         used = [part.within(folder) for part in parts if str(part) in made_of]
         await self._store.blobs.delete(used)
@@ -219,6 +230,16 @@ class Finaliser:
             logger.warning(
                 "parts are not in their call's recording", extra={"call_id": folder.call_id, "parts": left}
             )
+
+
+def _is_outdated(made_of: Set[str], parts: Sequence[PartName]) -> bool:
+    """Whether parts have come since a recording was made, and the others are still there to make it anew."""
+    return made_of < {str(part) for part in parts}
+
+
+def _had_several_owners(parts: Sequence[PartName]) -> bool:
+    """Whether a call had another owner than its first, so that one that lost it may still bring parts."""
+    return max(part.epoch for part in parts) > FIRST_EPOCH
 
 
 class _Reading:

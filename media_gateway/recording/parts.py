@@ -14,6 +14,7 @@ that parts of several owners lie on one line, whatever order they come in. The n
 
 import re
 import struct
+import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -25,9 +26,14 @@ from media_gateway.recording.line import SAMPLE, Samples
 UNFINISHED = "unfinished/"
 CHANNELS = 2
 FRAME_BYTES = CHANNELS * SAMPLE.itemsize
+OVER_AFTER_S = 4 * 3600
+"""A callback token is good for three hours, and no profile may let a call last longer."""
 MAX_PART_BYTES = 16 * 1024 * 1024
 """Thirty seconds at 24 kHz have 3 MB, and notes may have as much; a real part has half a megabyte."""
 
+_UUID7 = 7
+_TIME_SHIFT = 80
+"""Below the milliseconds since 1970 of a UUIDv7."""
 _HEADER = struct.Struct("<4sI4s 4sIHHIIHH 4sI")
 _CHUNK = struct.Struct("<4sI")
 _FOLDER = re.compile(r"unfinished/(?P<account>[^/]+)/(?P<date>\d{4}-\d\d-\d\d)/(?P<call>[^/]+)/")
@@ -65,6 +71,14 @@ class CallFolder:
     def parts(self) -> str:
         """What the names of its parts begin with."""
         return f"{UNFINISHED}{self}/parts/"
+
+    def must_be_over(self, now: float) -> bool:
+        """Whether its call is over at `now` (Unix seconds), whatever became of it: its id says when it began."""
+        try:
+            made = uuid.UUID(self.call_id)
+        except ValueError:
+            return False
+        return made.version == _UUID7 and now - (made.int >> _TIME_SHIFT) / 1000 > OVER_AFTER_S
 
 
 class PartName(NamedTuple):

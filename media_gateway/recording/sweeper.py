@@ -1,6 +1,6 @@
-"""Finds calls whose recording nobody finalises any more, because the process that had them was killed.
+"""Finds calls that are over and have parts still: their process was killed, or several had the call one after another.
 
-Its parts lie in blob storage. Whether a call is over nobody needs to be asked: none lasts longer than its callback
+The parts lie in blob storage. Whether a call is over nobody needs to be asked: none lasts longer than its callback
 token is good, and its id says when it began. Every pod looks; that two finalise the same call does no harm.
 """
 
@@ -8,7 +8,6 @@ import asyncio
 import logging
 import random
 import time
-import uuid
 from collections.abc import Callable
 
 from media_gateway.recording.finaliser import Finaliser
@@ -18,12 +17,7 @@ from shared.errors import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
-OVER_AFTER_S = 4 * 3600
-"""A callback token is good for three hours, and no profile may let a call last longer."""
 LOOK_EVERY_S = 900.0
-_UUID7 = 7
-_TIME_SHIFT = 80
-"""Below the milliseconds since 1970 of a UUIDv7."""
 
 
 class Sweeper:
@@ -75,18 +69,10 @@ class Sweeper:
             for account in await self._blobs.folders(UNFINISHED)
             for date in await self._blobs.folders(account)
             for name in await self._blobs.folders(date)
-            if (folder := CallFolder.parse(name)) is not None and self._is_over(folder.call_id)
+            if (folder := CallFolder.parse(name)) is not None and folder.must_be_over(self._clock())
         }
         new, self._found = found - self._found, frozenset(found)
         for folder in new:
             self._finaliser.submit(folder)
         if new:
-            logger.info("recordings were left by a process that is gone", extra={"calls": len(new)})
-
-    def _is_over(self, call_id: str) -> bool:
-        try:
-            made = uuid.UUID(call_id)
-        except ValueError:
-            return False
-        began_at = (made.int >> _TIME_SHIFT) / 1000
-        return made.version == _UUID7 and self._clock() - began_at > OVER_AFTER_S
+            logger.info("recordings were left in parts", extra={"calls": len(new)})

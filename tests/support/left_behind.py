@@ -12,10 +12,10 @@ from pathlib import Path
 from azure.data.tables.aio import TableClient
 
 from media_gateway.recording.finaliser import CALL_NAME, Finaliser
-from media_gateway.recording.parts import UNFINISHED
+from media_gateway.recording.parts import OVER_AFTER_S, UNFINISHED
 from media_gateway.recording.spill import Spill
 from media_gateway.recording.store import RecordingStore
-from media_gateway.recording.sweeper import OVER_AFTER_S, Sweeper
+from media_gateway.recording.sweeper import Sweeper
 from shared.adapters.call_store import _to_record
 from shared.calls.gateway import compose
 from shared.config import functions_settings
@@ -269,10 +269,14 @@ async def _sweep(stack: WholeStack, folder: Path) -> None:
     blobs, counters = stack.cluster.connections.recordings, Counter()
     store = RecordingStore(blobs, Spill(folder / "sweep", "sweep", 100 * 1024 * 1024), counters)
     await store.open()
-    finaliser = Finaliser(store, counters)
+
+    def later() -> float:
+        return time.time() + OVER_AFTER_S
+
+    finaliser = Finaliser(store, counters, clock=later)
     running = [asyncio.create_task(store.run()), asyncio.create_task(finaliser.run())]
     try:
-        await Sweeper(blobs, finaliser, clock=lambda: time.time() + OVER_AFTER_S).look()
+        await Sweeper(blobs, finaliser, clock=later).look()
         await finaliser.finished()
     finally:
         for task in running:
