@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import time
 from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,6 +16,7 @@ import soundfile
 from media_gateway.agents.contract import Role
 from media_gateway.recording.documents import CALL_SCHEMA, TRANSCRIPT_SCHEMA
 from media_gateway.recording.finaliser import Finaliser
+from media_gateway.recording.parts import OVER_AFTER_S
 from media_gateway.recording.spill import Spill
 from media_gateway.recording.store import RecordingStore, StoreTiming
 from shared.core.call_state import CallState
@@ -211,14 +213,63 @@ async def test_half_of_the_parts_deleted_do_no_harm(store, blobs, finaliser, cou
     assert blobs.blobs == whole
 
 
-async def test_parts_that_come_after_the_recording_stay_and_are_counted(store, blobs, finaliser, counters):
+async def two_owners(store, counters):
+    """A call that went from one pod to another; the first has yet to bring what it recorded last."""
+    record = recorded_record()
+    first = VirtualCall(store, record, counters)
+    first.say(2, caller=1000)
+    first.part()
+    first.say(1, caller=1001)
+    second = VirtualCall(store, replace(record, epoch=2), counters, after_s=5)
+    second.say(1, caller=2000)
+    second.recorder.finish()
+    await store.all_sent(first.recorder.folder)
+    return first
+
+
+def heard_of(blobs):
+    """What the caller says in the recording, a value for each second."""
+    return samples(blobs, "recording.wav")[RATE // 2 :: RATE, 0].tolist()
+
+
+async def test_part_that_comes_late_of_a_pod_that_lost_the_call_is_in_the_recording_in_the_end(
+    store, blobs, finaliser, counters
+):
+    first = await two_owners(store, counters)
+    await finaliser.finalise(first.recorder.folder)
+    assert heard_of(blobs) == [1000, 1000, 0, 0, 2000]
+    first.recorder.finish()
+    later = Finaliser(store, counters, clock=lambda: time.time() + OVER_AFTER_S + 60)
+    await later.finalise(first.recorder.folder)
+
+    assert heard_of(blobs) == [1000, 1000, 1001, 0, 2000]
+    assert len(document(blobs, "call.json")["recording"]["parts"]) == 3
+    assert not any("/parts/" in name for name in blobs.blobs)
+    assert not counters["recording_parts_left"]
+
+
+async def test_parts_of_a_call_that_changed_hands_go_when_no_more_can_come(store, blobs, finaliser, counters):
+    first = await two_owners(store, counters)
+    for _ in range(2):
+        await finaliser.finalise(first.recorder.folder)
+        assert sum("/parts/" in name for name in blobs.blobs) == 2
+    later = Finaliser(store, counters, clock=lambda: time.time() + OVER_AFTER_S + 60)
+    await later.finalise(first.recorder.folder)
+
+    assert not any("/parts/" in name for name in blobs.blobs)
+    assert counters["recordings_made"] == 1
+
+
+async def test_parts_that_come_when_the_others_are_deleted_stay_and_are_counted(
+    store, blobs, finaliser, counters
+):
     call = await recorded(store, counters)
     await finaliser.finalise(call.recorder.folder)
-    late = VirtualCall(store, replace(call.record, epoch=2), counters, after_s=30)
+    late = VirtualCall(store, call.record, counters, after_s=30)
     late.say(1, caller=1)
     late.recorder.finish()
     await finaliser.finalise(call.recorder.folder)
-    assert sum("/parts/0002/" in name for name in blobs.blobs) == 1
+    assert sum("/parts/" in name for name in blobs.blobs) == 1
     assert counters["recording_parts_left"] == 1
     assert document(blobs, "call.json")["recording"]["duration_ms"] == 9000
 

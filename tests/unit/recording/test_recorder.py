@@ -180,16 +180,84 @@ async def test_parts_are_handed_on_now_and_then_until_the_recorder_is_cancelled(
 async def test_the_first_parts_of_many_calls_come_spread(kept, monkeypatch):
     waits = []
 
-    async def sleep(seconds):
+    async def due_in(_, seconds):
         waits.append(seconds)
         raise asyncio.CancelledError
 
-    monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr(Recorder, "_due_in", due_in)
     for _ in range(100):
         with pytest.raises(asyncio.CancelledError):
             await VirtualCall(kept, recorded_record(), Counter()).recorder.run()
     assert 0 <= min(waits) < PART_S / 4
     assert PART_S * 3 / 4 < max(waits) <= PART_S
+
+
+async def test_what_there_is_when_media_are_lost_is_handed_on_at_once(kept, call):
+    running = asyncio.create_task(call.recorder.run())
+    call.say(1, caller=1000, agent=2000)
+    call.recorder.said(Role.AGENT, "item", "Good morning")
+    call.recorder.media_lost()
+    async with asyncio.timeout(1):
+        while not kept.parts:
+            await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.wait((running,))
+    ((name, part, notes),) = kept.parts
+    assert name.end == 2 * RATE
+    assert np.array_equal(np.unique(part.frames, axis=0), [[1000, 2000]])
+    assert [entry.text for entry in notes.entries] == ["Good morning"]
+
+
+def lose_media(call):
+    """Lose media after a second, and let another one go by."""
+    call.say(1, caller=1000)
+    call.recorder.media_lost()
+    call.now_us += 1_000_000
+
+
+def test_line_of_a_call_that_another_pod_has_got_ends_where_media_were_lost(kept, call):
+    lose_media(call)
+    call.recorder.end(is_ours=False)
+    call.recorder.finish()
+    ((name, _, _),) = kept.parts
+    assert name.end == 2 * RATE
+
+
+def test_nothing_more_is_handed_on_of_it(kept, call):
+    lose_media(call)
+    call.recorder._hand_on(final=True)
+    call.recorder.end(is_ours=False)
+    call.recorder.finish()
+    assert len(kept.parts) == 1
+
+
+def test_line_of_a_call_that_ends_without_media_goes_on_to_its_end(kept, call):
+    lose_media(call)
+    call.recorder.end()
+    call.recorder.finish()
+    ((name, _, _),) = kept.parts
+    assert name.end == 3 * RATE
+
+
+def test_line_goes_on_when_media_are_back(kept, call):
+    lose_media(call)
+    call.recorder._hand_on(final=True)
+    call.recorder.media_back()
+    call.say(1, caller=1001)
+    call.recorder.end(is_ours=False)
+    call.recorder.finish()
+    frames = np.concatenate([part.frames[:, 0] for _, part, _ in kept.parts])
+    assert np.array_equal(frames, np.repeat([1000, 0, 1001], RATE))
+
+
+def test_line_ends_when_the_call_does_whatever_is_still_waited_for(kept, call):
+    call.say(1, caller=1000)
+    call.recorder.end()
+    call.now_us += 5_000_000
+    call.recorder.end(is_ours=False)
+    call.recorder.finish()
+    ((name, _, _),) = kept.parts
+    assert name.end == 2 * RATE
 
 
 def test_the_recorder_passes_caller_frames_of_any_kind_of_buffer(kept, call):

@@ -6,8 +6,8 @@ from itertools import count
 
 import pytest
 
-from media_gateway.recording.parts import CallFolder, PartName
-from media_gateway.recording.sweeper import OVER_AFTER_S, Sweeper
+from media_gateway.recording.parts import OVER_AFTER_S, CallFolder, PartName
+from media_gateway.recording.sweeper import Sweeper
 from tests.support.recording import MemoryBlobs
 
 NOW = 1_800_000_000.0
