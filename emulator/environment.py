@@ -34,6 +34,8 @@ def gateway_environment(ports: Ports, key_vault_ca_file: Path, recordings: Path)
         "STORAGE_BLOB_ENDPOINT": "",
         "WEB_PUBSUB_CONNECTION_STRING": f"Endpoint={acs};AccessKey={WELL_KNOWN_ACCESS_KEY};Version=1.0;",
         "WEB_PUBSUB_ENDPOINT": "",
+        # The emulator's speech service is its own; what counts is that calls are answered with one.
+        "COGNITIVE_SERVICES_ENDPOINT": acs,
         "LANGUAGE_ENDPOINT": acs,
         "LANGUAGE_KEY": WELL_KNOWN_ACCESS_KEY,
         "CALLBACK_BASE_URL": f"http://{LOOPBACK}:{ports.functions}",

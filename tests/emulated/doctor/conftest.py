@@ -1,4 +1,4 @@
-"""A whole local stack to examine, with a realtime agent behind one number; and stand-ins that answer as told."""
+"""A whole local stack to examine, an agent behind one number, an IVR behind another; and stand-ins that do as told."""
 
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,9 +12,11 @@ from aiohttp import web
 
 from emulator.ports import LOOPBACK, free_ports
 from emulator.realtime.settings import WELL_KNOWN_KEY, Behaviour
+from emulator.routed import Addresses
 from emulator.stack import Stack, StackOptions
 from shared.admin.checks.catalogue import NAMES, examine_all
 from shared.admin.checks.contract import Finding
+from tests.support.ivr import FLOW
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SECRET = "realtime-key"
@@ -30,9 +32,12 @@ profiles:
     instructions: Be short.
     prompts: {{apology: apology.wav}}
   echo: {{kind: echo}}
+flows: {{welcome: welcome.yaml}}
 routes:
   - {{account: demo, to: "+18005550199", profile: concierge}}
+  - {{account: demo, to: "+18005550100", flow: welcome}}
 """
+ADDRESSES = Addresses(("+18005550199", "+18005550100"), of_flows=frozenset({"4:+18005550100"}))
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
@@ -42,10 +47,12 @@ async def stack(tmp_path_factory) -> AsyncIterator[Stack]:
     shutil.copy(REPOSITORY / "prompts/goodbye.wav", folder / "apology.wav")
     file = folder / "gateway.yaml"
     file.write_text(GATEWAY_FILE.format(port=ports.realtime))
+    (folder / "welcome.yaml").write_text(FLOW)
     options = StackOptions(
         root=REPOSITORY,
         ports=ports,
         gateway_file=file,
+        addresses=ADDRESSES,
         realtime=Behaviour.SILENT,
         secrets={SECRET: WELL_KNOWN_KEY},
     )
