@@ -43,14 +43,16 @@ class Language:
             credential if settings.key is None else AzureKeyCredential(settings.key),
             retry_total=RETRIES,
             retry_backoff_factor=BACKOFF_S,
-            # By default no POST is repeated; to read a text twice does no harm.
-            retry_on_methods=frozenset({"POST"}),
             connection_timeout=CONNECT_TIMEOUT_S,
             read_timeout=READ_TIMEOUT_S,
             **transport_options(),
         )
-        self._request: dict[str, Any] = {"disable_service_logs": True}
-        if settings.endpoint.startswith("http://"):
+        self._request: dict[str, Any] = {
+            "disable_service_logs": True,
+            # By default a POST is repeated after some answers only; to read a text twice does no harm.
+            "retry_on_methods": frozenset({"POST"}),
+        }
+        if settings.key is None and settings.endpoint.startswith("http://"):
             # Only on loopback; the client gives tokens to no plain connection unless told so.
             self._request["enforce_https"] = False
 
