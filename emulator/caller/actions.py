@@ -1,13 +1,35 @@
-"""What a script has its caller do at a moment."""
+"""What a caller does: as a step of a script the whole of it, at a moment the piece that is due."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Say:
-    """Send this audio now."""
+    """Say something.
 
-    pcm: bytes
+    Attributes:
+        pcm: what it sounds like, at the phone's rate.
+        text: what a step says; None where nobody knows.
+        unspoken_ms: how much of its end are no words.
+    """
+
+    pcm: bytes = field(repr=False)
+    text: str | None = None
+    unspoken_ms: int = 0
+
+
+@dataclass(frozen=True)
+class Press:
+    """Press keys, one by one."""
+
+    keys: str
+
+
+@dataclass(frozen=True)
+class HangUp:
+    """End the call, for this reason."""
+
+    why: str
 
 
 @dataclass(frozen=True)
@@ -19,24 +41,10 @@ class Words:
 
 
 @dataclass(frozen=True)
-class Press:
-    """Press this key now."""
-
-    digit: str
-
-
-@dataclass(frozen=True)
-class HangUp:
-    """End the call, for this reason."""
-
-    why: str
-
-
-@dataclass(frozen=True)
 class Remark:
     """Something for the timeline."""
 
     name: str
 
 
-Action = Say | Words | Press | HangUp | Remark
+Action = Say | Press | HangUp | Words | Remark

@@ -207,8 +207,8 @@ class _Caller:
                 await self._send(pcm)
             case Words(text, ms):
                 await self._send(json.dumps({"type": "say", "text": text, "ms": ms}))
-            case Press(digit):
-                await self._send(json.dumps({"type": "dtmf", "digit": digit}))
+            case Press(key):
+                await self._send(json.dumps({"type": "dtmf", "digit": key}))
             case HangUp(why):
                 self._timeline(self._script.now_ms, "hanging_up", {"why": why})
                 await self._send('{"type":"hangup"}')

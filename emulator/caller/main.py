@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from emulator.caller.actions import Say
 from emulator.caller.client import Dialling, EmulatorUnreachable, place_call, until_ready
 from emulator.caller.report import ExitCode, Limits, Outcome, as_json, as_text, judge
 from emulator.caller.script import Plan
-from emulator.caller.steps import Speak, Step, read_step
+from emulator.caller.steps import Step, read_step
 from emulator.caller.voice import NOISE_AFTER_MS, recorded, spoken
 from emulator.media.impairment import ImpairmentRefused, read_impairment
 from emulator.media.line import DIGITS
@@ -203,21 +204,21 @@ class _Recorder:
             self._writer.close()
 
 
-def _speech(text: str | None, wav: Path | None, rate_hz: int) -> Speak | None:
+def _speech(text: str | None, wav: Path | None, rate_hz: int) -> Say | None:
     if text is not None:
         return _spoken(text, rate_hz)
-    return Speak(recorded(wav, rate_hz)) if wav is not None else None
+    return Say(recorded(wav, rate_hz)) if wav is not None else None
 
 
 def _with_sound(steps: Sequence[Step], rate_hz: int) -> list[Step]:
     return [
-        _spoken(step.text, rate_hz) if isinstance(step, Speak) and step.text is not None else step
+        _spoken(step.text, rate_hz) if isinstance(step, Say) and step.text is not None else step
         for step in steps
     ]
 
 
-def _spoken(text: str, rate_hz: int) -> Speak:
-    return Speak(spoken(text, rate_hz), text, NOISE_AFTER_MS)
+def _spoken(text: str, rate_hz: int) -> Say:
+    return Say(spoken(text, rate_hz), text, NOISE_AFTER_MS)
 
 
 def _fail(code: ExitCode, text: str) -> int:
@@ -257,7 +258,7 @@ def _step(text: str) -> Step:
         step = read_step(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    if isinstance(step, Speak) and step.text is not None:
+    if isinstance(step, Say) and step.text is not None:
         _words(step.text)
     return step
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from emulator.caller.actions import Action, HangUp
-from emulator.caller.steps import AfterMedia, Key, Speak, Step, Steps
+from emulator.caller.actions import Action, HangUp, Press, Say
+from emulator.caller.steps import AS_TOLD, AfterMedia, Step, Steps
 from emulator.media.pcm import FRAMES_PER_S
 
 QUIET_FRAMES: Final = 2 * FRAMES_PER_S
@@ -31,7 +31,7 @@ class Plan:
     """
 
     rate_hz: int
-    speech: Speak | None = None
+    speech: Say | None = None
     digits: str = ""
     say_after_ms: int = 500
     steps: tuple[Step, ...] = ()
@@ -107,7 +107,7 @@ class Script:
             return None
         if plan.hangup_after_s is not None:
             over = self._now >= self._answered_at + plan.hangup_after_s * FRAMES_PER_S
-            return "as told" if over else None
+            return AS_TOLD if over else None
         if not self._has_media and not self._plan.steps:
             return "no media" if self._now >= self._answered_at + MEDIA_WAIT_FRAMES else None
         if self._done_at is None or self._transfers:
@@ -120,4 +120,4 @@ class Script:
 
 def _usual_steps(plan: Plan) -> list[Step]:
     wait = AfterMedia(plan.say_after_ms * FRAMES_PER_S // 1000)
-    return [wait, *([plan.speech] if plan.speech is not None else []), Key(plan.digits)]
+    return [wait, *([plan.speech] if plan.speech is not None else []), Press(plan.digits)]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -13,11 +13,14 @@ from emulator.media.pcm import FRAMES_PER_S, duration_ms, frame_bytes
 LEAD_FRAMES: Final = 5
 """Speech is sent 100 ms ahead, so that the network's jitter does not tear it."""
 
-DIGIT_FRAMES: Final = 15
+KEY_FRAMES: Final = 15
 """A key every 300 ms."""
 
 PAUSE_FRAMES: Final = FRAMES_PER_S
 """`wait quiet`: so long after something that was heard."""
+
+AS_TOLD: Final = "as told"
+"""Why a caller hangs up whose script says so."""
 
 _STEP = re.compile(r"(?P<verb>say|press|wait|hang up)(?:\s+(?P<object>.+))?", re.DOTALL)
 
@@ -56,34 +59,7 @@ class Await:
     until: Until
 
 
-@dataclass(frozen=True)
-class Speak:
-    """Say something.
-
-    Attributes:
-        pcm: what it sounds like, at the phone's rate.
-        text: what it says; None where nobody knows.
-        unspoken_ms: how much of its end are no words.
-    """
-
-    pcm: bytes = field(repr=False)
-    text: str | None = None
-    unspoken_ms: int = 0
-
-
-@dataclass(frozen=True)
-class Key:
-    """Press keys, one by one."""
-
-    digits: str
-
-
-@dataclass(frozen=True)
-class Leave:
-    """Hang up."""
-
-
-Step = AfterMedia | Pause | Await | Speak | Key | Leave
+Step = AfterMedia | Pause | Await | Say | Press | HangUp
 
 
 def read_step(text: str) -> Step:
@@ -97,11 +73,11 @@ def read_step(text: str) -> Step:
     match = _STEP.fullmatch(text.strip())
     verb, what = (match["verb"], match["object"]) if match else ("", None)
     if verb == "hang up" and what is None:
-        return Leave()
+        return HangUp(AS_TOLD)
     if verb == "say" and what is not None:
-        return Speak(b"", what)
+        return Say(b"", what)
     if verb == "press" and what is not None and set(what.upper()) <= DIGITS:
-        return Key(what.upper())
+        return Press(what.upper())
     if verb == "wait" and what is not None:
         if what in frozenset(Until):
             return Await(Until(what))
@@ -171,12 +147,12 @@ class Steps:
                 return self._now >= since + frames
             case Await(until):
                 return self._await(until, since)
-            case Speak():
-                return self._speak(step, since, actions)
-            case Key(digits):
-                return self._press(digits, since, actions)
-            case Leave():
-                actions.append(HangUp("as told"))
+            case Say():
+                return self._say(step, since, actions)
+            case Press(keys):
+                return self._press(keys, since, actions)
+            case HangUp():
+                actions.append(step)
                 return True
 
     def _await(self, until: Until, since: int) -> bool:
@@ -189,7 +165,7 @@ class Steps:
             self._answered = self._recognitions
         return is_new
 
-    def _speak(self, step: Speak, since: int, actions: list[Action]) -> bool:
+    def _say(self, step: Say, since: int, actions: list[Action]) -> bool:
         size = frame_bytes(self._rate_hz)
         frames = -(-len(step.pcm) // size)
         if not frames:
@@ -212,9 +188,9 @@ class Steps:
         actions.append(Remark("said"))
         return True
 
-    def _press(self, digits: str, since: int, actions: list[Action]) -> bool:
-        if self._done_of_step < len(digits) and self._now >= since + self._done_of_step * DIGIT_FRAMES:
+    def _press(self, keys: str, since: int, actions: list[Action]) -> bool:
+        if self._done_of_step < len(keys) and self._now >= since + self._done_of_step * KEY_FRAMES:
             self._answered = self._recognitions
-            actions.append(Press(digits[self._done_of_step]))
+            actions.append(Press(keys[self._done_of_step]))
             self._done_of_step += 1
-        return self._done_of_step == len(digits)
+        return self._done_of_step == len(keys)

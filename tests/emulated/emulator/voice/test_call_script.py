@@ -6,7 +6,7 @@ import pytest
 
 from emulator.caller.actions import HangUp, Press, Remark, Say, Words
 from emulator.caller.script import Plan, Script
-from emulator.caller.steps import Speak, read_step
+from emulator.caller.steps import read_step
 from tests.support.voice import ramp
 
 RATE = 16000
@@ -17,7 +17,7 @@ class Phone:
     """Plays a call to a script and keeps what it did, with its tick."""
 
     def __init__(self, *steps, speech=None, **plan) -> None:
-        plan["speech"] = None if speech is None else Speak(speech)
+        plan["speech"] = None if speech is None else Say(speech)
         plan["steps"] = tuple(read_step(step) if isinstance(step, str) else step for step in steps)
         self.script = Script(Plan(rate_hz=RATE, **plan))
         self.tick = 0
@@ -62,7 +62,7 @@ def test_keys_are_pressed_after_the_words_one_by_one():
     )
     last_word = phone.of(Say)[-1][0]
     keys = phone.of(Press)
-    assert [action.digit for _, action in keys] == ["1", "2", "#"]
+    assert [action.keys for _, action in keys] == ["1", "2", "#"]
     assert keys[0][0] > last_word
     assert [later[0] - earlier[0] for earlier, later in itertools.pairwise(keys)] == [15, 15]
 
@@ -145,7 +145,7 @@ def test_the_maximum_duration_holds_for_transfers_too():
 
 
 def test_words_are_told_as_they_begin_with_what_they_take():
-    speech = Speak(ramp(0, 320 * 50), "Good morning.", unspoken_ms=700)
+    speech = Say(ramp(0, 320 * 50), "Good morning.", unspoken_ms=700)
     phone = Phone(speech).state("answered", "connected").run(80)
     assert phone.of(Words) == [(1, Words("Good morning.", 300.0))]
     assert phone.of(Say)[0][0] == 1
@@ -210,6 +210,6 @@ def test_step_that_there_is_not_is_refused(text):
 
 
 def test_steps_are_read():
-    assert read_step("say Yes, please.") == Speak(b"", "Yes, please.")
-    assert read_step(" press 1a# ").digits == "1A#"
+    assert read_step("say Yes, please.") == Say(b"", "Yes, please.")
+    assert read_step(" press 1a# ") == Press("1A#")
     assert read_step("wait 2.5").frames == 125
