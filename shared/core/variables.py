@@ -49,15 +49,11 @@ class ContextSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an agent is told of the context of its calls, and which headers mean something to the gateway."""
 
     variables: tuple[str, ...] | None = None
-    """Names of the input variables that it gets, in any case; None: all."""
+    """Names of the input variables that it gets, in any case and in either spelling of User-To-User; None: all."""
     return_header: str = RETURN_TO
     """VoIP header with the raw id of whom a call is sent back to when the agent is done with it."""
     task_header: str = "taskName"
     """VoIP header that names the agent's task."""
-
-    def allows(self, name: str) -> bool:
-        """Whether the agent gets a variable."""
-        return self.variables is None or name.lower() in {each.lower() for each in self.variables}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +80,8 @@ def read_context(voip: Mapping[str, str], sip: Mapping[str, str], settings: Cont
             task = value if len(value) <= MAX_VALUE_CHARS else ""
         else:
             variables[name] = value
-    kept = {
-        name: value
-        for name, value in variables.items()
-        if name.lower() not in OF_THE_CALL and settings.allows(name)
-    }
-    return CallContext(within_limits(kept), return_to, task)
+    foreign = {name: value for name, value in variables.items() if name.lower() not in OF_THE_CALL}
+    return CallContext(within_limits(_allowed(foreign, settings)), return_to, task)
 
 
 def input_variables(
@@ -105,7 +97,8 @@ def input_variables(
         correlation_id: the same for all calls of a journey.
     """
     own = {CALLER: to_address(caller), CALLED: to_address(called), CORRELATION_ID: correlation_id}
-    return {**came_in, **{name: value for name, value in own.items() if value and settings.allows(name)}}
+    known = {name: value for name, value in own.items() if value}
+    return {**came_in, **_allowed(known, settings)}
 
 
 def returned(variables: Mapping[str, str], outcome: ReturnOutcome) -> dict[str, str]:
@@ -126,6 +119,19 @@ def within_limits(pairs: Mapping[str, str]) -> dict[str, str]:
             break
         variables[name] = value
     return variables
+
+
+def _allowed(variables: Mapping[str, str], settings: ContextSettings) -> Mapping[str, str]:
+    if settings.variables is None:
+        return variables
+    names = {_folded(name) for name in settings.variables}
+    return {name: value for name, value in variables.items() if _folded(name) in names}
+
+
+def _folded(name: str) -> str:
+    """Return what names have in common that mean the same header."""
+    lowered = name.lower()
+    return USER_TO_USER if lowered in USER_TO_USER_NAMES else lowered
 
 
 def _sip_variables(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:

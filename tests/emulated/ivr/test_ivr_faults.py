@@ -11,7 +11,18 @@ from shared.core.call_state import CallState, Cause
 from shared.core.flow_state import FlowOutcome
 from shared.core.variables import RETURN_TO
 from tests.support.gateway import EVENTS_PATH
-from tests.support.ivr import AGENT, FLOW, IVR, IVR_EVENTS_PATH, NUMBER, QUEUE, happened, running_ivr, until
+from tests.support.ivr import (
+    AGENT,
+    FLOW,
+    GATEWAY,
+    IVR,
+    IVR_EVENTS_PATH,
+    NUMBER,
+    QUEUE,
+    happened,
+    running_ivr,
+    until,
+)
 from tests.support.media import agent
 from tests.support.records import wav_bytes
 
@@ -96,6 +107,25 @@ async def test_an_agent_that_takes_no_call_is_passed_over(bare):
     assert ended.transferred_to == f"4:{QUEUE}"
     assert transfers(call) == [(AGENT, "not_answered"), (f"4:{QUEUE}", "accepted")]
     await bare.edge.emulator.calls.caller_hangs_up(call)
+
+
+async def test_an_agent_that_is_busy_is_passed_over(start_edge, tmp_path, agent):
+    gateway = GATEWAY.replace("{kind: echo}", "{kind: echo, connections_per_minute: 1}")
+    async with running_ivr(start_edge, tmp_path, gateway=gateway) as ivr:
+        await ivr.subscribe("ivr", IVR_EVENTS_PATH, [NUMBER, IVR])
+        await ivr.subscribe("agents", EVENTS_PATH, [AGENT])
+        first, second = await ivr.dial(), await ivr.dial()
+        await ivr.key(first, "1234")
+        await until(lambda: agent.info is not None)
+        await ivr.key(second, "5678")
+        [ended] = await ivr.until_over(second, 1)
+
+        assert results(ended) == [("account", "done"), ("to_agent", "failed"), ("to_people", "done")]
+        assert transfers(second) == [(AGENT, "busy"), (f"4:{QUEUE}", "accepted")]
+        [record] = await ivr.agents_calls(second)
+        assert (record.state, record.cause) == (CallState.REJECTED, Cause.AGENT_BUSY)
+        for call in (first, second):
+            await ivr.edge.emulator.calls.caller_hangs_up(call)
 
 
 async def test_people_who_are_busy_end_the_call(ivr, agent):

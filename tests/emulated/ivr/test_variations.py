@@ -25,6 +25,7 @@ from tests.support.realtime import running_realtime_service, tone
 PROFILE = """{{
     kind: realtime, dialect: openai, endpoint: "{}", model: m, greeting: Greet the caller.,
     transcription: {{model: t}}, transfer_targets: {{person: returnTo}},
+    context: {{variables: [accountNumber, caller, correlationId]}},
   }}"""
 TOOLS = {
     "What is my balance?": (
@@ -92,7 +93,7 @@ async def test_a_caller_who_has_an_answer_goes_back_to_the_ivr_which_says_goodby
     call = variation.call
     assert await variation.until_greeted() == {
         "variables": {
-            "accountNumber": "1234", "caller": CALLER, "called": AGENT, "correlationId": call.correlation_id,
+            "accountNumber": "1234", "caller": CALLER, "correlationId": call.correlation_id,
         },
         "task": "balance",
     }  # fmt: skip

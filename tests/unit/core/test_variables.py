@@ -84,7 +84,7 @@ def test_the_headers_that_the_gateway_reads_may_have_other_names():
 def test_where_a_profile_lists_variables_others_do_not_come_in():
     headers = {"account": "1", "secret": "2", "returnTo": IVR}
     context = context_of(
-        headers, {"X-MS-Custom-Tier": "3", "userToUser": "4"}, variables=("Account", "User-To-User")
+        headers, {"X-MS-Custom-Tier": "3", "userToUser": "4"}, variables=("Account", "userToUser")
     )
     assert (context.variables, context.return_to) == ({"account": "1", "User-To-User": "4"}, IVR)
     assert context_of(headers, variables=()).variables == {}
