@@ -90,7 +90,7 @@ class Call:
         )
         rate_hz = record.profile.audio_format.rate_hz
         ledger = PlayoutLedger(rate_hz, playout_delay_ms=record.profile.playout_delay_ms)
-        self._speaker = Speaker(self.socket, ledger, pod.ticker, clock=pod.clock)
+        self._speaker = Speaker(self.socket.out, ledger, pod.ticker, clock=pod.clock)
         self._prompts = pod.prompts.for_call(record.profile)
         self._patience = Patience(
             record.profile,
@@ -185,7 +185,7 @@ class Call:
         self._parts.socket = self.socket
         self._recording.media_back()
         self._line.back(arrival.opened_at)
-        self._speaker.attach(self.socket)
+        self._speaker.attach(self.socket.out)
         self._hearing.begin_with(arrival)
 
     def end(self, reason: EndReason) -> None:

@@ -6,7 +6,7 @@ All of it is synchronous, in the callbacks of the socket.
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic_ns
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from media_gateway.arrival import Arrival
 from media_gateway.recording.recorder import Recorder
@@ -15,6 +15,7 @@ from media_gateway.ticker import monotonic_us
 from shared.acs.media import AudioData, AudioMetadata, DtmfDigit, Flaw, MediaInvalid
 from shared.acs.media_codec import decode
 
+_clock_ns: Final = monotonic_ns
 CallerMedia: TypeAlias = AudioData | DtmfDigit
 
 
@@ -118,7 +119,7 @@ class Hearing:
         if listener is not None and type(decoded) is AudioData and not decoded.participant:
             pcm = decoded.data or self._silence
             if self.recorder is not None:
-                self.recorder.frames.append((monotonic_ns() // 1000, pcm))
+                self.recorder.frames.append((_clock_ns() // 1000, pcm))
             self._received["frames"] += 1
             try:
                 listener(pcm)

@@ -6,13 +6,14 @@ delivered after we have begun to close. Pings, pongs and masking are picows's ow
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
+from media_gateway.outlet import Outlet, nowhere
 from shared.acs.media import Flaw
 
 TEXT, CLOSE = WSMsgType.TEXT, WSMsgType.CLOSE
@@ -102,17 +103,14 @@ class MessageSocket(WSListener):
         "_transport",
         "closed",
         "end",
-        "is_writable",
-        "send",
+        "out",
         "write_pauses",
     )
 
     def __init__(self, owner: SocketOwner, *, close_s: float, limits: SocketLimits) -> None:
         super().__init__()
-        self.send: Callable[[bytes], None] = _nowhere
-        """Sends a text message; before the upgrade and after the end, nothing happens."""
-        self.is_writable = False
-        """Whether sending is of use: False while the peer does not read, and after the end."""
+        self.out = Outlet()
+        """What is sent goes through it."""
         self.write_pauses = 0
         self.end = SocketEnd(ABNORMAL_CODE)
         """How the socket ended; of use once it is closed."""
@@ -154,8 +152,8 @@ class MessageSocket(WSListener):
         connection.get_extra_info("socket").setsockopt(
             socket.SOL_SOCKET, socket.SO_SNDBUF, self._limits.kernel_buffer
         )
-        self.send = partial(transport.send, TEXT)  # picows's own: no step of ours between
-        self.is_writable = True
+        self.out.send = partial(transport.send, TEXT)  # picows's own: no step of ours between
+        self.out.is_writable = True
         self._owner.on_open()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
@@ -187,12 +185,12 @@ class MessageSocket(WSListener):
     def pause_writing(self) -> None:
         """Note that the peer does not read (called by picows)."""
         self.write_pauses += 1
-        self.is_writable = False
+        self.out.is_writable = False
 
     def resume_writing(self) -> None:
         """Note that it does again (called by picows)."""
         if not self._closing:
-            self.is_writable = True
+            self.out.is_writable = True
             self._owner.on_writable()
 
     def _on_close_frame(self, transport: WSTransport, frame: WSFrame) -> None:
@@ -207,7 +205,7 @@ class MessageSocket(WSListener):
         if kind is WSMsgType.BINARY:
             self._owner.on_flaw(Flaw.NOT_TEXT)
         elif kind is WSMsgType.PING:
-            if self.is_writable and self._transport is not None:
+            if self.out.is_writable and self._transport is not None:
                 self._transport.send_pong(frame.get_payload_as_bytes())
         elif kind in (TEXT, WSMsgType.CONTINUATION):
             self._on_fragment(is_first=kind is TEXT, frame=frame)
@@ -236,12 +234,8 @@ class MessageSocket(WSListener):
 
     def _end_sending(self) -> None:
         self._closing = True
-        self.is_writable = False
-        self.send = _nowhere
-
-
-def _nowhere(message: bytes) -> None:
-    """Send nothing: there is no connection, or it is being closed."""
+        self.out.is_writable = False
+        self.out.send = nowhere
 
 
 def _flaw_seen_by_picows(transport: WSTransport) -> Flaw | None:

@@ -3,16 +3,18 @@
 import asyncio
 import time
 from collections.abc import Callable
-from time import monotonic_ns
+from typing import Final
 
-from pybase64 import b64encode
+import pybase64
 
-from media_gateway.message_socket import MessageSocket
+from media_gateway.outlet import Outlet
 from media_gateway.recording.recorder import Recorder
 from media_gateway.ticker import Ticker, monotonic_us
 from shared.acs.media_codec import AUDIO_BEGIN, AUDIO_END, STOP_AUDIO, encode_audio
 from shared.core.playout import Heard, PlayoutLedger
 
+_encode: Final = pybase64.b64encode
+_clock_ns: Final = time.monotonic_ns
 LOOK_S = 0.1
 """How often a wait for the end of what is said looks whether there is still somebody to hear it."""
 
@@ -20,10 +22,10 @@ LOOK_S = 0.1
 class Speaker:
     """Sends what is due, at once where it may, else when the ticker says so.
 
-    While ACS does not read (`MessageSocket.is_writable`), nothing is sent and the audio waits in the ledger.
+    While ACS does not read (`Outlet.is_writable`), nothing is sent and the audio waits in the ledger.
 
     Args:
-        socket: The call's media socket.
+        out: Of the call's media socket.
         ledger: The call's playout ledger; nobody else uses it.
         ticker: The process's ticker.
         clock: Unix seconds, for `first_audio_at`.
@@ -31,13 +33,13 @@ class Speaker:
 
     def __init__(
         self,
-        socket: MessageSocket,
+        out: Outlet,
         ledger: PlayoutLedger,
         ticker: Ticker,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._socket = socket
+        self._out = out
         self._ledger = ledger
         self._ticker = ticker
         self.recorder: Recorder | None = None
@@ -72,13 +74,13 @@ class Speaker:
 
         This runs for every piece of the agent's audio.
         """
-        socket, now_us = self._socket, monotonic_ns() // 1000
-        if not self._paced and socket.is_writable:
+        out, now_us = self._out, _clock_ns() // 1000
+        if not self._paced and out.is_writable:
             plays_at_us = self._ledger.pass_on(item_id, pcm, now_us)
             if plays_at_us is not None:
                 # As `_send`, without the step; the first piece of an item never comes this way.
-                send = socket.send
-                send(AUDIO_BEGIN + b64encode(pcm) + AUDIO_END)
+                send = out.send
+                send(AUDIO_BEGIN + _encode(pcm) + AUDIO_END)
                 self._messages += 1
                 self._bytes += len(pcm)
                 if self.recorder is not None:
@@ -95,14 +97,14 @@ class Speaker:
 
     def pump(self, now_us: int) -> None:
         """Send what is due, and be called again by the ticker while audio waits."""
-        if self._socket.is_writable:
+        if self._out.is_writable:
             for piece in self._ledger.due(now_us):
                 self._send(*piece)
-        self._pace(self._ledger.is_pending and self._socket.is_writable)
+        self._pace(self._ledger.is_pending and self._out.is_writable)
 
-    def attach(self, socket: MessageSocket) -> None:
+    def attach(self, out: Outlet) -> None:
         """Go on with another socket. What ACS had of the one before counts as heard."""
-        self._socket = socket
+        self._out = out
         self.resume()
 
     def resume(self) -> None:
@@ -114,10 +116,10 @@ class Speaker:
         now_us = monotonic_us()
         stops = self._ledger.remaining_us(now_us) > 0 and not self._ledger.is_protected(now_us)
         if stops:
-            self._socket.send(STOP_AUDIO)
+            self._out.send(STOP_AUDIO)
             self._cuts += 1
         cut = self._cut(now_us, is_heard=not stops)
-        self._pace(self._ledger.is_pending and self._socket.is_writable)
+        self._pace(self._ledger.is_pending and self._out.is_writable)
         return cut
 
     def remaining_s(self) -> float:
@@ -152,7 +154,7 @@ class Speaker:
         return cut
 
     def _send(self, item_id: str, plays_at_us: int, pcm: bytes | bytearray) -> None:
-        self._socket.send(encode_audio(pcm))
+        self._out.send(encode_audio(pcm))
         self._messages += 1
         self._bytes += len(pcm)
         if self.recorder is not None:

@@ -4,9 +4,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from pybase64 import b64encode
+import pybase64
 
 from media_gateway.agents.contract import AgentFailed, AgentSink, CallInfo
 from media_gateway.agents.realtime import messages
@@ -25,11 +25,13 @@ from media_gateway.agents.realtime.messages import APPEND_BEGIN, APPEND_END
 from media_gateway.agents.realtime.tools import specs
 from media_gateway.agents.tools.http import HttpTools
 from media_gateway.message_socket import MessageSocket
+from media_gateway.outlet import Outlet
 from media_gateway.resampler import Resampler
 from shared.acs.media import BYTES_PER_SAMPLE, Flaw
 from shared.core.call_state import Cause
 from shared.core.profiles import HttpTool, RealtimeAgent
 
+_encode: Final = pybase64.b64encode
 logger = logging.getLogger(__name__)
 
 STEP_MS = 100
@@ -63,6 +65,8 @@ class Realtime:
         self._call_id = ""
         self._sink: AgentSink | None = None
         self._socket: MessageSocket | None = None
+        self._out: Outlet | None = None
+        """Of the socket."""
         self._conversation: Conversation | None = None
         self._configured: asyncio.Future[None] | None = None
         self._rate_hz = 0
@@ -105,6 +109,7 @@ class Realtime:
         )
         self._configured = asyncio.get_running_loop().create_future()
         self._socket = await self._service.connector.connect(settings, lambda: _Connection(self))
+        self._out = self._socket.out
         sink.note("agent_connected")
         # Not after `session.created`: that would cost the caller a round trip.
         self._send(messages.session_update(session, CONFIGURE_ID))
@@ -114,23 +119,23 @@ class Realtime:
 
     def send_audio(self, pcm: bytes) -> None:
         """Give the service what the caller said."""
-        socket, conversation = self._socket, self._conversation
-        if socket is None or conversation is None:
+        out, conversation = self._out, self._conversation
+        if out is None or conversation is None:
             return
         if self._to_service is not None:
             pcm = self._to_service.process(pcm)
         if len(pcm) < self._backlog_bytes:
             self._stepped_bytes += len(pcm)
         if self._stepped_bytes >= self._step_bytes:
-            self._step(conversation, socket)
-        if not socket.is_writable:
+            self._step(conversation, out)
+        if not out.is_writable:
             self._service.connector.counters["agent_frames_dropped"] += 1
         elif len(pcm) >= self._append_bytes and not self._joined:
             # As `messages.append`, without the step.
-            send = socket.send
-            send(APPEND_BEGIN + b64encode(pcm) + APPEND_END)
+            send = out.send
+            send(APPEND_BEGIN + _encode(pcm) + APPEND_END)
         else:
-            self._join(socket, pcm)
+            self._join(out, pcm)
 
     def send_dtmf(self, digit: str) -> None:
         """Give the service a key, with those that follow it closely."""
@@ -157,7 +162,7 @@ class Realtime:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        socket, self._socket = self._socket, None
+        socket, self._socket, self._out = self._socket, None, None
         if socket is not None:
             socket.close()
             await socket.closed.wait()
@@ -226,26 +231,26 @@ class Realtime:
             sink.note("agent_not_understood")
             self.fail("bad_messages")
 
-    def _join(self, socket: MessageSocket, pcm: bytes) -> None:
+    def _join(self, out: Outlet, pcm: bytes) -> None:
         """Keep a frame until enough of them make a message."""
         self._joined.append(pcm)
         self._joined_bytes += len(pcm)
         if self._joined_bytes >= self._append_bytes:
-            socket.send(messages.append(b"".join(self._joined)))
+            out.send(messages.append(b"".join(self._joined)))
             self._joined.clear()
             self._joined_bytes = 0
 
-    def _step(self, conversation: Conversation, socket: MessageSocket) -> None:
+    def _step(self, conversation: Conversation, out: Outlet) -> None:
         ms = self._stepped_bytes * 1000 // (self._rate_hz * BYTES_PER_SAMPLE)
         self._stepped_bytes = 0
         conversation.elapse(ms)
-        self._deaf_ms = 0 if socket.is_writable else self._deaf_ms + ms
+        self._deaf_ms = 0 if out.is_writable else self._deaf_ms + ms
         if self._deaf_ms >= DEAF_MS:
             self.fail("agent_does_not_read")
 
     def _send(self, message: bytes) -> None:
-        if self._socket is not None:
-            self._socket.send(message)
+        if self._out is not None:
+            self._out.send(message)
 
     def _start_tool(self, tool: HttpTool, arguments: Mapping[str, Any], tool_call_id: str) -> None:
         task = asyncio.create_task(self._run_tool(tool, arguments, tool_call_id), name="agent's tool")

@@ -37,10 +37,10 @@ SILENT_MS = 10_000
 """A response in which nothing happens for so long (of audio time) is given up, and the agent with it."""
 MAX_FAILED_RESPONSES = 3
 """In a row; then the agent has failed."""
-RATE_LIMIT_PAUSE_MS = 1_000
+RATE_LIMIT_PAUSE_MS = 1_000.0
 """Of audio time, before a response that failed for a rate limit is asked for again; and once more after the next."""
 MAX_TOOLS_AT_ONCE = 8
-TOOLS_AT_END_MS = 5_000
+TOOLS_AT_END_MS = 5_000.0
 """So long (of audio time) the end of the call waits for tools that run: a booking, say, is not to be broken off."""
 GOODBYE = "Say goodbye to the caller, in one short sentence."
 GOING_ON = "Tell the caller in one short sentence that you send them on."

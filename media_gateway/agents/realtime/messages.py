@@ -1,7 +1,7 @@
 """What we send to a realtime service: the same in all dialects, but for the session that `dialects.py` composes."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import pybase64
@@ -12,7 +12,8 @@ ASK_ID = "ask"
 """The `event_id` of a `response.create`, by which an error tells that it was refused."""
 
 
-APPEND_BEGIN, APPEND_END = b'{"type":"input_audio_buffer.append","audio":"', b'"}'
+APPEND_BEGIN: Final = b'{"type":"input_audio_buffer.append","audio":"'
+APPEND_END: Final = b'"}'
 """What stands around the base64 of the caller's audio, in the message that is sent 50 times a second."""
 
 

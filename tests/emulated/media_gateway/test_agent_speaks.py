@@ -109,7 +109,7 @@ async def test_while_acs_does_not_read_the_audio_waits_and_is_not_lost(gateway, 
     (live,) = gateway.core.calls._live.values()
     said = bytearray()
     async with asyncio.timeout(20):
-        while live.socket.is_writable:
+        while live.socket.out.is_writable:
             for number in range(20):
                 frame = (number + 1).to_bytes(2, "little") * 2400
                 agent.sink.audio("speech", frame)

@@ -67,7 +67,7 @@ async def test_slow_reader_costs_bounded_memory_and_no_call(gateway, agents, mon
         await gateway.until_streaming(call)
         (slow,) = gateway.core.calls._live.values()
         agents[0].sink.audio("endless", SECOND * 130)
-        await gateway.until(lambda: not slow.socket.is_writable, seconds=20)
+        await gateway.until(lambda: not slow.socket.out.is_writable, seconds=20)
         connection = slow.socket._transport.underlying_transport
         held_bytes = connection.get_write_buffer_size()
 

@@ -71,8 +71,8 @@ class PeerThatPings:
 
 def test_a_ping_is_answered_unless_the_peer_does_not_read():
     socket, peer = MessageSocket(owner=None, close_s=1, limits=MEDIA_SOCKET), PeerThatPings()
-    socket._transport, socket.is_writable = peer, True
+    socket._transport, socket.out.is_writable = peer, True
     socket.on_ws_frame(peer, _make_test_ws_frame(WSMsgType.PING, b"1", True, False))
-    socket.is_writable = False
+    socket.out.is_writable = False
     socket.on_ws_frame(peer, _make_test_ws_frame(WSMsgType.PING, b"2", True, False))
     assert peer.pongs == [b"1"]
