@@ -98,7 +98,7 @@ var logs = [
     severity: 2
     what: 'The IVR cannot speak or listen: the line says what is wrong with its link to Azure AI'
     process: 'edge'
-    messages: ['a call cannot use the speech service']
+    messages: ['a call cannot use the speech service', 'a call is answered without Azure AI']
     above: 2
   }
   {

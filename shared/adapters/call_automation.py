@@ -1,7 +1,9 @@
 """Call Automation through its SDK: what we ask of it, and what its errors mean to us."""
 
+import logging
+import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from http import HTTPStatus
 
@@ -28,6 +30,8 @@ from shared.core.ai_link import advice_of
 from shared.core.recognition import TONES, Prompt, Recognition
 from shared.core.transfers import TransferContext
 from shared.errors import AcsRefused, AcsUnavailable, CallGone
+
+logger = logging.getLogger(__name__)
 
 RETRIES = 1
 """The SDK's default of ten would repeat an answer for minutes after the caller has gone."""
@@ -62,6 +66,10 @@ class Repeatability:
             "Repeatability-First-Sent": formatdate(self.first_sent, usegmt=True),
         }
 
+    def of_another_request(self) -> "Repeatability":
+        """Return what makes another request about the same call, each time the same one."""
+        return replace(self, request_id=str(uuid.uuid5(uuid.UUID(self.request_id), "another")))
+
 
 class CallControl:
     """What we ask of ACS. The client's time-outs and retries are set where it is made."""
@@ -82,7 +90,8 @@ class CallControl:
     ) -> str:
         """Answer with bidirectional media streaming and return the call connection id.
 
-        Sent once: whether it was answered is for the caller of this to find out before it asks again. Asked
+        Where ACS refuses for its link to Azure AI, the call is answered without: texts and speech are then away in it.
+        Sent once otherwise: whether it was answered is for the caller of this to find out before it asks again. Asked
         again with the same `repeatability`, it is the same request, and ACS should replay its reply.
 
         Raises:
@@ -123,6 +132,28 @@ class CallControl:
         )
 
     async def _answer(
+        self,
+        incoming_call_context: str,
+        callback_url: str,
+        streaming: MediaStreamingOptions | None,
+        call_id: str,
+        repeatability: Repeatability,
+        cognitive_services_endpoint: str | None,
+    ) -> str:
+        call = (incoming_call_context, callback_url, streaming, call_id)
+        try:
+            return await self._answer_once(*call, repeatability, cognitive_services_endpoint)
+        except AcsRefused as refused:
+            advice = advice_of(refused.code, refused.sub_code)
+            if cognitive_services_endpoint is None or advice is None:
+                raise
+            logger.error(  # noqa: TRY400 - the link is wrong, not the code
+                "a call is answered without Azure AI",
+                extra={"call_id": call_id, "wrong": advice.wrong, "advice": advice.do},
+            )
+        return await self._answer_once(*call, repeatability.of_another_request(), None)
+
+    async def _answer_once(
         self,
         incoming_call_context: str,
         callback_url: str,

@@ -270,6 +270,18 @@ async def test_a_400_that_blames_our_request_is_a_fault_of_ours_and_said_so(edge
     assert (await call_of(edge, event)).state is CallState.ANSWERING
 
 
+@pytest.mark.parametrize(("status", "code"), [(400, "8567"), (400, "8568"), (403, "7606")])
+async def test_a_broken_link_to_azure_ai_loses_no_call(start_edge, status, code, caplog):
+    edge = await start_edge(COGNITIVE_SERVICES_ENDPOINT="https://ai.example.com")
+    edge.emulator.faults.fail_next("answer", Status(status=status, code=code))
+    event = await edge.ring()
+    assert (await edge.deliver([event]))[1][0]["outcome"] == "answered"
+    [said] = [each for each in caplog.records if each.msg == "a call is answered without Azure AI"]
+    assert said.wrong
+    assert said.advice
+    assert edge.answers_of(event) == 1
+
+
 @pytest.mark.parametrize(("status", "code"), [(404, "8522"), (400, "8501"), (400, "8528"), (400, "8585")])
 async def test_an_answer_to_a_call_past_answering_is_a_missed_call(edge, status, code):
     edge.emulator.faults.fail_next("answer", Status(status=status, code=code))
