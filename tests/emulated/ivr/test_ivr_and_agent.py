@@ -8,6 +8,7 @@ from shared.core.variables import RETURN_TO
 from tests.support.gateway import CALLER, EVENTS_PATH
 from tests.support.ivr import (
     AGENT,
+    FLOW,
     IVR,
     IVR_EVENTS_PATH,
     NUMBER,
@@ -60,3 +61,36 @@ async def test_a_caller_goes_to_the_agent_and_back_and_to_a_person(ivr, agent):
     assert transfers(call) == [(AGENT, "accepted"), (IVR, "accepted"), (f"4:{QUEUE}", "accepted")]
     assert call.end is None  # the caller talks with a person
     await ivr.edge.emulator.calls.caller_hangs_up(call)
+
+
+async def test_a_caller_may_go_round_more_than_once(start_edge, tmp_path, agent):
+    again = FLOW.replace("to_people}]\n    otherwise: bye", "to_people}]\n    otherwise: account")
+    async with running_ivr(start_edge, tmp_path, again) as ivr:
+        await ivr.subscribe("ivr", IVR_EVENTS_PATH, [NUMBER, IVR])
+        await ivr.subscribe("agents", EVENTS_PATH, [AGENT])
+        call = await ivr.dial()
+        for keys, question, leave in (
+            ("1234", 1, agent_ends),
+            ("5678", 2, agent_wants_a_person),
+        ):
+            await ivr.key(call, keys, question=question)
+            await until(lambda keys=keys: agent.info and agent.info.variables["accountNumber"] == keys)
+            leave(agent)
+        first, second, third = await ivr.until_over(call, 3)
+
+        assert [each.outcome for each in (first, second, third)] == ["", "SYSTEM", "AGENT"]
+        assert results(second) == [("returned", "done"), ("account", "done"), ("to_agent", "done")]
+        assert third.transferred_to == f"4:{QUEUE}"
+        assert [record.variables for record in await ivr.agents_calls(call)] == [
+            {"accountNumber": "1234"},
+            {"accountNumber": "5678"},
+        ]
+        await ivr.edge.emulator.calls.caller_hangs_up(call)
+
+
+def agent_ends(agent):
+    agent.sink.end()
+
+
+def agent_wants_a_person(agent):
+    agent.sink.transfer(RETURN_TO)
