@@ -276,7 +276,7 @@ async def test_a_broken_link_to_azure_ai_loses_no_call(start_edge, status, code,
     edge.emulator.faults.fail_next("answer", Status(status=status, code=code))
     event = await edge.ring()
     assert (await edge.deliver([event]))[1][0]["outcome"] == "answered"
-    [said] = [each for each in caplog.records if each.msg == "a call is answered without Azure AI"]
+    [said] = [each for each in caplog.records if each.msg.startswith("a call is answered without Azure AI")]
     assert said.wrong
     assert said.advice
     assert edge.answers_of(event) == 1
