@@ -17,3 +17,15 @@ async def upkeep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the worker
     """
     gateway = await PROCESS.gateway()
     await gateway.upkeep.run()
+
+
+@bp.function_name("ivr_upkeep")
+@bp.timer_trigger(arg_name="timer", schedule="0 * * * * *", use_monitor=False)
+async def ivr_upkeep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the worker names the parameter
+    """Go on with calls at the IVR that nothing was heard of in time. A run that is missed needs no other one.
+
+    Raises:
+        NotConfigured: as `upkeep`.
+    """
+    gateway = await PROCESS.gateway()
+    await gateway.upkeep.run_each_minute()

@@ -2,8 +2,10 @@
 
 <end of call id>, <call id>            a call
 journey-<hash of correlation id>, <call id>   one for each call of a journey
+open, <call id>                               one for each call that is not known to be over
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -28,6 +30,7 @@ from shared.core.ids import partition_of
 from shared.core.ivr_call import IvrCall
 from shared.errors import StoreUnavailable
 
+OPEN = "open"
 MAX_JOURNEY_ROWS = 100
 """That are read of one journey: more than any has that is not refused."""
 
@@ -44,18 +47,11 @@ class TableIvrStore:
 
     async def create(self, call: IvrCall) -> bool:
         """Insert the rows of a new call; False where they are there already (an earlier attempt wrote them)."""
-        entities = [_to_entity(call)]
+        found_by = [{"PartitionKey": OPEN, "RowKey": call.call_id}]
         if call.correlation_id:
-            entities.insert(0, {"PartitionKey": _journey(call.correlation_id), "RowKey": call.call_id})
-        is_new = False
-        for entity in entities:
-            async with store_faults():
-                try:
-                    await self._table.create_entity(entity, **INSERT_AGAIN)
-                    is_new = True
-                except ResourceExistsError:
-                    is_new = False
-        return is_new
+            found_by.append({"PartitionKey": _journey(call.correlation_id), "RowKey": call.call_id})
+        await asyncio.gather(*(self._insert(each) for each in found_by))
+        return await self._insert(_to_entity(call))
 
     async def read(self, call_id: str) -> IvrRow | None:
         """Return the call's row, or None."""
@@ -92,17 +88,32 @@ class TableIvrStore:
         rows = [await self.read(call_id) for call_id in ids[-MAX_JOURNEY_ROWS:]]
         return [row.record for row in rows if row is not None]
 
-    async def overdue(self, now: float) -> list[str]:
-        """Return the ids of the calls for whose actions nothing was heard in time (Unix seconds)."""
+    async def open_calls(self) -> list[str]:
+        """Return the ids of the calls that are not known to be over."""
         async with store_faults():
-            query = self._table.query_entities("due lt @now", parameters={"now": now}, select=["RowKey"])
+            query = self._table.query_entities(
+                "PartitionKey eq @p", parameters={"p": OPEN}, select=["RowKey"]
+            )
             return [entity["RowKey"] async for entity in query]
+
+    async def close(self, call_id: str) -> None:
+        """Take a call out of those that `open_calls` finds."""
+        async with store_faults():
+            await self._table.delete_entity(OPEN, call_id)
 
     def expire(self, before: float) -> AsyncIterator[int]:
         """Delete every row that was last written before `before` (Unix seconds); yield how many, page by page."""
         return delete_found(
             self._table, "Timestamp lt @before", {"before": datetime.fromtimestamp(before, UTC)}
         )
+
+    async def _insert(self, entity: dict[str, Any]) -> bool:
+        async with store_faults():
+            try:
+                await self._table.create_entity(entity, **INSERT_AGAIN)
+            except ResourceExistsError:
+                return False
+            return True
 
 
 def _journey(correlation_id: str) -> str:
@@ -120,8 +131,6 @@ def _to_entity(call: IvrCall) -> dict[str, Any]:
     }
     if call.state.outcome is not None:
         entity["outcome"] = call.state.outcome.value
-    if call.due is not None:
-        entity["due"] = call.due
     put_json(entity, "pii_call", call)
     return entity
 

@@ -2,13 +2,14 @@
 
 The row is written first, by its ETag, so that of callbacks that come twice or at once one goes on with the flow. Who
 wrote it asks for the next action. Dies it before it has, the callback was not acknowledged, and ACS's next try of it
-asks again, by the same id; what nobody is told of in time is found by upkeep.
+asks again, by the same id; so does whoever looks after open calls each minute, and lets fail what nothing was heard of.
 """
 
 import logging
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 from shared.acs.callbacks import CallbackEvent, parse_callback
 from shared.acs.shapes import MalformedMessage
@@ -20,13 +21,16 @@ from shared.core.ai_link import advice_of
 from shared.core.flow_actions import Action, CallHttp, HangUpCall, Play, Recognise, TransferCall
 from shared.core.flow_events import CallerGone, Failed, FlowEvent, failure_of
 from shared.core.flow_model import Flow
+from shared.core.ids import first_call_id
 from shared.core.ivr_call import (
+    ANSWERED_WITHIN_S,
     IvrCall,
     action_to_ask,
     after,
     asked_for,
     bound_to,
     given_up,
+    overdue,
     taking_over,
 )
 from shared.core.ivr_callbacks import event_of, prompts_of, recognition_of
@@ -36,15 +40,19 @@ from shared.errors import (
     BadRequest,
     CallGone,
     Forbidden,
+    GatewayError,
     NotFound,
     StoreUnavailable,
 )
+from shared.in_turns import in_turns
 from shared.security.tokens import TokenClaims
 
 logger = logging.getLogger(__name__)
 
 NEEDS_AZURE_AI = frozenset({"PlayFailed", "RecognizeFailed"})
 """Callbacks whose codes may blame the link to Azure AI; of other actions the same codes say other things."""
+LOOKED_AT_ONCE = 8
+"""Open calls."""
 SOUNDS_PATH = "/mg-genagent-acs/v1/prompts"
 
 
@@ -92,27 +100,44 @@ class Ivr:
         if faults:
             raise BadRequest("; ".join(faults))
 
-    async def go_on_with_the_overdue(self, done: Counter[str]) -> None:
-        """Let every action fail that nothing was heard of in time; counts them."""
-        for call_id in await self._calls.overdue(self._clock()):
+    async def look_after_open_calls(self, done: Counter[str]) -> None:
+        """Go on with every call that nothing was heard of in time, and that nobody has asked ACS for; counts them.
+
+        Raises:
+            StoreUnavailable: which calls are open cannot be read.
+        """
+        found = await self._calls.open_calls()
+        await in_turns(partial(self._look_after, done), found, at_once=LOOKED_AT_ONCE)
+
+    async def _look_after(self, done: Counter[str], call_id: str) -> None:
+        """Look after one call; what cannot be done now, the next run does."""
+        try:
             row = await self._calls.read(call_id)
-            if row is None:
-                continue
+            if row is None or row.record.ended is not None:
+                # One without a row was never made, or is about to be.
+                if row is not None or call_id < first_call_id(self._clock() - ANSWERED_WITHIN_S):
+                    await self._calls.close(call_id)
+                return
             flow = await self._flows.flow(row.record.flow_version, row.record.flow)
-            await self._go_on(await self._let_fail(row, flow), flow, is_asker=True)
-            done["overdue"] += 1
+            after_it = await self._without_news(row, flow)
+            is_overdue = after_it.record is not row.record
+            if is_overdue:
+                done["overdue"] += 1
+            await self._go_on(row.record, after_it, flow, is_asker=is_overdue)
+        except GatewayError as error:
+            done["failed"] += 1
+            logger.warning(
+                "a call at the IVR could not go on", extra={"call_id": call_id, "fault": str(error)}
+            )
 
-    async def _let_fail(self, row: IvrRow, flow: Flow) -> IvrRow:
-        now = self._clock()
+    async def _without_news(self, row: IvrRow, flow: Flow) -> IvrRow:
+        """Return the call after what has become of it, as nothing was heard of it in time."""
 
-        def failed(call: IvrCall) -> IvrCall:
-            if call.due is None or now < call.due:
-                return call
-            # A flow that is over waits for nothing but the end.
-            is_over = call.state.outcome is not None
-            return after(call, flow, CallerGone() if is_over else Failed(call.state.action_id), now)
+        def applied(call: IvrCall) -> IvrCall:
+            event = overdue(call, self._clock())
+            return call if event is None else after(call, flow, event, self._clock())
 
-        return await self._calls.change(row.record.call_id, failed, known=row)
+        return await self._calls.change(row.record.call_id, applied, known=row)
 
     async def _take(self, proven: TokenClaims, callback: CallbackEvent) -> None:
         row = await self._calls.read(proven.call_id)
@@ -135,23 +160,30 @@ class Ivr:
         is_news = row.record.state is not before.state
         if is_news and callback.name in NEEDS_AZURE_AI:
             _log_link_fault(before, callback.result.code, callback.result.sub_code)
-        await self._go_on(row, flow, is_asker=is_news)
-        if row.record.ended is not None and before.ended is None:
-            _log_end(row.record)
+        await self._go_on(before, row, flow, is_asker=is_news)
 
-    async def _go_on(self, row: IvrRow, flow: Flow, *, is_asker: bool) -> None:
-        """Ask for what the flow wants, until ACS has something to do; `is_asker`: whether we wrote the row for it."""
+    async def _go_on(self, before: IvrCall, row: IvrRow, flow: Flow, *, is_asker: bool) -> None:
+        """Ask for what the flow wants, until ACS has something to do, or log that the call has ended.
+
+        Args:
+            before: the call as it was before we did anything.
+            row: its row as it is now.
+            flow: the call's.
+            is_asker: whether we wrote the row for what it wants now.
+        """
         while (action := action_to_ask(row.record, flow)) is not None:
             if not is_asker:
                 found, row = row, await self._take_over(row, flow)
                 if row is found or action_to_ask(row.record, flow) != action:
-                    return
+                    break
             event = await self._ask(row.record, action, is_again=not is_asker)
             if event is None:
                 await self._mark_asked(row, action.id)
-                return
+                break
             row = await self._happened(row, flow, event)
             is_asker = True
+        if row.record.ended is not None and before.ended is None:
+            _log_end(row.record)
 
     async def _take_over(self, row: IvrRow, flow: Flow) -> IvrRow:
         return await self._calls.change(

@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 RUN_BUDGET_S = 60.0
 """Half of what the host gives a function (`functionTimeout` in host.json), and less than runs are apart."""
+OPEN_CALLS_BUDGET_S = 50.0
+"""Likewise, of a run each minute."""
 
 Part = Callable[[Counter[str]], Awaitable[None]]
 """Counts what it does, by what it was."""
@@ -44,9 +46,9 @@ class Upkeep:
         self._metrics = metrics
         self._budget_s = budget_s
         self._clock = clock
+        self._look_after_open_calls = ivr.look_after_open_calls
         self._parts: Mapping[str, Part] = {
             "calls": lost_calls.close,
-            "ivr": ivr.go_on_with_the_overdue,
             "claims": retention.expire_claims,
             "old_calls": retention.expire_calls,
             "recordings": retention.expire_recordings,
@@ -59,12 +61,8 @@ class Upkeep:
         begun_at = time.monotonic()
         done: dict[str, Counter[str]] = {name: Counter() for name in self._parts}
         ends = await asyncio.gather(
-            *(self._run(name, part, done[name]) for name, part in self._parts.items())
+            *(self._run(name, part, done[name], self._budget_s) for name, part in self._parts.items())
         )
-        for name, end in zip(self._parts, ends, strict=True):
-            self._metrics.upkeep_parts.add(1, {"part": name, "end": end})
-            for what, count in done[name].items():
-                self._metrics.upkeep_done.add(count, {"part": name, "what": what})
         logger.info(
             "upkeep has run",
             extra={
@@ -75,10 +73,23 @@ class Upkeep:
         )
         return done
 
-    async def _run(self, name: str, part: Part, done: Counter[str]) -> str:
-        """Run one part; return how it ended, as metrics call it."""
+    async def run_each_minute(self) -> Mapping[str, int]:
+        """Look after the calls at the IVR: their callers hear nothing meanwhile. Raises nothing."""
+        done = Counter[str]()
+        await self._run("ivr", self._look_after_open_calls, done, OPEN_CALLS_BUDGET_S)
+        return +done
+
+    async def _run(self, name: str, part: Part, done: Counter[str], budget_s: float) -> str:
+        """Run one part; count, and return how it ended, as metrics call it."""
+        end = await self._end_of(name, part, done, budget_s)
+        self._metrics.upkeep_parts.add(1, {"part": name, "end": end})
+        for what, count in done.items():
+            self._metrics.upkeep_done.add(count, {"part": name, "what": what})
+        return end
+
+    async def _end_of(self, name: str, part: Part, done: Counter[str], budget_s: float) -> str:
         try:
-            async with asyncio.timeout(self._budget_s):
+            async with asyncio.timeout(budget_s):
                 await part(done)
         except TimeoutError:
             logger.info("a part of upkeep goes on at the next run", extra={"part": name})

@@ -11,7 +11,7 @@ from shared.core.flow_texts import filled, names_in, spoken
 from shared.core.profiles import MAX_SOUND_S
 from shared.core.transfers import TransferContext, what_fits
 
-SPARE_S = 60
+SPARE_S = 20
 """Beyond the time that an action itself may take: then its callback is lost. It is not for slow callers."""
 SLOWEST_CHARS_A_SECOND = 5
 LONGEST_SPEECH_S = 120
@@ -66,7 +66,9 @@ def _question(flow: Flow, state: FlowState, ask: Ask) -> Recognise | None:
         state.last_failure or Failure.OTHER
     )
     sources = [*(_sources(flow, state, again) if again else ()), *prompt]
-    listening_s = LONGEST_SPEECH_S + (digits.max * digits.pause_s if digits else 0)
+    listening_s = (LONGEST_SPEECH_S if speech or choices else 0) + (
+        digits.max * digits.pause_s if digits else 0
+    )
     return Recognise(
         state.action_id, sources, language, flow.languages[language].speech_model, digits, speech, choices,
         ask.silence_s, ask.barge_in, _saying_s(sources) + ask.silence_s + listening_s + SPARE_S,

@@ -12,13 +12,19 @@ from msgspec.structs import replace
 from shared.acs.identifiers import to_address
 from shared.core.flow import StepResult, advance
 from shared.core.flow_actions import Action, CallHttp, TransferCall
-from shared.core.flow_events import CallerGone, FlowEvent, Started
+from shared.core.flow_events import CallerGone, Failed, FlowEvent, Started
 from shared.core.flow_model import Flow
 from shared.core.flow_pending import pending
 from shared.core.flow_state import FlowState
 
 ASKING_S = 10.0
 """For an action to be asked of ACS: two tries."""
+BEGUN_WITHIN_S = 20.0
+"""Of its first row, which is older than the answer: then CallConnected is lost."""
+ANSWERED_WITHIN_S = 120.0
+"""Likewise: nobody rings so long."""
+OVER_WITHIN_S = 60.0
+"""Of an accepted transfer, which ends our leg at once."""
 HISTORY_LIMIT = 256
 """Steps kept of a call; later ones are counted only."""
 
@@ -126,6 +132,24 @@ def after(call: IvrCall, flow: Flow, event: FlowEvent, now: float) -> IvrCall:
     if isinstance(event, CallerGone) and call.ended is None:
         call = replace(call, ended=now, due=None)
     return call
+
+
+def overdue(call: IvrCall, now: float) -> FlowEvent | None:
+    """Return what has become of a call, as nothing was heard of it in time; None: somebody may be heard yet."""
+    if call.ended is not None:
+        return None
+    if call.due is not None:
+        if now < call.due:
+            return None
+        # A flow that is over waits for nothing but the end.
+        return Failed(call.state.action_id) if call.state.outcome is None else CallerGone()
+    age_s = now - call.created
+    if call.state.outcome is not None:
+        is_over = now - (call.history[-1].at if call.history else call.created) > OVER_WITHIN_S
+        return CallerGone() if is_over else None
+    if call.call_connection_id is None:
+        return CallerGone() if age_s > ANSWERED_WITHIN_S else None
+    return call.beginning if age_s > BEGUN_WITHIN_S else None
 
 
 def taking_over(call: IvrCall, flow: Flow, now: float) -> IvrCall:

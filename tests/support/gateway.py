@@ -120,8 +120,9 @@ def local_settings(emulator: Emulator, storage: str) -> dict[str, str]:
         "STORAGE_CONNECTION_STRING": storage,
         "WEB_PUBSUB_CONNECTION_STRING": emulator.web_pubsub_connection_string,
         "MEDIA_BASE_URL": "ws://127.0.0.1:9",
-        # Tests run it when they mean to, and not whenever five minutes of the clock happen to be over.
+        # Tests run them when they mean to, and not whenever minutes of the clock happen to be over.
         "AzureWebJobs.upkeep.Disabled": "true",
+        "AzureWebJobs.ivr_upkeep.Disabled": "true",
     }
 
 

@@ -78,6 +78,11 @@ def test_upkeep_has_a_timer_that_the_host_keeps_account_of(seen):
     assert (timer["type"], timer["schedule"], timer["useMonitor"]) == ("timerTrigger", "0 */5 * * * *", True)
 
 
+def test_calls_at_the_ivr_are_looked_after_each_minute(seen):
+    (timer,) = seen["bindings"]["ivr_upkeep"]
+    assert (timer["type"], timer["schedule"], timer["useMonitor"]) == ("timerTrigger", "0 * * * * *", False)
+
+
 def test_health_is_answered_without_settings(seen):
     assert seen["healthz"]["status"] == 200
     assert seen["readyz"]["status"] == 503

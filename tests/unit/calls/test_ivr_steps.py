@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import uuid
 from collections import Counter
 from datetime import UTC, datetime
@@ -14,7 +15,14 @@ from shared.adapters.tables import Row
 from shared.calls.ivr import Ivr
 from shared.core.flow_events import HttpAnswered
 from shared.core.flow_state import FlowOutcome
-from shared.core.ivr_call import ASKING_S, IvrCall
+from shared.core.ivr_call import (
+    ANSWERED_WITHIN_S,
+    ASKING_S,
+    BEGUN_WITHIN_S,
+    OVER_WITHIN_S,
+    IvrCall,
+    bound_to,
+)
 from shared.errors import AcsRefused, AcsUnavailable, BadRequest, CallGone, Forbidden, NotFound
 from shared.flow_document import to_flow
 from tests.support.ivr import FLOW
@@ -35,6 +43,7 @@ class MemoryIvrCalls:
 
     def __init__(self, call):
         self.call = call
+        self.is_closed = False
 
     async def read(self, call_id):
         await asyncio.sleep(0)
@@ -48,8 +57,11 @@ class MemoryIvrCalls:
         self.call = changed
         return Row(changed, "")
 
-    async def overdue(self, now):
-        return [self.call.call_id] if self.call.due is not None and self.call.due < now else []
+    async def open_calls(self):
+        return [] if self.is_closed else [self.call.call_id]
+
+    async def close(self, call_id):
+        self.is_closed = True
 
 
 class Acs:
@@ -127,6 +139,12 @@ class World:
             dtmfResult={"tones": tones},
         )
 
+    async def look_after(self):
+        """Do what is done each minute; return what was counted."""
+        done = Counter()
+        await self.ivr.look_after_open_calls(done)
+        return done
+
     @property
     def state(self):
         return self.calls.call.state
@@ -187,21 +205,69 @@ async def test_a_process_that_dies_before_it_asks_is_followed_by_the_next(world,
 
 async def test_a_step_that_nothing_is_heard_of_fails_in_the_end(world):
     await world.key("1234")
-    done = Counter()
-    await world.ivr.go_on_with_the_overdue(done)
-    assert not done
-    world.now += 61
-    await world.ivr.go_on_with_the_overdue(done)
-    assert (done["overdue"], world.acs.asked[2:]) == (1, [("transfer", "3.to_people")])
+    assert await world.look_after() == {}
+    world.now = world.calls.call.due
+    assert await world.look_after() == {"overdue": 1}
+    assert world.acs.asked[2:] == [("transfer", "3.to_people")]
+
+
+async def test_what_a_process_that_died_has_not_asked_for_is_asked_within_a_minute(world):
+    world.acs.faults = [AcsUnavailable("ACS did not answer")]
+    with pytest.raises(AcsUnavailable):
+        await world.key("12")
+    assert await world.look_after() == {}
+    assert world.acs.asked[1:] == [("recognize", "2.account")]
+
+
+async def test_a_call_that_cannot_go_on_is_counted_and_tried_again(world):
+    world.now = world.calls.call.due
+    world.acs.faults = [AcsUnavailable("ACS did not answer")]
+    assert await world.look_after() == {"overdue": 1, "failed": 1}
+    assert await world.look_after() == {}
+    assert world.acs.asked[1:] == [("hang_up", "")]
+
+
+async def test_a_flow_begins_although_nobody_told_that_the_call_is_connected():
+    world = World()
+    world.calls.call = bound_to(world.calls.call, "connection-1")
+    assert await world.look_after() == {}
+    world.now += BEGUN_WITHIN_S + 1
+    assert await world.look_after() == {"overdue": 1}
+    await world.tell("CallConnected")
+    assert world.acs.asked == [("recognize", "1.account")]
 
 
 async def test_a_call_whose_end_nobody_tells_is_over_in_the_end(world):
     for sequence in (1, 2, 3):
         await world.key("12", f"{sequence}.account")
     assert world.acs.asked[-1] == ("hang_up", "")
-    world.now += 61
-    await world.ivr.go_on_with_the_overdue(Counter())
+    world.now = world.calls.call.due
+    await world.look_after()
     assert world.calls.call.ended == world.now
+
+
+async def test_a_transferred_call_whose_end_nobody_tells_is_over_in_the_end(world):
+    await world.key("1234")
+    await world.tell("CallTransferAccepted", operationContext="2.to_agent")
+    assert await world.look_after() == {}
+    world.now += OVER_WITHIN_S + 1
+    await world.look_after()
+    assert (world.calls.call.ended, world.state.outcome) == (world.now, FlowOutcome.TRANSFERRED)
+
+
+async def test_a_call_that_is_over_is_looked_after_no_more(world, caplog):
+    with caplog.at_level(logging.INFO, logger="shared.calls.ivr"):
+        await world.tell("CallDisconnected")
+    assert [record.message for record in caplog.records] == ["a call at the IVR has ended"]
+    await world.look_after()
+    assert world.calls.is_closed
+
+
+async def test_a_call_that_was_never_answered_is_over_in_the_end():
+    world = World()
+    world.now += ANSWERED_WITHIN_S + 1
+    await world.look_after()
+    assert (world.calls.call.ended, world.acs.asked) == (world.now, [])
 
 
 async def test_what_acs_refuses_has_failed(world):
