@@ -1,4 +1,4 @@
-"""The services behind realtime profiles: each is connected to, and takes a session."""
+"""The services behind realtime profiles: each is connected to, takes a session, and speaks."""
 
 import asyncio
 from collections.abc import Mapping
@@ -24,7 +24,11 @@ AT_ONCE = 4
 """Sessions: what a service has room for is there for calls."""
 CONNECT_S = 5.0
 EVENT_S = 5.0
+"""For each event, the first sound too."""
 VOICE_LIVE_API_VERSION = "2025-10-01"
+GREETING = {"type": "response.create", "response": {"instructions": "Say hello, and nothing else."}}
+SOUNDS = ("response.output_audio.delta", "response.audio.delta")
+"""Voice Live has kept the older name."""
 REFUSALS: Mapping[int, str] = {
     401: "refuses the credential",
     403: "refuses the credential",
@@ -33,7 +37,7 @@ REFUSALS: Mapping[int, str] = {
 
 
 async def agents(site: Site) -> str:
-    """Open a session for each realtime profile with its own instructions, and say nothing in it."""
+    """Open a session for each realtime profile with its own instructions, and have it say hello to nobody."""
     routing = await routing_or_skip(site)
     realtime = [profile for profile in routing.profiles.values() if isinstance(profile.agent, RealtimeAgent)]
 
@@ -45,17 +49,15 @@ async def agents(site: Site) -> str:
         raise Failed("; ".join(faults))
     if unseen := [reason for outcome, reason in found if outcome is Outcome.SKIP]:
         raise Skipped("; ".join(unseen))
-    return (
-        f"{len(realtime)} realtime agents take a session, {len(routing.profiles) - len(realtime)} need none"
-    )
+    return f"{len(realtime)} realtime agents speak, {len(routing.profiles) - len(realtime)} need no service"
 
 
 async def _examined(site: Site, profile: AgentProfile) -> tuple[Outcome, str]:
     agent = profile.agent
     assert isinstance(agent, RealtimeAgent)  # noqa: S101 - the caller has chosen them
     try:
-        async with asyncio.timeout(CONNECT_S + 2 * EVENT_S):
-            await _open_session(site, agent)
+        async with asyncio.timeout(CONNECT_S + 3 * EVENT_S):
+            await _talk(site, agent)
     except aiohttp.WSServerHandshakeError as refusal:
         if refusal.status in REFUSED_STATUSES and isinstance(agent.auth, EntraAuth):
             reason = "the service does not let in whoever runs this; pods come with an identity of their own"
@@ -69,7 +71,7 @@ async def _examined(site: Site, profile: AgentProfile) -> tuple[Outcome, str]:
     return Outcome.PASS, ""
 
 
-async def _open_session(site: Site, agent: RealtimeAgent) -> None:
+async def _talk(site: Site, agent: RealtimeAgent) -> None:
     headers = await _headers(site, agent)
     timeout = aiohttp.ClientWSTimeout(ws_receive=EVENT_S)
     async with site.http.ws_connect(_url(agent), headers=headers, timeout=timeout, max_msg_size=0) as socket:
@@ -79,23 +81,32 @@ async def _open_session(site: Site, agent: RealtimeAgent) -> None:
             session["type"] = "realtime"
         await socket.send_json({"type": "session.update", "session": session})
         await _event(socket, "session.updated")
+        # What a session does not show: a quota that is used up fails the response.
+        await socket.send_json(GREETING)
+        await _event(socket, *SOUNDS)
 
 
-async def _event(socket: aiohttp.ClientWebSocketResponse, wanted: str) -> None:
-    """Wait for an event of the service; others that come first mean nothing here."""
+async def _event(socket: aiohttp.ClientWebSocketResponse, *wanted: str) -> None:
+    """Wait for an event of the service; others that come first mean nothing here, but for a failure."""
     while True:
         try:
             event = await socket.receive_json()
         except TimeoutError:
-            raise Failed(f"no {wanted} came in time") from None
+            raise Failed(f"no {wanted[0]} came in time") from None
         except (TypeError, ValueError):
-            raise Failed(f"no {wanted} came before the end of the connection") from None
+            raise Failed(f"no {wanted[0]} came before the end of the connection") from None
         kind = event.get("type") if isinstance(event, dict) else None
-        if kind == wanted:
+        if kind in wanted:
             return
         if kind == "error":
-            code = event.get("error", {}).get("code") or "none"
-            raise Failed(f"the service says there is an error, code {code}")
+            raise Failed(f"the service says there is an error, code {_code(event)}")
+        if kind == "response.done":
+            details = (event.get("response") or {}).get("status_details") or {}
+            raise Failed(f"the service said nothing, code {_code(details)}")
+
+
+def _code(source: Mapping[str, Any]) -> str:
+    return str((source.get("error") or {}).get("code") or "none")
 
 
 async def _headers(site: Site, agent: RealtimeAgent) -> dict[str, str]:
@@ -121,8 +132,8 @@ def _url(agent: RealtimeAgent) -> str:
 CHECKS = (
     Check(
         "agents",
-        "each realtime profile's service connects and takes a session",
+        "each realtime profile's service connects, takes a session, and speaks",
         agents,
-        "check the profile's endpoint, model and auth, and that the secret's value is the service's key",
+        "check the profile's endpoint, model and auth, that the secret's value is the service's key, and its quota",
     ),
 )

@@ -53,7 +53,7 @@ async def stack(tmp_path_factory) -> AsyncIterator[Stack]:
         ports=ports,
         gateway_file=file,
         addresses=ADDRESSES,
-        realtime=Behaviour.SILENT,
+        realtime=Behaviour.PARROT,
         secrets={SECRET: WELL_KNOWN_KEY},
     )
     stack = Stack(options, lambda part, line: None)

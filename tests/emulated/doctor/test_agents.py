@@ -60,10 +60,10 @@ def realtime(service, dialect=Dialect.OPENAI, auth=None, **changes):
 
 
 @pytest.mark.parametrize("dialect", Dialect)
-async def test_a_service_of_each_dialect_takes_a_session(examined, dialect):
-    async with running_realtime_service(key=KEY) as service:
+async def test_a_service_of_each_dialect_takes_a_session_and_speaks(examined, dialect):
+    async with running_realtime_service("parrot", key=KEY) as service:
         found = await examined(realtime(service, dialect, KeyAuth("key"), instructions="Be short."))
-    assert (found.outcome, found.found) == (Outcome.PASS, "1 realtime agents take a session, 1 need none")
+    assert (found.outcome, found.found) == (Outcome.PASS, "1 realtime agents speak, 1 need no service")
 
 
 @pytest.mark.parametrize(
@@ -75,8 +75,10 @@ async def test_a_service_of_each_dialect_takes_a_session(examined, dialect):
         ({}, {"model": None}, {}, "the service answers 400"),
         ({}, {"endpoint": "ws://127.0.0.1:9/"}, {}, "the service does not answer (ClientConnectorError)"),
         ({"troubles": ["deaf"]}, {}, {}, "no session.created came in time"),
+        ({"troubles": ["rate-limit"]}, {}, {}, "the service said nothing, code rate_limit_exceeded"),
+        ({}, {}, {}, "the service said nothing, code none"),
     ],
-    ids=["key", "secret", "identity", "model", "address", "deaf"],
+    ids=["key", "secret", "identity", "model", "address", "deaf", "quota", "silent"],
 )
 async def test_a_service_that_no_call_would_get_through_to_is_a_fault(
     examined, monkeypatch, service_has, agent_has, given, said
