@@ -147,7 +147,7 @@ class Analyst:
 
     async def _put_off(self, waiting: _Waiting, fault: Exception) -> None:
         if waiting.tries + 1 == TRIES:
-            self._fail(waiting.folder, str(fault))
+            self._fail(waiting.folder, str(fault) or "out of time")
             await self._forget(waiting.folder)
         else:
             self._put(_Waiting(waiting.folder, waiting.tries + 1))

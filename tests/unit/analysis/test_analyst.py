@@ -135,7 +135,9 @@ async def test_after_some_tries_the_result_stays_without(blobs, analyst, reader,
     assert [record.fault for record in caplog.records] == ["answered 503"]
 
 
-async def test_a_call_that_takes_too_long_is_one_that_failed(blobs, analyst, reader, counters, monkeypatch):
+async def test_a_call_that_takes_too_long_is_one_that_failed(
+    blobs, analyst, reader, counters, monkeypatch, caplog
+):
     monkeypatch.setattr(module, "CALL_S", 0.005)
     folder = await finished_call(blobs, analyst)
 
@@ -145,6 +147,7 @@ async def test_a_call_that_takes_too_long_is_one_that_failed(blobs, analyst, rea
     reader.opinions = hang
     await analysed(analyst, folder)
     assert counters == {"analyses_failed": 1}
+    assert [record.fault for record in caplog.records] == ["out of time"]
 
 
 async def test_what_is_refused_is_not_asked_again_and_told_once(blobs, analyst, reader, counters, caplog):
