@@ -245,6 +245,7 @@ async def open_world(*, acs_tokens: bool = False) -> Gateway:
         recordings=None,
         dead_letters=None,
         entra=None,
+        credential=None,
         tables=tables,
         config_blobs=None,
     )
