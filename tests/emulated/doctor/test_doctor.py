@@ -22,6 +22,7 @@ from shared.admin.checks.catalogue import CHECKS, NAMES, examine_all
 from shared.admin.checks.contract import Outcome
 from shared.admin.checks.outside import EVENTS_PATH, IVR_EVENTS_PATH
 from shared.config import functions_settings
+from shared.gateway_document import decode, encode
 from tests.emulated.doctor.conftest import REPOSITORY, SECRET, finding
 from tests.support.gateway import running_emulator
 
@@ -156,6 +157,24 @@ async def disabled_account(env, _):
 
 
 @asynccontextmanager
+async def tool_without_secret(env, _):
+    """A version of the profiles with a tool in it, whose secret nobody has set."""
+    async with connect(functions_settings(env).common) as connections:
+        blobs = connections.config_blobs
+        pointer = await blobs.read(POINTER, max_bytes=100)
+        document = decode(await connections.profiles.document(int(pointer.data)))
+        tool = {"name": "crm", "description": "Finds a customer.", "url": "https://crm.example.com/"}
+        document["profiles"]["concierge"]["tools"] = [tool | {"secret_headers": {"x-key": "crm-key"}}]
+        changed = await connections.profiles.add(encode(document), profiles=2, routes=2)
+        assert await blobs.replace(POINTER, str(changed).encode(), pointer.etag)
+        try:
+            yield env
+        finally:
+            replaced = await blobs.read(POINTER, max_bytes=100)
+            await blobs.replace(POINTER, pointer.data, replaced.etag)
+
+
+@asynccontextmanager
 async def wrong_agent_key(env, _):
     async with connect(functions_settings(env).common) as connections:
         await connections.vault.add_version(SECRET, "not-the-service-s-key")
@@ -215,6 +234,7 @@ BROKEN: dict[str, tuple[Broken, str]] = {
     "webhook": (standing_in("CALLBACK_BASE_URL", status=200), "is answered 200, not 401"),
     "media-upgrade": (standing_in("MEDIA_BASE_URL", "ws"), "is answered 404, not 401"),
     "prompts": (standing_in("CALLBACK_BASE_URL"), "5 of 5 prompts cannot be fetched"),
+    "secrets": (tool_without_secret, "Key Vault has no secret crm-key"),
     "routes": (disabled_account, "accounts that are disabled: demo"),
     "event-grid": (another_gateway, "no subscription delivers to this gateway"),
     "agents": (wrong_agent_key, "concierge: the service refuses the credential"),
@@ -238,7 +258,7 @@ async def test_what_is_broken_is_found_with_what_to_do(stack, stand_in, name):
     assert said in found.found
 
 
-@pytest.mark.parametrize("name", ["routes", "prompts", "event-grid", "agents", "ai-link", "call"])
+@pytest.mark.parametrize("name", ["routes", "secrets", "prompts", "event-grid", "agents", "ai-link", "call"])
 async def test_what_depends_on_profiles_that_cannot_be_read_is_not_blamed(stack, stand_in, name):
     without_ai = {**stack.settings, "COGNITIVE_SERVICES_ENDPOINT": ""}
     async with no_profiles(without_ai, stand_in) as env:
