@@ -22,8 +22,8 @@ fuzz: setup     # the parsers and edges of both webhooks on 100,000 odd requests
 survival: setup # what callers hear when a pod, an agent or a dependency fails: the table of docs/reliability.md
 	@$(PY) -m pytest tests/emulated/survival -s $(ARGS)
 
-soak: setup     # minutes of load and faults, with figures
-	@$(PY) -m pytest -m soak -s tests/load $(ARGS)
+soak: setup     # minutes of load and faults, and the image's recipe without an engine, with figures
+	@$(PY) -m pytest -m soak -s tests/load tests/unit/deploy $(ARGS)
 
 check: setup
 	$(PY) -m ruff check
