@@ -23,7 +23,9 @@ async def test_a_cold_start_without_the_vault_is_a_500_and_the_call_is_answered_
 
 async def test_an_hour_without_the_vault_costs_no_call(start_edge):
     """An hour is 12 times as long as keys are kept without a look at the vault; here that is 0.2 s."""
-    edge = await start_edge(TOKEN_KEY_SIGNING_AGE_S="0.4", TOKEN_KEY_REFRESH_S="0.2")
+    edge = await start_edge(
+        emulated={"connect_seconds": 60.0}, TOKEN_KEY_SIGNING_AGE_S="0.4", TOKEN_KEY_REFRESH_S="0.2"
+    )
     assert (await edge.deliver([await edge.ring()]))[0] == 200
     edge.emulator.faults.fail_next("key_vault.listSecretVersions", AWAY, times=500)
     edge.emulator.faults.fail_next("key_vault.getSecret", AWAY, times=500)
