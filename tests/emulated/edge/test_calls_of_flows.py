@@ -1,15 +1,19 @@
 """A number that leads to a flow: its calls have the account's places, and its overflow, as agents' calls have."""
 
 import asyncio
+import time
 from collections import Counter
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from emulator.faults import FaultRule, Reset, Status, When
+from emulator.faults.rules import Drop
 from shared.core.call_state import CallEvent
 from shared.core.claims import given_up
 from shared.core.ids import claim_key
+from shared.core.ivr_call import BEGUN_WITHIN_S
 from tests.support.gateway import EVENTS_PATH, incoming_call
 from tests.support.ivr import AGENT, FLOW, GATEWAY, IVR, IVR_EVENTS_PATH, NUMBER, RESOURCE
 
@@ -21,14 +25,18 @@ AWAY = Status(status=503)
 def start_flow(start_edge, tmp_path):
     """The app with a flow at a number, and the account as asked; nothing beyond the answer happens to a call."""
 
-    async def start(*, account=None, **settings):
+    async def start(*, account=None, connect_seconds=60.0):
         (tmp_path / "welcome.yaml").write_text(FLOW)
         gateway_file = tmp_path / "gateway.yaml"
         gateway_file.write_text(GATEWAY)
         edge = await start_edge(
             gateway_file=gateway_file,
-            emulated={"connect_seconds": 60.0, "identities": (IVR, AGENT), "resource_id": RESOURCE},
-            **settings,
+            emulated={
+                "connect_seconds": connect_seconds,
+                "identities": (IVR, AGENT),
+                "resource_id": RESOURCE,
+            },
+            COGNITIVE_SERVICES_ENDPOINT="https://ai.example.com",
         )
         if account:
             await edge.connections.accounts.change("demo", lambda known: replace(known, **account))
@@ -142,6 +150,25 @@ async def test_an_answer_that_acs_refuses_for_a_moment_is_asked_for_again_at_onc
     edge = await start_flow()
     edge.emulator.faults.fail_next("answer", AWAY)
     assert await told(edge, await rings(edge)) == "answered"
+
+
+async def test_a_caller_whose_call_nobody_told_is_connected_is_asked_within_a_minute(start_flow):
+    edge = await start_flow(connect_seconds=0.01)
+    edge.emulator.faults.add(FaultRule("callback.deliver:CallConnected", Drop()))
+    event = await rings(edge)
+    assert await told(edge, event) == "answered"
+    call = call_of(edge, event)
+    call_id = (await claim_of(edge, event))[0].call_id
+    async with asyncio.timeout(10):
+        while not any(each.name == "connected" for each in call.happenings):
+            await asyncio.sleep(0.02)
+    earlier = {"created": time.time() - BEGUN_WITHIN_S - 1}
+    await edge.connections.ivr_calls.change(call_id, lambda call: structs.replace(call, **earlier))
+    async with edge.http.post(f"{edge.host.url}/admin/functions/ivr_upkeep", json={"input": ""}) as response:
+        assert response.status == 202
+    async with asyncio.timeout(10):
+        while not any(each.name == "recognize_started" for each in call.happenings):
+            await asyncio.sleep(0.02)
 
 
 # While storage is away.
