@@ -35,6 +35,7 @@ check: setup
 bench: setup    # figures; on a quiet machine
 	@$(PY) -m bench.cold_start
 	@$(PY) -m bench.answer
+	@$(PY) -m bench.ivr
 	@$(PY) -m bench.finalise
 	@$(PY) -m bench.media
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BENCHMARKS = ("bench.cold_start", "bench.answer", "bench.finalise", "bench.media")
+BENCHMARKS = ("bench.cold_start", "bench.answer", "bench.ivr", "bench.finalise", "bench.media")
 
 
 def main() -> int:
