@@ -34,6 +34,7 @@ from shared.core.ivr_call import (
     taking_over,
 )
 from shared.core.ivr_callbacks import event_of, prompts_of, recognition_of
+from shared.core.upkeep import OVER_AFTER_S
 from shared.errors import (
     AcsRefused,
     AcsUnavailable,
@@ -113,10 +114,12 @@ class Ivr:
         """Look after one call; what cannot be done now, the next run does."""
         try:
             row = await self._calls.read(call_id)
-            if row is None or row.record.ended is not None:
-                # One without a row was never made, or is about to be.
-                if row is not None or call_id < first_call_id(self._clock() - ANSWERED_WITHIN_S):
-                    await self._calls.close(call_id)
+            # One without a row was never made, or is about to be; of one so old no callback comes.
+            lasts_s = ANSWERED_WITHIN_S if row is None else OVER_AFTER_S
+            if call_id < first_call_id(self._clock() - lasts_s) or (row and row.record.ended is not None):
+                await self._calls.close(call_id)
+                return
+            if row is None:
                 return
             flow = await self._flows.flow(row.record.flow_version, row.record.flow)
             after_it = await self._without_news(row, flow)

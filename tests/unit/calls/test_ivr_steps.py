@@ -15,6 +15,7 @@ from shared.adapters.tables import Row
 from shared.calls.ivr import Ivr
 from shared.core.flow_events import HttpAnswered
 from shared.core.flow_state import FlowOutcome
+from shared.core.ids import first_call_id
 from shared.core.ivr_call import (
     ANSWERED_WITHIN_S,
     ASKING_S,
@@ -23,7 +24,16 @@ from shared.core.ivr_call import (
     IvrCall,
     bound_to,
 )
-from shared.errors import AcsRefused, AcsUnavailable, BadRequest, CallGone, Forbidden, NotFound
+from shared.core.upkeep import OVER_AFTER_S
+from shared.errors import (
+    AcsRefused,
+    AcsUnavailable,
+    BadRequest,
+    CallGone,
+    Forbidden,
+    NotConfigured,
+    NotFound,
+)
 from shared.flow_document import to_flow
 from tests.support.ivr import FLOW
 
@@ -92,11 +102,16 @@ class Acs:
         self.asked.append((what, context))
 
 
+def call_id_at(at):
+    """The id of a call that was made then."""
+    return f"{first_call_id(at)}-7{str(uuid.uuid4())[15:]}"
+
+
 class World:
     def __init__(self, flow=FLOW):
         self.now = NOW
         call = IvrCall(
-            call_id=str(uuid.uuid4()), account_id="demo", flow="welcome", flow_version=1, caller=CALLER,
+            call_id=call_id_at(NOW), account_id="demo", flow="welcome", flow_version=1, caller=CALLER,
             called="4:+18005550100", correlation_id="journey", server_call_id="", traceparent="", created=NOW,
             identity="8:acs:r_ivr",
         )  # fmt: skip
@@ -263,6 +278,17 @@ async def test_a_call_that_is_over_is_looked_after_no_more(world, caplog):
     assert world.calls.is_closed
 
 
+async def test_a_call_that_cannot_go_on_for_want_of_its_flow_is_not_looked_after_for_ever(world, monkeypatch):
+    async def is_gone(version, name):
+        raise NotConfigured("the version of a call's flow cannot be had")
+
+    monkeypatch.setattr(world.ivr._flows, "flow", is_gone)
+    assert await world.look_after() == {"failed": 1}
+    world.now += OVER_AFTER_S + 1
+    assert await world.look_after() == {}
+    assert world.calls.is_closed
+
+
 async def test_a_call_that_was_never_answered_is_over_in_the_end():
     world = World()
     world.now += ANSWERED_WITHIN_S + 1
@@ -307,9 +333,7 @@ async def test_another_call_s_callback_is_refused(world):
             "PlayCompleted", proven=SimpleNamespace(call_id=world.proven.call_id, account_id="other")
         )
     with pytest.raises(NotFound):
-        await world.tell(
-            "PlayCompleted", proven=SimpleNamespace(call_id=str(uuid.uuid4()), account_id="demo")
-        )
+        await world.tell("PlayCompleted", proven=SimpleNamespace(call_id=call_id_at(NOW), account_id="demo"))
 
 
 async def test_rubbish_is_refused(world):
