@@ -122,25 +122,24 @@ class Ivr:
             if row is None:
                 return
             flow = await self._flows.flow(row.record.flow_version, row.record.flow)
-            after_it = await self._without_news(row, flow)
-            is_overdue = after_it.record is not row.record
+            before = row.record
+
+            def applied(call: IvrCall) -> IvrCall:
+                nonlocal before
+                before = call
+                event = overdue(call, self._clock())
+                return call if event is None else after(call, flow, event, self._clock())
+
+            row = await self._calls.change(call_id, applied, known=row)
+            is_overdue = row.record is not before
             if is_overdue:
                 done["overdue"] += 1
-            await self._go_on(row.record, after_it, flow, is_asker=is_overdue)
+            await self._go_on(before, row, flow, is_asker=is_overdue)
         except GatewayError as error:
             done["failed"] += 1
             logger.warning(
                 "a call at the IVR could not go on", extra={"call_id": call_id, "fault": str(error)}
             )
-
-    async def _without_news(self, row: IvrRow, flow: Flow) -> IvrRow:
-        """Return the call after what has become of it, as nothing was heard of it in time."""
-
-        def applied(call: IvrCall) -> IvrCall:
-            event = overdue(call, self._clock())
-            return call if event is None else after(call, flow, event, self._clock())
-
-        return await self._calls.change(row.record.call_id, applied, known=row)
 
     async def _take(self, proven: TokenClaims, callback: CallbackEvent) -> None:
         row = await self._calls.read(proven.call_id)
