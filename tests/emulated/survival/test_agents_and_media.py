@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from emulator.media.impairment import Drop, Impairment
 from emulator.outside import OutsideParty
+from media_gateway.timing import Timing
 from shared.core.call_state import CallState, Cause
 from tests.emulated.survival.rows import Lived, Results, Rows, check, items_of, selected
 from tests.support.realtime import running_realtime_service
@@ -23,6 +24,7 @@ ECHO, DEAF, BRITTLE, DYING, QUOTA, LIMITED, SILENT, BRIEF = (f"+1800555018{numbe
 DESK = "+14255550177"
 BEFORE_S = 1.0
 """A caller hears so much before something happens."""
+STABLE_S = Timing().media_stable_s + 0.5
 DIES_FOR_GOOD = "dying"
 
 
@@ -195,6 +197,8 @@ async def cut_until(gateway, is_wanted):
         if is_wanted(before, after):
             break
         before = after
+        # Else the next cut would go on with this interruption, and the call be given up.
+        await caller.until_hears(STABLE_S)
     waited_s = caller.waited_s(since_s=since_s)
     assert is_wanted(before, after)
     await gateway.hang_up([caller])

@@ -37,7 +37,7 @@ RATE_HZ = 24_000
 async def pod_is_killed(gateway):
     callers = await gateway.talk(ECHO, gateway.scale.killed)
     pod, victims, others = await shared_out(gateway, callers)
-    await victims[0].until(lambda: victims[0].now_s > PART_S + 1)
+    await victims[0].until(lambda: victims[0].now_s - victims[0].first_heard_s > PART_S + 1)
     at = moment(callers)
     await gateway.pods.kill(pod)
     await asyncio.gather(*(caller.until_hears() for caller in victims))
