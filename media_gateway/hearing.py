@@ -119,7 +119,7 @@ class Hearing:
         if listener is not None and type(decoded) is AudioData and not decoded.participant:
             pcm = decoded.data or self._silence
             if self.recorder is not None:
-                self.recorder.frames.append((_clock_ns() // 1000, pcm))
+                self.recorder.caller(_clock_ns() // 1000, pcm)
             self._received["frames"] += 1
             try:
                 listener(pcm)
@@ -161,7 +161,7 @@ class Hearing:
         if isinstance(message, DtmfDigit):
             recorder.digits(message.digit)
         elif self._is_callers(message):
-            recorder.frames.append((monotonic_us(), message.data or self._silence))
+            recorder.caller(monotonic_us(), message.data or self._silence)
 
     def _to_agent(self, message: CallerMedia) -> None:
         """Give the agent what does not come by the path of every frame."""

@@ -84,7 +84,7 @@ class Speaker:
                 self._messages += 1
                 self._bytes += len(pcm)
                 if self.recorder is not None:
-                    self.recorder.pieces.append((item_id, plays_at_us, pcm))
+                    self.recorder.agent(item_id, plays_at_us, pcm)
                 return
         if protected:
             self._announced = item_id
@@ -158,7 +158,7 @@ class Speaker:
         self._messages += 1
         self._bytes += len(pcm)
         if self.recorder is not None:
-            self.recorder.pieces.append((item_id, plays_at_us, pcm))
+            self.recorder.agent(item_id, plays_at_us, pcm)
         if self.first_audio_at is None and item_id != self._announced:
             self.first_audio_at = self._clock()
 

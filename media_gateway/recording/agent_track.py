@@ -1,16 +1,13 @@
 """Where the agent's audio lies on the call's time line: by when the caller hears it, without what was cut.
 
-Pure: pieces are `(when it begins to be heard, in monotonic microseconds, 16-bit mono samples)` in order, as the playout
-ledger gives them; they lie up to some 300 ms ahead.
+Pure: the frames of a tape are pieces, each with when it begins to be heard, in order, as the playout ledger gives
+them; they lie up to some 300 ms ahead.
 """
-
-from typing import TypeAlias
 
 import numpy as np
 
-from media_gateway.recording.line import BYTES_PER_SAMPLE, SAMPLE, Pcm, Samples, samples_of
-
-Piece: TypeAlias = tuple[int, Pcm]
+from media_gateway.recording.line import SECOND_US, Samples, samples_of
+from media_gateway.recording.tape import Frames, Tape
 
 
 class AgentTrack:
@@ -23,44 +20,46 @@ class AgentTrack:
         self._next = first
         """Where the next piece lies if it follows at once."""
 
-    def cut(self, pieces: list[Piece], now_us: int) -> int:
-        """Take away all that would be heard after `now_us`; return how many bytes that was."""
-        cut = 0
-        while pieces and pieces[-1][0] >= now_us:
-            cut += len(pieces.pop()[1])
-        if pieces:
-            plays_at_us, pcm = pieces[-1]
-            heard = samples_of(now_us - plays_at_us, self._rate_hz) * BYTES_PER_SAMPLE
-            if heard < len(pcm):
-                pieces[-1] = (plays_at_us, pcm[:heard])
-                cut += len(pcm) - heard
-        return cut
+    def cut(self, tape: Tape, now_us: int) -> None:
+        """Take away all that would be heard after `now_us`."""
+        pieces = tape.frames()
+        count = int(np.searchsorted(pieces.times_us, now_us))
+        if count:
+            heard = samples_of(now_us - int(pieces.times_us[count - 1]), self._rate_hz)
+            tape.keep(count, int(pieces.sizes[: count - 1].sum()) + heard)
+        else:
+            tape.clear()
 
-    def lay(self, pieces: list[Piece], out: Samples, first: int) -> int:
+    def lay(self, pieces: Frames, out: Samples, first: int) -> int:
         """Write what lies from `first` on into `out`, which is all zeros; return how many pieces are done with."""
+        sizes, count = pieces.sizes, len(pieces.sizes)
+        if not count:
+            return 0
         until = first + len(out)
-        run: list[Pcm] = []
-        begin = end = self._next
-        for index, (plays_at_us, pcm) in enumerate(pieces):
-            place = self._first + samples_of(plays_at_us - self._start_us, self._rate_hz)
+        media = np.cumsum(sizes) - sizes
+        places = (pieces.times_us - self._start_us) * self._rate_hz // SECOND_US + self._first
+        begins = places - media
+        """Where the first piece would lie if all up to this one followed at once."""
+        begun, line = 0, self._next
+        while True:
             # The ledger rounds to microseconds: pieces that follow at once may seem a sample apart.
-            if abs(place - end) > 1:
-                _write(run, begin, out, first)
-                run, begin, end = [], place, place
-            run.append(pcm)
-            place, end = end, end + len(pcm) // BYTES_PER_SAMPLE
-            if end > until:
-                _write(run, begin, out, first)
-                self._next = place
-                return index
-        _write(run, begin, out, first)
-        self._next = end
-        return len(pieces)
+            apart = np.flatnonzero(np.abs(begins[begun:] - line) > 1)
+            end = begun + int(apart[0]) if len(apart) else count
+            # Within `out` as a whole; one that reaches beyond it is written again, by the next one.
+            done = begun + int(np.searchsorted((media + sizes)[begun:end] + line, until, "right"))
+            last = min(done, end - 1)
+            if end > begun:
+                run = pieces.samples[int(media[begun]) : int(media[last] + sizes[last])]
+                _write(run, line + int(media[begun]), out, first)
+                self._next = line + int(media[last]) + (int(sizes[last]) if done == end else 0)
+            if done < end or end == count:
+                return done
+            begun, line = end, int(begins[end])
 
 
-def _write(run: list[Pcm], begin: int, out: Samples, first: int) -> None:
-    """Write pieces that follow one another from `begin` on, as far as they lie within `out`."""
-    audio = np.frombuffer(b"".join(run), SAMPLE)[max(0, first - begin) :]
+def _write(audio: Samples, begin: int, out: Samples, first: int) -> None:
+    """Write what follows from `begin` on, as far as it lies within `out`."""
+    audio = audio[max(0, first - begin) :]
     at = max(begin, first) - first
     fits = audio[: max(0, len(out) - at)]
     out[at : at + len(fits)] = fits

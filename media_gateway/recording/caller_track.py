@@ -8,19 +8,14 @@ earliest arrival tells where all of them lie. From that comes what each irregula
 - arrivals that drift: ACS's clock is not ours. Single samples are doubled or dropped, one a frame at most (0.1 % of
   24 kHz audio), so that nobody hears it.
 
-Pure: frames are `(arrival in monotonic microseconds, 16-bit mono samples)`, places are samples of the line.
+Pure: the frames of a tape, each with its arrival; places are samples of the line.
 """
-
-from bisect import bisect_right
-from collections.abc import Sequence
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from media_gateway.recording.line import BYTES_PER_SAMPLE, SAMPLE, SECOND_US, Gap, Pcm, Samples, samples_of
-
-Frame: TypeAlias = tuple[int, Pcm]
+from media_gateway.recording.line import SAMPLE, SECOND_US, Gap, Samples
+from media_gateway.recording.tape import Frames
 
 HOLE_MS = 20
 """More than one frame is missing: perhaps a gap. Half a word is longer; the line must be right within this."""
@@ -66,28 +61,26 @@ class CallerTrack:
         self.corrected_samples = 0
         """Samples doubled or dropped because of drift."""
 
-    def reach(self, frames: Sequence[Frame]) -> int | None:
+    def reach(self, frames: Frames) -> int | None:
         """Return up to where it is certain how these frames lie; None before the first of all."""
         end, due = self._next, self._due_at
+        if not len(frames.times_us):
+            return end
+        arrivals, sizes = self._arrivals(frames), frames.sizes
         if end is None:
-            if not frames:
-                return None
-            end, due = self._place(frames[0][0]), self._first - self._hole - 1
-        recent_us = frames[-1][0] - WATCHED_MS * 1000 if frames else 0
-        count = max(0, bisect_right(frames, recent_us, key=_arrival) - WATCHED_FRAMES)
+            end, due = int(arrivals[0]), self._first - self._hole - 1
+        recent_us = int(frames.times_us[-1]) - WATCHED_MS * 1000
+        count = max(0, int(np.searchsorted(frames.times_us, recent_us, "right")) - WATCHED_FRAMES)
         if count:
-            end += sum(len(pcm) for _, pcm in frames[:count]) // BYTES_PER_SAMPLE
-            due = self._place(frames[count - 1][0]) + len(frames[count - 1][1]) // BYTES_PER_SAMPLE
-        for at_us, pcm in frames[count:]:
-            arrival, samples = self._place(at_us), len(pcm) // BYTES_PER_SAMPLE
-            if arrival - due > self._hole:
-                # Late or missing: what follows will tell. What is before it may still move a little.
-                return end - self._hole
-            end += samples
-            due = arrival + samples
-        return end
+            end += int(sizes[:count].sum())
+            due = int(arrivals[count - 1] + sizes[count - 1])
+        late = np.flatnonzero(self._is_late(arrivals[count:], sizes[count:], due))
+        if len(late):
+            # Late or missing: what follows will tell. What is before it may still move a little.
+            return end + int(sizes[count : count + late[0]].sum()) - self._hole
+        return end + int(sizes[count:].sum())
 
-    def lay(self, frames: Sequence[Frame], out: Samples, first: int) -> tuple[int, list[Gap]]:
+    def lay(self, frames: Frames, out: Samples, first: int) -> tuple[int, list[Gap]]:
         """Write what lies from `first` on into `out`, which is all zeros.
 
         Args:
@@ -100,20 +93,21 @@ class CallerTrack:
         """
         carried, self._ahead = self._ahead, self._ahead[:0]
         self._write(carried, first, first, out)
-        if not frames:
+        sizes, samples = frames.sizes, frames.samples
+        if not len(sizes):
             return 0, []
-        sizes = np.fromiter((len(pcm) for _, pcm in frames), np.int64, len(frames)) // BYTES_PER_SAMPLE
-        times = np.fromiter((at for at, _ in frames), np.int64, len(frames)) - self._start_us
-        arrivals = times * self._rate_hz // SECOND_US + self._first
+        arrivals = self._arrivals(frames)
         media = np.cumsum(sizes) - sizes
         begins = arrivals - media
         """Where the first frame would lie if this one lay where it arrives: the earliest is right for all."""
         line = self._next
         laid, gaps = 0, []
-        for hole in (*self._holes(arrivals, sizes), len(frames)):
+        late = self._is_late(arrivals, sizes, self._due_at)
+        late[0] |= line is None
+        for hole in (*np.flatnonzero(late).tolist(), len(sizes)):
             settled = 0
-            if hole < len(frames):
-                last = min(hole + WATCHED_FRAMES, len(frames) - 1)
+            if hole < len(sizes):
+                last = min(hole + WATCHED_FRAMES, len(sizes) - 1)
                 watched = int(np.searchsorted(arrivals, arrivals[last] + self._watched, "right"))
                 settled = int(begins[hole:watched].min())
                 if line is not None and settled - line <= max(self._hole, self._unrest):
@@ -123,39 +117,52 @@ class CallerTrack:
                 if hole - laid >= CALM_FRAMES:
                     quartile = np.partition(begins[run], (hole - laid) // 4)[(hole - laid) // 4]
                     self._unrest = 2 * int(quartile - begins[run].min())
-                line, count = self._lay_run(frames[run], media[run], int(begins[run].min()), line, out, first)
+                earliest = int(begins[run].min())
+                line, count = self._lay_run(samples, sizes[run], media[run], earliest, line, out, first)
                 laid += count
                 if count:
                     self._due_at = int(arrivals[laid - 1] + sizes[laid - 1])
                 if laid < hole:
                     break
-            if hole < len(frames):
+            if hole < len(sizes):
                 place = settled + int(media[hole])
                 if self._next is not None:
                     gaps.append(Gap("caller", self._next, place - self._next))
                 line, self._next = settled, place
         return laid, gaps
 
-    def _place(self, at_us: int) -> int:
-        return self._first + samples_of(at_us - self._start_us, self._rate_hz)
+    def _arrivals(self, frames: Frames) -> NDArray[np.int64]:
+        """Return where frames arrive, in samples of the line."""
+        return (frames.times_us - self._start_us) * self._rate_hz // SECOND_US + self._first
 
-    def _holes(self, arrivals: NDArray[np.int64], sizes: NDArray[np.int64]) -> list[int]:
-        """Return which frames come later than right after the one before; the first of all is one of them."""
-        due = np.concatenate(([self._due_at], (arrivals + sizes)[:-1]))
-        late = arrivals - due > self._hole
-        late[0] |= self._next is None
-        return [int(index) for index in np.flatnonzero(late)]
+    def _is_late(self, arrivals: NDArray[np.int64], sizes: NDArray[np.int64], due: int) -> NDArray[np.bool_]:
+        """Return which frames come later than right after the one before; before the first, `due` was."""
+        dues = np.empty_like(arrivals)
+        dues[:1] = due
+        np.add(arrivals[:-1], sizes[:-1], out=dues[1:])
+        return arrivals - dues > self._hole
 
     def _lay_run(
         self,
-        frames: Sequence[Frame],
+        samples: Samples,
+        sizes: NDArray[np.int64],
         media: NDArray[np.int64],
         earliest: int,
         line: int,
         out: Samples,
         first: int,
     ) -> tuple[int, int]:
-        """Lay those of a run of frames that begin within `out`; return the line after them, and how many they are."""
+        """Lay those of a run of frames that begin within `out`; return the line after them, and how many they are.
+
+        Args:
+            samples: Of all frames.
+            sizes: Of each frame of the run.
+            media: Where in `samples` each begins.
+            earliest: Where the first of all frames would lie by the earliest of these.
+            line: Where it lies by those before.
+            out: As of `lay`.
+            first: As of `lay`.
+        """
         error = earliest - line
         if error < -self._too_late:
             line, error = earliest, 0
@@ -168,7 +175,7 @@ class CallerTrack:
         count = int(np.searchsorted(media, until - line))
         if not count:
             return line, 0
-        audio = np.frombuffer(b"".join(pcm for _, pcm in frames[:count]), SAMPLE)
+        audio = samples[int(media[0]) : int(media[count - 1] + sizes[count - 1])]
         if change:
             audio = _stretched(audio, change)
             self.corrected_samples += abs(change)
@@ -186,11 +193,8 @@ class CallerTrack:
         fits = audio[: max(0, len(out) - at)]
         out[at : at + len(fits)] = fits
         if len(fits) < len(audio):
-            self._ahead = audio[len(fits) :]
-
-
-def _arrival(frame: Frame) -> int:
-    return frame[0]
+            # A copy: the tape is used again.
+            self._ahead = audio[len(fits) :].copy()
 
 
 def _stretched(audio: Samples, change: int) -> Samples:

@@ -7,12 +7,10 @@ import asyncio
 import logging
 import random
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
-from typing import TypeAlias
 
 from media_gateway.agents.contract import Role
-from media_gateway.recording.caller_track import Frame
 from media_gateway.recording.line import BYTES_PER_SAMPLE, SECOND_US, Pcm, ms_of
 from media_gateway.recording.notes import CallFacts, Happened, Missing, Notes, encode_notes
 from media_gateway.recording.parts import CallFolder, PartName, pack
@@ -22,16 +20,12 @@ from media_gateway.recording.transcript import Transcript
 from media_gateway.ticker import monotonic_us
 from shared.core.call import CallRecord
 
-AgentPiece: TypeAlias = tuple[str, int, Pcm]
-
 logger = logging.getLogger(__name__)
 
 PART_S = 4.5
 """With the way to storage, a killed process loses less than 5 s."""
 UNDERRUN_US = 20_000
 """A longer silence between two pieces of one item of the agent's is a gap: its audio did not come in time."""
-MAX_UNGATHERED = 1500
-"""Frames, and pieces, between two gatherings: 30 s of them, and a part is 4.5 s. Past it the oldest goes."""
 MAX_NOTED = 1000
 """Entries of the timeline and gaps kept between two parts; further ones are only counted."""
 
@@ -39,8 +33,7 @@ MAX_NOTED = 1000
 class Recorder:
     """Records one call while this pod owns it. Times are monotonic microseconds.
 
-    What is heard is put into `frames` and `pieces`, for every frame of the call, and gathered from there now and then:
-    looked at one by one, each frame would find the caches cold.
+    `caller` and `agent` run for every frame of the call; what they take is laid on the line part by part.
 
     Args:
         store: Takes the parts.
@@ -75,10 +68,6 @@ class Recorder:
         offset_us = max(0, int((clock() - record.times.created) * SECOND_US))
         self._line_began_us = start_us - offset_us
         self._tracks = Tracks(self._rate_hz, start_us, offset_us * self._rate_hz // SECOND_US)
-        self.frames: deque[Frame] = deque(maxlen=MAX_UNGATHERED)
-        """What the caller says: when it arrives, and the samples, silence as zeros."""
-        self.pieces: deque[AgentPiece] = deque(maxlen=MAX_UNGATHERED)
-        """What the agent says: of which item, from when on it is heard, and the samples."""
         self._is_paused = False
         self._transcript = Transcript()
         self._happened: list[Happened] = []
@@ -95,16 +84,33 @@ class Recorder:
         self._stretch_from_us = 0
         self._bytes_per_second = BYTES_PER_SAMPLE * self._rate_hz
 
+    def caller(self, at_us: int, pcm: Pcm) -> None:
+        """Take what the caller says: when it arrives, and the samples, silence as zeros."""
+        try:
+            # While nothing is kept, the length is: the line alone would keep the end of what was said before.
+            self._tracks.caller(at_us, bytes(len(pcm)) if self._is_paused else pcm)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the call goes on
+            self._failed(error)
+
+    def agent(self, item_id: str, plays_at_us: int, pcm: Pcm) -> None:
+        """Take what the agent says: of which item, from when on it is heard, and the samples."""
+        # As a rule it goes on where the piece before ends, to a microsecond or two.
+        if item_id != self._item_id or plays_at_us - self._heard_until_us > UNDERRUN_US:
+            self._begin_stretch(item_id, plays_at_us)
+        self._heard_until_us = plays_at_us + len(pcm) * SECOND_US // self._bytes_per_second
+        try:
+            self._tracks.agent(plays_at_us, pcm)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the call goes on
+            self._failed(error)
+
     def cut(self, now_us: int) -> None:
         """Take that the agent's audio was stopped: what would be heard after now is not."""
-        self._gather()
         self._tracks.cut(now_us)
         self._end_stretch()
         self._item_id = ""
 
     def interrupted(self, item_id: str, heard_ms: int, said_ms: int) -> None:
         """Take how much was heard of an item that was cut, and how much audio there was of it."""
-        self._gather()
         self._end_stretch()
         self._transcript.cut(item_id, heard_ms, said_ms, self._now_ms())
 
@@ -114,7 +120,6 @@ class Recorder:
 
     def said(self, role: Role, item_id: str, text: str) -> None:
         """Take a final text."""
-        self._gather()
         self._end_stretch()
         self._transcript.said(role, item_id, text, self._now_ms())
 
@@ -131,14 +136,12 @@ class Recorder:
 
     def pause(self) -> None:
         """Keep nothing of what is said and pressed from now on."""
-        self._gather()
         self._is_paused = True
         self._tracks.pause(self._now_us())
         self._transcript.pause(self._now_ms())
 
     def resume(self) -> None:
         """Keep it again."""
-        self._gather()
         self._is_paused = False
         self._tracks.resume(self._now_us())
         self._transcript.resume(self._now_ms())
@@ -157,7 +160,7 @@ class Recorder:
         wait_s = random.uniform(0, self._part_s)  # noqa: S311 - spreads work, guards nothing
         while True:
             await self._due_in(wait_s)
-            await self._room()
+            await self._store.room()
             self._hand_on(final=self._lost_us is not None)
             # Where the line waits for a caller's frames, the next part comes sooner: no more than that is ever here.
             behind_s = (self._tracks.at(self._now_us()) - self._tracks.taken_until) / self._rate_hz
@@ -171,17 +174,6 @@ class Recorder:
         except TimeoutError:
             pass
         self._is_due.clear()
-
-    async def _room(self) -> None:
-        """Wait until a part may be put. What is heard meanwhile is gathered, and the oldest let go of at some point."""
-        while True:
-            try:
-                async with asyncio.timeout(self._part_s):
-                    await self._store.room()
-            except TimeoutError:
-                self._gather()
-            else:
-                return
 
     def end(self, *, is_ours: bool = True) -> None:
         """Take that the call is over: its line ends here, whenever `finish` hands on the rest of it.
@@ -198,7 +190,6 @@ class Recorder:
     def _hand_on(self, *, final: bool) -> None:
         now_us = self._now_us() if self._ended_us is None else self._ended_us
         try:
-            self._gather()
             stretch = self._tracks.take(now_us, final=final)
             if stretch is None:
                 return
@@ -209,30 +200,8 @@ class Recorder:
             name = PartName(self._epoch, stretch.first, stretch.end)
             data = pack(stretch.frames, self._rate_hz, encode_notes(self._notes(final=final)))
             self._store.put(self.folder, name, data)
-        except Exception:
-            self._counters["recording_failures"] += 1
-            self._counts["failures"] += 1
-            if self._counts["failures"] == 1:
-                logger.exception("a part of a recording failed", extra={"call_id": self.folder.call_id})
-            self._start_over(now_us)
-
-    def _gather(self) -> None:
-        """Take what was put down since the last time."""
-        if self.frames:
-            self._counts["frames_lost"] += len(self.frames) == MAX_UNGATHERED
-            # While nothing is kept, the length is: the line alone would keep the end of what was said before.
-            silent = self._is_paused
-            self._tracks.caller([(at, bytes(len(pcm)) if silent else pcm) for at, pcm in self.frames])
-            self.frames.clear()
-        if self.pieces:
-            self._counts["pieces_lost"] += len(self.pieces) == MAX_UNGATHERED
-            for item_id, plays_at_us, pcm in self.pieces:
-                # As a rule it goes on where the piece before ends, to a microsecond or two.
-                if item_id != self._item_id or plays_at_us - self._heard_until_us > UNDERRUN_US:
-                    self._begin_stretch(item_id, plays_at_us)
-                self._heard_until_us = plays_at_us + len(pcm) * SECOND_US // self._bytes_per_second
-            self._tracks.agent([(plays_at_us, pcm) for _, plays_at_us, pcm in self.pieces])
-            self.pieces.clear()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the call goes on
+            self._failed(error)
 
     def _begin_stretch(self, item_id: str, plays_at_us: int) -> None:
         """Begin with another item of the agent's, or go on with it after a silence that is a gap."""
@@ -267,8 +236,15 @@ class Recorder:
             counts=counts,
         )
 
-    def _start_over(self, now_us: int) -> None:
-        """Go on with empty tracks: whatever could not be laid is left behind, a gap on the line."""
+    def _failed(self, error: Exception) -> None:
+        """Count and log an error, and go on with empty tracks: what could not be laid is a gap on the line."""
+        self._counters["recording_failures"] += 1
+        self._counts["failures"] += 1
+        if self._counts["failures"] == 1:
+            logger.error(
+                "a part of a recording failed", extra={"call_id": self.folder.call_id}, exc_info=error
+            )
+        now_us = self._now_us() if self._ended_us is None else self._ended_us
         pauses = self._tracks.pauses
         self._tracks = Tracks(self._rate_hz, now_us, self._tracks.at(now_us))
         if pauses and pauses[-1][1] is None:

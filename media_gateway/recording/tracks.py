@@ -7,20 +7,20 @@ late.
 No clock, no I/O. Times are monotonic microseconds that never fall; places are samples of the call's line.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from media_gateway.recording.agent_track import AgentTrack, Piece
-from media_gateway.recording.caller_track import CallerTrack, Frame
-from media_gateway.recording.line import BYTES_PER_SAMPLE, SAMPLE, SECOND_US, Gap, Samples, samples_of
+from media_gateway.recording.agent_track import AgentTrack
+from media_gateway.recording.caller_track import CallerTrack
+from media_gateway.recording.line import BYTES_PER_SAMPLE, SAMPLE, SECOND_US, Gap, Pcm, Samples, samples_of
+from media_gateway.recording.tape import Tape
 
 STALL_MS = 3000
 """How long the line waits for a caller whose frames do not come; a longer stall loses what comes after its place has
 been taken, and counts it."""
 KEPT_S = 30
-"""What is kept if nobody takes it. Past it the older half goes, and is missing on the line."""
+"""What is kept of either side if nobody takes it. Past it the older half goes, and is missing on the line."""
 MAX_PAUSES = 1000
 """Past it a pause lasts until the end: rather too little is kept than a card number."""
 
@@ -58,11 +58,12 @@ class Tracks:
         """The place up to which the line has been taken."""
         self._caller = CallerTrack(rate_hz, start_us, first)
         self._agent = AgentTrack(rate_hz, start_us, first)
-        self._frames: list[Frame] = []
-        self._pieces: list[Piece] = []
-        self._held = 0
-        """Bytes of both."""
-        self._held_limit = KEPT_S * rate_hz * BYTES_PER_SAMPLE * 2
+        self._frames = Tape(rate_hz)
+        """The caller's."""
+        self._pieces = Tape(rate_hz)
+        """The agent's."""
+        self._limit = KEPT_S * rate_hz * BYTES_PER_SAMPLE
+        """Bytes of each."""
         self._paused_at: int | None = None
         self._pauses: list[tuple[int, int]] = []
         self.shed_samples = 0
@@ -86,19 +87,21 @@ class Tracks:
         """Return the place on the line of a time."""
         return self._first + samples_of(now_us - self._start_us, self.rate_hz)
 
-    def caller(self, frames: Sequence[Frame]) -> None:
-        """Take frames of the caller's, each with its arrival; silence as zeros. Whole samples, kept and not copied."""
-        self._frames += frames
-        self._hold(frames)
+    def caller(self, at_us: int, pcm: Pcm) -> None:
+        """Take a frame of the caller's that arrives now; silence as zeros. Whole samples, copied."""
+        self._frames.add(at_us, pcm)
+        if self._frames.filled > self._limit:
+            self._shed(at_us)
 
-    def agent(self, pieces: Sequence[Piece]) -> None:
-        """Take audio of the agent's, each piece with when the caller begins to hear it, which never falls."""
-        self._pieces += pieces
-        self._hold(pieces)
+    def agent(self, plays_at_us: int, pcm: Pcm) -> None:
+        """Take a piece of the agent's audio, with when the caller begins to hear it, which never falls."""
+        self._pieces.add(plays_at_us, pcm)
+        if self._pieces.filled > self._limit:
+            self._shed(plays_at_us)
 
     def cut(self, now_us: int) -> None:
         """Forget what of the agent's audio would be heard after now: it was stopped."""
-        self._held -= self._agent.cut(self._pieces, now_us)
+        self._agent.cut(self._pieces, now_us)
 
     def pause(self, now_us: int) -> None:
         """Keep nothing that lies after now on the line: it is silent until `resume`."""
@@ -120,34 +123,27 @@ class Tracks:
 
     def _settled(self, now_us: int) -> int:
         """Return the place before which nothing changes any more."""
-        now, reach = self.at(now_us), self._caller.reach(self._frames)
+        now, reach = self.at(now_us), self._caller.reach(self._frames.frames())
         return now if reach is None else max(min(now, reach), self.at(now_us - STALL_MS * 1000))
 
     def _lay(self, until: int) -> Stretch:
         first, self.taken_until = self.taken_until, until
         frames = np.zeros((until - first, 2), SAMPLE)
-        count, gaps = self._caller.lay(self._frames, frames[:, 0], first)
-        del self._frames[:count]
-        del self._pieces[: self._agent.lay(self._pieces, frames[:, 1], first)]
-        self._held = sum(len(pcm) for waiting in (self._frames, self._pieces) for _, pcm in waiting)
+        count, gaps = self._caller.lay(self._frames.frames(), frames[:, 0], first)
+        self._frames.drop(count)
+        self._pieces.drop(self._agent.lay(self._pieces.frames(), frames[:, 1], first))
         for begin, end in reversed(self.pauses):
             if end is not None and end <= first:
                 break
             frames[max(0, begin - first) : end and end - first] = 0
         return Stretch(first, frames, tuple(gaps))
 
-    def _hold(self, audio: Sequence[Frame | Piece]) -> None:
-        self._held += sum(len(pcm) for _, pcm in audio)
-        if self._held > self._held_limit:
-            self._shed(audio[-1][0])
-
     def _shed(self, now_us: int) -> None:
         """Let go of what nobody took: the older half, or all if it is not old, but too much for its time."""
         until = self.at(now_us - KEPT_S * SECOND_US // 2)
         if until > self.taken_until:
             self.shed_samples += len(self._lay(until).frames)
-        if self._held > self._held_limit:
-            self.shed_samples += self._held // BYTES_PER_SAMPLE
-            self._frames.clear()
-            self._pieces.clear()
-            self._held = 0
+        for tape in (self._frames, self._pieces):
+            if tape.filled > self._limit:
+                self.shed_samples += tape.filled // BYTES_PER_SAMPLE
+                tape.clear()

@@ -118,9 +118,9 @@ class VirtualCall:
     def say(self, seconds, caller=0, agent=0, item="item"):
         """Let the caller and the agent say a value for so long."""
         for _ in range(round(seconds * 1000 / FRAME_MS)):
-            self.recorder.frames.append((self.now_us, pcm(caller)))
+            self.recorder.caller(self.now_us, pcm(caller))
             if agent:
-                self.recorder.pieces.append((item, self.now_us, pcm(agent)))
+                self.recorder.agent(item, self.now_us, pcm(agent))
             self.now_us += FRAME_MS * 1000
 
     def part(self):

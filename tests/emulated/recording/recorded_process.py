@@ -40,8 +40,8 @@ async def main(connection_string, container_name, volume, call_id, part_s):
         number = 0
         while True:
             number += 1
-            recorder.frames.append((monotonic_us(), pcm(number)))
-            recorder.pieces.append(("item", monotonic_us(), pcm(-number)))
+            recorder.caller(monotonic_us(), pcm(number))
+            recorder.agent("item", monotonic_us(), pcm(-number))
             if number % 50 == 0:
                 recorder.said(Role.CALLER, str(number), f"second {number // 50}")
                 print(number // 50, flush=True)

@@ -65,7 +65,7 @@ def recorded_clicks_us(network):
         while now_us - taken_us > 4 * SECOND_US:
             taken_us += 4 * SECOND_US
             parts.append(tracks.take(taken_us))
-        tracks.caller([(now_us, pcm)])
+        tracks.caller(now_us, pcm)
     parts.append(tracks.take(now_us + FRAME_US, final=True))
     parts = [part for part in parts if part is not None]
     assert all(before.end == after.first for before, after in pairwise(parts))

@@ -33,7 +33,7 @@ async def ended_calls(recordings):
     for _ in range(CALLS):
         record = recorded_record(call_id=str(uuid.uuid4()))
         recorders.append(recordings.recorder(record, lambda record=record: call_facts(record)))
-        recorders[-1].frames.append((monotonic_us(), bytes(960)))
+        recorders[-1].caller(monotonic_us(), bytes(960))
     await asyncio.sleep(0.02)  # so much was said in each
     return recorders
 

@@ -149,10 +149,10 @@ def test_a_failure_is_counted_and_logged_once_and_recording_goes_on(kept, caplog
 
 def test_a_pause_lasts_though_the_recording_starts_over(kept, call):
     call.recorder.pause()
-    call.recorder.frames.append((call.now_us, b"half"))
-    call.recorder.frames.append((call.now_us, b"a sample!"))
     call.say(2, caller=1000)
+    kept.fails = True
     call.part()
+    kept.fails = False
     assert kept.parts == []
     call.say(2, caller=1000)
     call.recorder.resume()
@@ -260,8 +260,17 @@ def test_line_ends_when_the_call_does_whatever_is_still_waited_for(kept, call):
     assert name.end == 2 * RATE
 
 
+def test_half_a_sample_is_left_out(kept, call):
+    call.recorder.caller(call.now_us, pcm(7) + b"!")
+    call.now_us += 20_000
+    call.recorder.caller(call.now_us, pcm(8))
+    call.now_us += 20_000
+    call.recorder.finish()
+    assert kept.parts[0][1].frames[:, 0].tolist() == [7] * (RATE // 50) + [8] * (RATE // 50)
+
+
 def test_the_recorder_passes_caller_frames_of_any_kind_of_buffer(kept, call):
-    call.recorder.frames.append((call.now_us, bytearray(pcm(7))))
+    call.recorder.caller(call.now_us, bytearray(pcm(7)))
     call.now_us += 20_000
     call.recorder.finish()
     assert kept.parts[0][1].frames[:, 0].tolist() == [7] * (RATE // 50)
