@@ -80,6 +80,62 @@ def test_booleans_are_compared():
 @pytest.mark.parametrize(
     ("condition", "expected"),
     [
+        ({"operatorType": "NumberIn", "values": [48.62, 3]}, True),
+        ({"operatorType": "NumberIn", "values": [48]}, False),
+        ({"operatorType": "NumberNotIn", "values": [48]}, True),
+        ({"operatorType": "NumberLessThan", "value": 48.62}, False),
+        ({"operatorType": "NumberLessThanOrEquals", "value": 48.62}, True),
+        ({"operatorType": "NumberGreaterThan", "value": 48}, True),
+        ({"operatorType": "NumberGreaterThanOrEquals", "value": 49}, False),
+        ({"operatorType": "NumberInRange", "values": [[0, 10], [40, 48.62]]}, True),
+        ({"operatorType": "NumberInRange", "values": [[0, 10]]}, False),
+        ({"operatorType": "NumberNotInRange", "values": [[0, 10]]}, True),
+        ({"operatorType": "StringIn", "values": ["48.62"]}, False),
+    ],
+)
+def test_numbers_are_compared(condition, expected):
+    event = Event(
+        type="Microsoft.Communication.CallEnded", subject="", data={"durationOfCall": 48.62}, id="1"
+    )
+    wanted = msgspec.convert({"key": "data.durationOfCall", **condition}, AdvancedFilter)
+
+    assert EventFilter(advanced_filters=(wanted,)).matches(event) is expected
+
+
+@pytest.mark.parametrize(
+    ("operator", "expected"),
+    [("NumberIn", False), ("NumberNotIn", True), ("NumberInRange", False), ("NumberNotInRange", True)],
+)
+def test_what_is_no_number_fails_what_is_asked_and_passes_what_is_not(operator, expected):
+    values = [[0, 10]] if operator.endswith("Range") else [1]
+
+    assert matches(operatorType=operator, key="data.to.rawId", values=values) is expected
+    assert matches(operatorType=operator, key="data.nothing", values=values) is expected
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"operatorType": "StringIn", "values": [1]},
+        {"operatorType": "NumberIn", "values": ["1"]},
+        {"operatorType": "NumberIn", "value": 1},
+        {"operatorType": "NumberLessThan", "values": [1]},
+        {"operatorType": "NumberLessThan", "value": True},
+        {"operatorType": "NumberInRange", "values": [1, 2]},
+        {"operatorType": "BoolEquals", "value": 1},
+        {"operatorType": "IsNotNull", "values": ["x"]},
+    ],
+)
+def test_values_of_another_kind_than_the_operator_s_are_refused(condition):
+    wanted = msgspec.convert({"key": "subject", **condition}, AdvancedFilter)
+
+    [fault] = EventFilter(advanced_filters=(wanted,)).faults()
+    assert fault == f"{condition['operatorType']} with a value of another kind"
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
         ({}, True),
         ({"includedEventTypes": ["microsoft.communication.incomingcall"]}, True),
         ({"includedEventTypes": []}, False),
