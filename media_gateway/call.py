@@ -303,13 +303,27 @@ class Call:
                     task.cancel()
         except* Exception:
             logger.exception("a call failed inside the gateway", extra={"call_id": self.call_id})
+            self._pod.counters["calls_given_up"] += 1
+            if self._reason is None:
+                await self._apologise_in_spite_of_errors()
             self.end(EndReason(CallEvent.AGENT_FAILED, "internal"))
+
+    async def _apologise_in_spite_of_errors(self) -> None:
+        self._keeper.mute()
+        try:
+            self._speaker.clear()
+            await self._apologise()
+        except Exception:
+            logger.exception("an apology failed in an unexpected way", extra={"call_id": self.call_id})
+
+    async def _apologise(self) -> None:
+        await apologise(self._pod, self._speaker, self._line, self._prompts, self._played)
 
     async def _talk(self) -> None:
         """Have an agent talk with the caller, for as long as one can be had; then fall back."""
         if self._was_given_up:
             self._row_is_due.set()
-            await apologise(self._pod, self._speaker, self._line, self._prompts, self._played)
+            await self._apologise()
             self.end(EndReason(CallEvent.FALLBACK_DONE, "taken_over"))
             return
         record = self._row.record

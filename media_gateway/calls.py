@@ -9,7 +9,9 @@ from media_gateway.arrival import Arrival
 from media_gateway.call import Call
 from media_gateway.last_resort import give_up
 from media_gateway.pod import Pod
+from media_gateway.supervised import EndReason
 from shared.core.call import CallRecord
+from shared.core.call_state import CallEvent
 from shared.core.ownership import MediaRefused, Refusal, take_ownership
 from shared.core.signals import CallTaken, Signal
 
@@ -194,7 +196,11 @@ class Calls:
             arrival.refuse(refused.reason)
             await arrival.socket.closed.wait()
         else:
-            live.attach(arrival)
+            try:
+                live.attach(arrival)
+            except Exception:
+                logger.exception("a call could not have its media back", extra={"call_id": live.call_id})
+                live.end(EndReason(CallEvent.AGENT_FAILED, "internal"))
 
     def _forget(self, arrival: Arrival) -> None:
         task = self._arrivals.pop(arrival)

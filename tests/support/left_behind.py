@@ -173,7 +173,7 @@ def faults_of_parts(stack: WholeStack, idle: Held, counted: Counter[str]) -> lis
 async def faults_of_recordings(
     stack: WholeStack, calls: Sequence[Ended], counted: Counter[str], folder: Path
 ) -> list[str]:
-    """Have what killed pods left merged, as any pod does later, and look for the recording of every call."""
+    """Have what is in parts still merged, as any pod does later, and look for the recording of every call."""
     left = await _unfinished(stack)
     killed = {str(e.record and e.record.call_id) for e in calls if e.may_be_in_parts}
     wrong = [f"parts of {call_id} were left by nobody who was killed" for call_id in left - killed]
@@ -187,7 +187,7 @@ async def faults_of_recordings(
     if len(unexplained) > counted["announcements_failed"]:
         wrong += [f"has no recording: {ended}" for ended in unexplained]
     print(
-        f"{len(made)} recordings, {len(left)} of them merged from what killed pods left; "
+        f"{len(made)} recordings, {len(left)} of them of calls that changed hands or lost their pod; "
         f"{len(missing)} calls of killed pods have none, {len(late)} of calls that changed hands lack a part"
     )
     return wrong

@@ -6,7 +6,8 @@ import pytest
 
 from media_gateway.played_prompts import PlayedPrompts
 from shared.core.call_state import CallState, Cause
-from tests.support.media import QUICK, MemoryOutside, running_gateway
+from shared.core.profiles import PromptKind
+from tests.support.media import QUICK, MemoryOutside, prompt, running_gateway
 from tests.support.media_survival import counted
 
 FUNCTIONS = "https://gw.example.com"
@@ -95,6 +96,37 @@ async def test_call_that_another_pod_has_got_meanwhile_is_left_alone(agent, monk
         assert gateway.row(call).state is CallState.ANSWERING
         assert not gateway.acs.played
         assert not gateway.acs.hung_up
+
+
+@pytest.mark.parametrize("what", ["patience.Patience.run", "line.Line.run"])
+async def test_error_amid_a_call_is_apologised_for_by_its_own_voice(
+    gateway, agent, monkeypatch, caplog, what
+):
+    async def breaks_later(*_):
+        breaks()
+
+    monkeypatch.setattr(f"media_gateway.{what}", breaks_later)
+    call = await gateway.place()
+    await call.socket.until_heard(prompt(PromptKind.APOLOGY))
+    assert not gateway.acs.hung_up
+    await gateway.until_over()
+
+    gateway.assert_ended(call, Cause.AGENT_FAILED, hung_up=True)
+    assert "a call failed inside the gateway" in caplog.text
+    assert counted(gateway, "calls_given_up") == 1
+    assert not gateway.acs.played
+
+
+async def test_media_that_an_error_keeps_from_a_call_end_it(gateway, agent, monkeypatch):
+    call = await gateway.place()
+    await gateway.until_streaming(call)
+    call.socket.drop()
+    await gateway.until(lambda: gateway.row(call).state is CallState.INTERRUPTED)
+    monkeypatch.setattr("media_gateway.speaker.Speaker.attach", breaks)
+    gateway.acs.sockets[call.call_connection_id] = await gateway.open_socket(call)
+    await gateway.until_over()
+
+    gateway.assert_ended(call, Cause.AGENT_FAILED, hung_up=True)
 
 
 async def test_other_calls_go_on(gateway, agent, monkeypatch):
