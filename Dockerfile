@@ -2,21 +2,26 @@
 ARG BASE=docker.io/library/python:3.12-slim-bookworm
 
 FROM ${BASE} AS build
-WORKDIR /app
+WORKDIR /build
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 RUN pip install --no-cache-dir uv==0.13.8
 COPY pyproject.toml requirements-dev.txt ./
-# Wheels only: nothing is compiled. The versions are those that the tests ran with.
+# Wheels only: nothing of others is compiled. The versions are those that the tests ran with.
 RUN python -m venv --without-pip /venv \
     && uv pip install --python /venv/bin/python --no-cache --only-binary :all: --compile-bytecode \
-    --constraints requirements-dev.txt --requirements pyproject.toml --extra media
+    --constraints requirements-dev.txt --requirements pyproject.toml --extra media \
+    && uv pip install --python /venv/bin/python --no-cache --only-binary :all: --target mypyc \
+    --constraints requirements-dev.txt mypy setuptools
+COPY tools/compile.py tools/
 COPY shared shared
 COPY media_gateway media_gateway
-RUN python -m compileall -q --invalidation-mode unchecked-hash shared media_gateway
+RUN PYTHONPATH=/build/mypyc /venv/bin/python tools/compile.py /app \
+    && python -m compileall -q --invalidation-mode unchecked-hash /app
 
 FROM ${BASE}
 COPY --from=build /venv /venv
-COPY --from=build /app/shared /app/shared
-COPY --from=build /app/media_gateway /app/media_gateway
+COPY --from=build /app /app
 WORKDIR /app
 # Nothing is written but to RECORDING_SPILL_DIR, so the root may be read-only.
 ENV PATH=/venv/bin:$PATH \

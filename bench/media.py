@@ -1,14 +1,15 @@
 """The media path beside its practical limit: CPU, latency, barge-in and memory of calls at 24 kHz.
 
 In interleaved rounds, each in fresh processes: a bare bridge, and the media gateway with recording off and on, between
-the same load and the same realtime service. Two cores are needed: one for the process under test alone, one for all
-the others.
+the same load and the same realtime service. The gateway is compiled as it is in the image. Two cores are needed: one
+for the process under test alone, one for all the others.
 
     python -m bench.media [--calls 50 150 250 400] [--rounds 5] [--seconds 10] [--markdown]
     python -m bench.media --agent echo             the gateway's own echo agent, without a service
     python -m bench.media --playout-ms 20 40 100   the curve of the chunks that go to ACS
     python -m bench.media --append-ms 20 40 100    the curve of the chunks that go to the agent
     python -m bench.media --profile                where the time goes
+    python -m bench.media --interpreted            the gateway as it is on a laptop, nothing compiled
 """
 
 import argparse
@@ -16,9 +17,12 @@ import asyncio
 import contextlib
 import json
 import os
+import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from bench import media_profile
 from bench.media_gateway_alone import call_id_of, media_url
@@ -35,7 +39,7 @@ from bench.media_tables import (
     rendered,
     table_of,
 )
-from bench.processes import asked, server
+from bench.processes import ROOT, asked, server
 
 CORES = sorted(os.sched_getaffinity(0))[:2]
 
@@ -64,9 +68,14 @@ class Variant:
 
 
 async def run_once(
-    variant: Variant, calls: int, seconds: float, barge_seconds: float, profile: media_profile.Profile | None
+    variant: Variant,
+    calls: int,
+    seconds: float,
+    barge_seconds: float,
+    code: Path,
+    profile: media_profile.Profile | None = None,
 ) -> Figures:
-    """Run one variant once and return its figures."""
+    """Run one variant once, by the code in a folder, and return its figures."""
     target_core, load_core = CORES
     async with contextlib.AsyncExitStack() as exits:
         behind, beside = [], []
@@ -79,7 +88,7 @@ async def run_once(
             behind += ["--blobs", str(blobs.port)]
             beside.append(str(blobs.pid))
         command = variant.command(calls, behind)
-        target = await exits.enter_async_context(server(*command, core=target_core))
+        target = await exits.enter_async_context(server(*command, core=target_core, code=code))
         if profile is not None:
             await exits.enter_async_context(profile.of(target.pid, calls, seconds))
         figures = await asked(
@@ -92,7 +101,7 @@ async def run_once(
 
 
 async def measure(
-    variants: Sequence[Variant], arguments: argparse.Namespace
+    variants: Sequence[Variant], arguments: argparse.Namespace, code: Path
 ) -> dict[tuple[int, str], dict[str, float]]:
     """Run all variants at all numbers of calls, in interleaved rounds; return the medians."""
     results = {}
@@ -100,7 +109,7 @@ async def measure(
         rounds: dict[str, list[Figures]] = {variant.name: [] for variant in variants}
         for number in range(1, arguments.rounds + 1):
             for variant in variants:
-                figures = await run_once(variant, calls, arguments.seconds, arguments.barge_seconds, None)
+                figures = await run_once(variant, calls, arguments.seconds, arguments.barge_seconds, code)
                 rounds[variant.name].append(figures)
                 print(
                     f"{calls} calls, round {number}, {variant.name}: {figures['cpu_ms']:.2f} ms CPU, "
@@ -137,13 +146,13 @@ def report(results: dict[tuple[int, str], dict[str, float]], arguments: argparse
         print(f"\nDoubtful: {fault}.")
 
 
-async def show_profiles(variants: Sequence[Variant], arguments: argparse.Namespace) -> None:
+async def show_profiles(variants: Sequence[Variant], arguments: argparse.Namespace, code: Path) -> None:
     """Say where the CPU time goes: by shared object in each variant, and by function in the gateway."""
     calls = arguments.calls[0]
     profiles = {}
     for variant in variants:
         profile = media_profile.Profile()
-        figures = await run_once(variant, calls, arguments.seconds, 0.0, profile)
+        figures = await run_once(variant, calls, arguments.seconds, 0.0, code, profile)
         profiles[variant.name] = (profile, figures["cpu_ms"])
     print(rendered(media_profile.by_object(profiles), markdown=arguments.markdown))
     for variant in variants:
@@ -151,9 +160,20 @@ async def show_profiles(variants: Sequence[Variant], arguments: argparse.Namespa
             continue
         with media_profile.file() as path:
             profiled = replace(variant, options=(*variant.options, "--profile", str(path)))
-            await run_once(profiled, calls, arguments.seconds, 0.0, None)
+            await run_once(profiled, calls, arguments.seconds, 0.0, code)
             print(f"\n{variant.name}:\n")
             print(rendered(media_profile.by_function(path), markdown=arguments.markdown))
+
+
+@contextlib.contextmanager
+def compiled() -> Iterator[Path]:
+    """Compile the code as it is in the image, and yield the folder that it is in."""
+    print("compiling, for about a minute ...", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="acs-voice-gateway-bench-") as folder:
+        code = Path(folder) / "code"
+        command = [sys.executable, str(ROOT / "tools/compile.py"), str(code), "--also", "bench"]
+        subprocess.run(command, check=True)
+        yield code
 
 
 def main() -> None:
@@ -168,15 +188,17 @@ def main() -> None:
     parser.add_argument("--playout-ms", type=int, nargs="+", default=[], metavar="MS")
     parser.add_argument("--append-ms", type=int, nargs="+", default=[], metavar="MS")
     parser.add_argument("--profile", action="store_true", help="at the first number of calls only")
+    parser.add_argument("--interpreted", action="store_true", help="compile nothing")
     parser.add_argument("--markdown", action="store_true", help="for docs/performance.md")
     arguments = parser.parse_args()
     if len(CORES) < 2:
         sys.exit("two cores are needed: one for the process under test, one for load and service")
     variants = variants_of(arguments)
-    if arguments.profile:
-        asyncio.run(show_profiles(variants, arguments))
-    else:
-        report(asyncio.run(measure(variants, arguments)), arguments)
+    with contextlib.nullcontext(ROOT) if arguments.interpreted else compiled() as code:
+        if arguments.profile:
+            asyncio.run(show_profiles(variants, arguments, code))
+        else:
+            report(asyncio.run(measure(variants, arguments, code)), arguments)
 
 
 if __name__ == "__main__":

@@ -52,10 +52,16 @@ def usage_of(pid: int) -> Usage:
 
 
 @contextlib.asynccontextmanager
-async def server(*command: str, core: int) -> AsyncIterator[Server]:
-    """Run a module that serves until SIGTERM; it writes JSON lines to stderr: its `port`, at its end `counters`."""
+async def server(*command: str, core: int, code: Path = ROOT) -> AsyncIterator[Server]:
+    """Run a module that serves until SIGTERM; it writes JSON lines to stderr: its `port`, at its end `counters`.
+
+    Args:
+        command: The module and its arguments.
+        core: What it runs on, alone or not.
+        code: The folder that it is taken from.
+    """
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", *command), cwd=ROOT, stderr=asyncio.subprocess.PIPE, limit=LINE_BYTES
+        *(sys.executable, "-m", *command), cwd=code, stderr=asyncio.subprocess.PIPE, limit=LINE_BYTES
     )
     os.sched_setaffinity(process.pid, {core})
     words: list[str] = []

@@ -21,13 +21,20 @@ COMPILED = (
     "shared/acs/media_codec.py",
     "shared/core/playout.py",
     "media_gateway/hearing.py",
+    "media_gateway/outlet.py",
     "media_gateway/speaker.py",
+    "media_gateway/supervised.py",
+    "media_gateway/ticker.py",
     "media_gateway/agents/realtime/adapter.py",
+    "media_gateway/agents/realtime/conversation.py",
     "media_gateway/agents/realtime/event_codec.py",
+    "media_gateway/agents/realtime/messages.py",
+    "media_gateway/agents/realtime/said.py",
     "media_gateway/recording/agent_track.py",
     "media_gateway/recording/caller_track.py",
     "media_gateway/recording/line.py",
     "media_gateway/recording/recorder.py",
+    "media_gateway/recording/tape.py",
     "media_gateway/recording/tracks.py",
 )
 """Not what has classes of msgspec or picows: those are no classes that mypyc can take as a base."""
@@ -43,12 +50,20 @@ def compiler() -> str | None:
 def compile_into(folder: Path, also: tuple[str, ...] = ()) -> None:
     """Copy the code into a new folder, and compile it there."""
     for name in (*COPIED, *also):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
+        shutil.copytree(
+            ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules")
+        )
     # Where mypyc finds no settings of ours it looks at types as far as it has to: `make check` looks at all of them.
     command = [sys.executable, "-m", "mypyc", *COMPILED]
     environment = {"CC": compiler() or "cc", "MYPYC_OPT_LEVEL": "3"} | os.environ
     done = subprocess.run(  # noqa: S603 - our own command
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
     if done.returncode:
         sys.exit(f"{done.stdout}\nmypyc failed: see above")

@@ -49,21 +49,24 @@ def image(tmp_path_factory):
     if python is None:
         pytest.skip(f"Python {version} is not installed here: the image's steps are not tried")
     root = tmp_path_factory.mktemp("image")
-    app = root / "app"
-    app.mkdir()
+    folder = root / "build"
+    folder.mkdir()
     build, _ = Files().text("Dockerfile").rsplit("\nFROM ", 1)
     for name, arguments in instructions(build):
         if name == "COPY":
             *sources, target = shlex.split(arguments)
             for source in sources:
-                place = app / (source if target.endswith("/") else target)
+                place = folder / (source if target.endswith("/") else target)
+                place.parent.mkdir(exist_ok=True)
                 copy = shutil.copytree if (REPOSITORY / source).is_dir() else shutil.copy
                 copy(REPOSITORY / source, place)
-        if name == "RUN" and "pip install --no-cache-dir uv" not in arguments:
-            command = re.sub(r"\bpython -m", f"{python} -m", arguments.replace("/venv", f"{root}/venv"))
+        if name == "RUN" and not re.search("apt-get|pip install --no-cache-dir uv", arguments):
+            placed = re.sub(r"(?<=[ =])/(?=venv|app|build)", f"{root}/", arguments)
+            command = re.sub(r"(?<!/)\bpython -m", f"{python} -m", placed)
             paths = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
             environment = {**os.environ, "PATH": paths}
-            subprocess.run(command, shell=True, cwd=app, env=environment, check=True, timeout=600)
+            subprocess.run(command, shell=True, cwd=folder, env=environment, check=True, timeout=600)
+    shutil.rmtree(folder)
     return root
 
 
@@ -95,6 +98,7 @@ def test_it_starts_answers_and_stops_and_writes_nothing(image, tmp_path):
 
 def test_it_holds_what_the_gateway_needs_and_nothing_else(image):
     assert {path.name for path in (image / "app").iterdir() if path.is_dir()} == {"shared", "media_gateway"}
+    assert any((image / "app" / "media_gateway").glob("hearing.*.so"))
     packages = {path.name for path in (image / "venv" / "lib").glob("python*/site-packages/*")}
     assert {"picows", "uvloop", "soundfile.py"} <= packages
     assert packages.isdisjoint(
