@@ -18,6 +18,8 @@ from tests.support.survival import Scale, surviving
 pytestmark = pytest.mark.timeout(300)
 
 ROWS = Rows()
+AT_LENGTH = Rows()
+"""What takes longer than it tells more than `tests/emulated/media_gateway`."""
 ECHO = "+18005550180"
 GATEWAY_FILE = {
     "version": 1,
@@ -151,6 +153,29 @@ async def rolling_restart(gateway):
     return Lived(len(callers), waited_s)
 
 
+@AT_LENGTH.row(
+    "A pod is killed, and media do not come back", "an apology that ACS plays, the end", at_most_s=18
+)
+async def media_of_a_killed_pod_stay_away(gateway):
+    callers = await gateway.talk(ECHO, gateway.scale.frozen)
+    pod, victims, others = await shared_out(gateway, callers)
+    backends = [backend for backend in gateway.ingress.backends if backend.url != pod.url]
+    for backend in backends:
+        backend.is_draining = True
+    at = moment(callers)
+    await gateway.pods.kill(pod)
+    await asyncio.gather(*(caller.until_ended() for caller in victims))
+    for backend in backends:
+        backend.is_draining = False
+    waited_s = max(caller.waited_s(since_s=at[caller]) for caller in victims)
+    for caller in victims:
+        assert caller.times("play_completed")
+        assert (await gateway.final(caller)).cause is Cause.MEDIA_LOST
+    await gateway.pods.restart(pod)
+    await gateway.hang_up(others)
+    return Lived(len(victims), waited_s)
+
+
 def moment(callers):
     """What time it is for each."""
     return {caller: caller.now_s for caller in callers}
@@ -210,7 +235,8 @@ async def results_at_scale(request, azurite, tmp_path_factory):
     results = Results()
     folder = tmp_path_factory.mktemp("survival")
     async with surviving(azurite, folder, GATEWAY_FILE, scale=AT_SCALE, **SETTINGS) as gateway:
-        await results.live(gateway, selected(request, ROWS))
+        for rows in (ROWS, AT_LENGTH):
+            await results.live(gateway, selected(request, rows))
     return results
 
 
@@ -221,6 +247,6 @@ def test_what_the_caller_gets(rows, results, record_property):
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("rows", items_of(ROWS))
+@pytest.mark.parametrize("rows", items_of(ROWS, AT_LENGTH))
 def test_what_forty_callers_get(rows, results_at_scale, record_property):
     check(rows, results_at_scale, record_property)
