@@ -28,6 +28,7 @@ from media_gateway.played_prompts import PlayedPrompts
 from media_gateway.pod import Pod
 from media_gateway.requests import AgentRequests
 from media_gateway.row import OwnedRow, Written
+from media_gateway.row_keeper import RowKeeper
 from media_gateway.speaker import Speaker
 from media_gateway.supervised import EndReason, SupervisedAgent
 from media_gateway.transfers import Transfers
@@ -73,11 +74,16 @@ class Call:
         self._so_far = ConversationSoFar()
         self._reason: EndReason | None = None
         self._ended = asyncio.Event()
-        self._row_is_due = asyncio.Event()
-        """Set when the row has to say more than whose the call is: media have begun, are lost, or are another pod's."""
         self._media_given_up = asyncio.Event()
         self._talking: asyncio.Task[None] | None = None
         self._row = OwnedRow(pod.rows, record, pod.timing, clock=pod.clock)
+        self._row_keeper = RowKeeper(
+            self._row,
+            pod.timing,
+            on_lost=lambda: self.end(EndReason(None, "ownership_lost")),
+            # Functions had taken this pod for dead, and ended the row.
+            on_over=lambda: self.end(EndReason(CallEvent.CALL_DISCONNECTED)),
+        )
         self._inbox = Inbox(pod.rows, record.call_id, pod.timing, self._on_callback)
         self._leg_end = LegEnd(self._row, self._inbox, pod.timing)
         self._line = Line(
@@ -225,8 +231,7 @@ class Call:
 
     def doubt(self) -> None:
         """Look whether the call is still ours."""
-        self._row.changed.set()
-        self._row_is_due.set()
+        self._row_keeper.look()
 
     def on_taken(self, epoch: int) -> None:
         """Look whether the call is still ours, for somebody says that it is not: the row alone tells."""
@@ -247,7 +252,7 @@ class Call:
         if self._reason is None:
             self._line.lost(self.socket)
             self._recording.media_lost()
-            self._row_is_due.set()
+            self._row_keeper.begin()
 
     async def _live(self) -> None:
         record = self._row.record
@@ -293,7 +298,7 @@ class Call:
                         self._line.run(),
                         self._inbox.run(),
                         self._patience.run(),
-                        self._keep_row(),
+                        self._row_keeper.run(),
                         self._go_on_without_media(),
                         self._end_as_acs_has(),
                     )
@@ -322,7 +327,7 @@ class Call:
     async def _talk(self) -> None:
         """Have an agent talk with the caller, for as long as one can be had; then fall back."""
         if self._was_given_up:
-            self._row_is_due.set()
+            self._row_keeper.begin()
             await self._apologise()
             self.end(EndReason(CallEvent.FALLBACK_DONE, "taken_over"))
             return
@@ -335,7 +340,7 @@ class Call:
                 if not self._line.is_lost:
                     self.on_flaw(Flaw.NO_METADATA)
                     return
-        self._row_is_due.set()
+        self._row_keeper.begin()
         await self._recording.announce(is_resumed=self._is_resumed)
         info = CallInfo(
             call_id=record.call_id,
@@ -431,24 +436,6 @@ class Call:
     def _on_transfer_failed(self, reason: str) -> None:
         if self._keeper.current is not None:
             self._keeper.current.transfer_failed(reason)
-
-    async def _keep_row(self) -> None:
-        """Store whatever is noted, soon, and find out whether the call is still ours."""
-        await self._row_is_due.wait()
-        while True:
-            self._row.changed.clear()
-            written = await self._row.write(self._pod.timing.row_write_tries)
-            if written is Written.NOT_OURS:
-                self.end(EndReason(None, "ownership_lost"))
-                return
-            if self._row.record.state.is_final:
-                # Functions had taken this pod for dead, and ended the row.
-                self.end(EndReason(CallEvent.CALL_DISCONNECTED))
-                return
-            if written is Written.FAILED:
-                await asyncio.sleep(self._pod.timing.row_write_short_s)
-            else:
-                await self._row.changed.wait()
 
 
 class _Nobody:
