@@ -180,11 +180,11 @@ async def test_parts_are_handed_on_now_and_then_until_the_recorder_is_cancelled(
 async def test_the_first_parts_of_many_calls_come_spread(kept, monkeypatch):
     waits = []
 
-    async def due_in(_, seconds):
+    def timeout(seconds):
         waits.append(seconds)
         raise asyncio.CancelledError
 
-    monkeypatch.setattr(Recorder, "_due_in", due_in)
+    monkeypatch.setattr(asyncio, "timeout", timeout)
     for _ in range(100):
         with pytest.raises(asyncio.CancelledError):
             await VirtualCall(kept, recorded_record(), Counter()).recorder.run()
