@@ -82,7 +82,7 @@ class UnheldCalls:
             except (AcsUnavailable, TimeoutError, TransferInvalid) as error:
                 logger.warning(
                     "a resort of a call without media failed",
-                    extra={"call_id": record.call_id, "number": number, "error": type(error).__name__},
+                    extra={"call_id": record.call_id, "resort": str(way), "error": type(error).__name__},
                 )
             else:
                 return

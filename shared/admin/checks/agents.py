@@ -26,7 +26,10 @@ CONNECT_S = 5.0
 EVENT_S = 5.0
 """For each event, the first sound too."""
 VOICE_LIVE_API_VERSION = "2025-10-01"
-GREETING = {"type": "response.create", "response": {"instructions": "Say hello, and nothing else."}}
+GREETING: Mapping[str, object] = {
+    "type": "response.create",
+    "response": {"instructions": "Say hello, and nothing else."},
+}
 SOUNDS = ("response.output_audio.delta", "response.audio.delta")
 """Voice Live has kept the older name."""
 REFUSALS: Mapping[int, str] = {
