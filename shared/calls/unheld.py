@@ -75,14 +75,14 @@ class UnheldCalls:
     async def _try_resorts(self, record: CallRecord, first: int, at: float) -> None:
         """Ask for a resort, or for the next one where ACS does not take that. Callbacks tell how it went."""
         logger.warning("a call falls back", extra={"call_id": record.call_id, "state": record.state.value})
-        for number, way in list(enumerate(resorts(record)))[first:]:
+        for index, way in list(enumerate(resorts(record)))[first:]:
             try:
                 async with asyncio.timeout(ASK_S):
-                    await self._ask(record, way, context_of(record, number))
+                    await self._ask(record, way, context_of(record, index))
             except (AcsUnavailable, TimeoutError, TransferInvalid) as error:
                 logger.warning(
                     "a resort of a call without media failed",
-                    extra={"call_id": record.call_id, "resort": str(way), "error": type(error).__name__},
+                    extra={"call_id": record.call_id, "resort": index, "error": type(error).__name__},
                 )
             else:
                 return

@@ -273,7 +273,8 @@ async def test_a_transferred_call_whose_end_nobody_tells_is_over_in_the_end(worl
 async def test_a_call_that_is_over_is_looked_after_no_more(world, caplog):
     with caplog.at_level(logging.INFO, logger="shared.calls.ivr"):
         await world.tell("CallDisconnected")
-    assert [record.msg for record in caplog.records] == ["a call at the IVR has ended"]
+    (line,) = caplog.messages
+    assert line.startswith("a call at the IVR has ended")
     await world.look_after()
     assert world.calls.is_closed
 
