@@ -30,6 +30,8 @@ PERSONAL = {
     "transcript",
     "variables",
 }
+FAULTS = {"error", "fault", "reason", "refusal", "refused", "result", "unusable"}
+"""What errors are called here. Their texts are ours."""
 SECRET = {"token", "secret", "authorization", "context", "key", "api_secret", "access_key", "body", "url"}
 
 
@@ -72,6 +74,16 @@ def faults_of(call):
         for name in names_in(value):
             if name in PERSONAL | SECRET:
                 yield f"'{name}' may be personal or secret"
+        yield from (f"all of '{name}' is written out" for name in written_out(value) if name not in FAULTS)
+
+
+def written_out(value):
+    """Names whose whole object becomes text: of one that is no error, nobody knows what it holds."""
+    for node in ast.walk(value):
+        if isinstance(node, ast.FormattedValue) and isinstance(node.value, ast.Name):
+            yield node.value.id
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("str", "repr"):
+            yield from (argument.id for argument in node.args if isinstance(argument, ast.Name))
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -92,6 +104,8 @@ def test_what_is_logged_is_constant_or_harmless(path):
         'logger.info("pressed", extra={"key": digit})',
         "logger.warning(message)",
         'logger.info("refused", extra=attributes)',
+        'logger.info("sent on", extra={"to": str(way)})',
+        'logger.info("sent on", extra={"to": f"{way}"})',
     ],
 )
 def test_the_walk_finds_what_it_is_for(source):
