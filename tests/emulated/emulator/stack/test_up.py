@@ -80,7 +80,10 @@ class Command:
 @pytest.fixture
 async def command():
     command = Command()
+    # Whoever runs the tests by `nohup` has them, and the command, ignore it.
+    hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield command
+    signal.signal(signal.SIGHUP, hangup)
     for pid, _ in command.left():
         os.kill(pid, signal.SIGKILL)
     if command.process is not None:
